@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connection options of every module."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """How a module reaches the cluster."""
+
+    DOCUMENTATION = r"""
+options:
+  host:
+    description:
+      - Addresses or names of nodes of the cluster, or its one DNS name.
+      - With several, a node that does not answer is left for the next one. All must belong to the same cluster.
+      - If not set, the environment variable E(QUMULO_HOST) is used (several separated by commas).
+    type: list
+    elements: str
+    required: true
+  port:
+    description:
+      - Port of the REST API.
+      - If not set, the environment variable E(QUMULO_PORT) is used.
+    type: int
+    default: 8000
+  username:
+    description:
+      - Name of the account, with O(password). The module logs in for each run.
+      - If not set, the environment variable E(QUMULO_USERNAME) is used.
+    type: str
+  password:
+    description:
+      - Password of the account O(username).
+      - If not set, the environment variable E(QUMULO_PASSWORD) is used.
+    type: str
+  access_token:
+    description:
+      - Access token of an account, as C(qq auth_create_access_token) prints it. It is used instead of O(username).
+      - If not set, the environment variable E(QUMULO_ACCESS_TOKEN) is used.
+    type: str
+  access_token_file:
+    description:
+      - File on the host that the module runs on, which holds nothing but an access token.
+    type: path
+  credentials_file:
+    description:
+      - File with the credentials that C(qq login --credentials-store) has written on the host that the module runs on.
+      - Without any credentials at all, the place is looked at where C(qq login) keeps them for O(host).
+    type: path
+  validate_certs:
+    description:
+      - Whether the certificate of the cluster is verified. Set to V(false) only where nobody can stand in between.
+    type: bool
+    default: true
+  ca_path:
+    description:
+      - File or directory (PEM) with the CA certificate that signed that of the cluster.
+      - If not set, the environment variable E(QUMULO_CA_PATH) is used, or else the trust store of the host.
+    type: path
+  timeout:
+    description:
+      - Seconds to wait for a connection (10 at most) and for each answer.
+    type: float
+    default: 30.0
+  retries:
+    description:
+      - How often a request is repeated when a node does not answer or the cluster is busy.
+      - Only requests that can do no harm when they are sent twice are repeated, for two minutes at most.
+    type: int
+    default: 10
+requirements:
+  - python >= 3.9
+  - qumulo-api >= 7.2.1
+"""

@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The AnsibleModule side of every module: connection options, client, errors, diff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, env_fallback
+
+from .qumulo_core.client import Client
+from .qumulo_core.errors import QumuloError
+from .qumulo_core.settings import Settings
+
+#: ``(client, params, check_mode) -> result``: what a module does, free of Ansible.
+Action = Callable[[Client, "dict[str, Any]", bool], "dict[str, Any]"]
+
+
+def connection_argument_spec() -> dict[str, dict[str, Any]]:
+    """Return the options that all modules share (documented in ``doc_fragments/connection``)."""
+    return {
+        "host": {
+            "type": "list",
+            "elements": "str",
+            "required": True,
+            "fallback": (env_fallback, ["QUMULO_HOST"]),
+        },
+        "port": {
+            "type": "int",
+            "default": 8000,
+            "fallback": (env_fallback, ["QUMULO_PORT"]),
+        },
+        "username": {"type": "str", "fallback": (env_fallback, ["QUMULO_USERNAME"])},
+        "password": {
+            "type": "str",
+            "no_log": True,
+            "fallback": (env_fallback, ["QUMULO_PASSWORD"]),
+        },
+        "access_token": {
+            "type": "str",
+            "no_log": True,
+            "fallback": (env_fallback, ["QUMULO_ACCESS_TOKEN"]),
+        },
+        "access_token_file": {"type": "path", "no_log": False},
+        "credentials_file": {"type": "path", "no_log": False},
+        "validate_certs": {"type": "bool", "default": True},
+        "ca_path": {"type": "path", "fallback": (env_fallback, ["QUMULO_CA_PATH"])},
+        "timeout": {"type": "float", "default": 30.0},
+        "retries": {"type": "int", "default": 10},
+    }
+
+
+def run(action: Action, argument_spec: dict[str, Any], **kwargs: Any) -> None:
+    """Run a module: parse its options, connect, call ``action`` and report what it returns.
+
+    The result of ``action`` goes to ``exit_json``; its ``diff`` only under ``--diff``, its
+    ``warnings`` as warnings. A :class:`QumuloError` ends as one sentence with ``fail_json``,
+    with ``status`` and ``error_class`` where the cluster gave them.
+    """
+    spec = connection_argument_spec()
+    spec.update(argument_spec)
+    module = AnsibleModule(argument_spec=spec, **kwargs)
+    try:
+        with Client(_settings(module.params)) as client:
+            result = action(client, module.params, module.check_mode)
+    except QumuloError as exc:
+        module.fail_json(**_failure(exc))
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    diff = result.pop("diff", None)
+    if diff is not None and module._diff:
+        result["diff"] = diff
+    module.exit_json(**result)
+
+
+def _settings(params: dict[str, Any]) -> Settings:
+    """Return connection settings for module options.
+
+    Where more than one kind of credential is set, the most specific wins: a token, a file with
+    a token, user name and password. An environment that provides a password for one play must
+    not get in the way of a token that another play names.
+    """
+    token, token_file = params["access_token"], params["access_token_file"]
+    with_token = token is not None or token_file is not None
+    return Settings(
+        hosts=tuple(params["host"]),
+        port=params["port"],
+        username=None if with_token else params["username"],
+        password=None if with_token else params["password"],
+        access_token=token,
+        access_token_file=token_file,
+        credentials_file=params["credentials_file"],
+        validate_certs=params["validate_certs"],
+        ca_path=params["ca_path"],
+        timeout=params["timeout"],
+        retries=params["retries"],
+    )
+
+
+def _failure(exc: QumuloError) -> dict[str, Any]:
+    facts: dict[str, Any] = dict(exc.details)
+    if exc.status is not None:
+        facts["status"] = exc.status
+    if exc.error_class is not None:
+        facts["error_class"] = exc.error_class
+    if exc.maybe_applied:
+        facts["maybe_applied"] = True
+    return {"msg": exc.message, **facts}

@@ -1,0 +1,163 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A client of one cluster: the SDK's calls, paged listings, and the cluster's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from . import sdk
+from .errors import ProtocolError
+from .session import ClusterClock, Session
+from .settings import Settings
+from .times import parse_rfc3339
+from .transport import WHO_AM_I_URI, ClusterConnection
+
+USER_AGENT = "lockstep.qumulo"
+
+
+class _Rest(sdk.RestClient):  # type: ignore[misc]
+    """The SDK's client on our connection."""
+
+    def __init__(self, connection: ClusterConnection) -> None:
+        self._conninfo = connection  # found by the base class, which would make its own
+        super().__init__(connection.host, connection.port, user_agent=connection.user_agent)
+
+    def handle_request_error(self, error: Exception) -> bool:
+        """Leave the connection open: the transport has closed it if it is broken.
+
+        The SDK drops it after every error, so that each 404 would cost a TLS handshake.
+        """
+        return False
+
+
+class Client:
+    """One thread's access to a cluster.
+
+    ``client.rest`` is the vendor's SDK with verified TLS, retries, failover and typed errors.
+    Not thread-safe: a thread takes its own by :meth:`clone`, which shares token and clock.
+
+    :raises LibraryMissingError: the SDK is not installed.
+    :raises InputError: the settings can not work.
+    """
+
+    def __init__(self, settings: Settings, *, session: Session | None = None) -> None:
+        sdk.require()
+        self.settings = settings
+        self._session = session or Session(settings)
+        self._connection = ClusterConnection(self._session, user_agent=USER_AGENT)
+        self._clock: ClusterClock | None = None
+        self.rest: Any = _Rest(self._connection)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        self._connection.close()
+
+    def clone(self) -> Client:
+        """Return a client for another thread that shares token, node states and clock."""
+        other = Client(self.settings, session=self._session)
+        other._clock = self._clock
+        return other
+
+    # -- requests ------------------------------------------------------------------------------
+
+    def get(self, uri: str) -> Any:
+        """Return the JSON body of ``GET uri``."""
+        return self._connection.send_request("GET", uri).data
+
+    def pages(self, uri: str) -> Iterator[dict[str, Any]]:
+        """Yield the pages of a collection, one request each, until ``paging.next`` is empty.
+
+        :raises ProtocolError: a page without ``paging``, or one that points at itself.
+        """
+        while uri:
+            page = self.get(uri)
+            try:
+                following = page["paging"]["next"] or ""
+            except (KeyError, TypeError) as exc:
+                raise ProtocolError(f"The listing {uri} came without 'paging.next'.") from exc
+            yield page
+            if following == uri:
+                raise ProtocolError(f"The listing {uri} never ends: its next page is itself.")
+            uri = following
+
+    def paged(self, uri: str, key: str, *, limit: int | None = None) -> Iterator[Any]:
+        """Yield the items of a collection over all its pages.
+
+        Ends on an empty page too: lock grants hand out a next page even after the last one.
+
+        :param key: name of the list in each page, such as ``files`` or ``grants``.
+        :param limit: items to ask for in a page; the cluster may answer with fewer.
+        """
+        if limit is not None:
+            uri += ("&" if "?" in uri else "?") + urlencode({"limit": limit})
+        for page in self.pages(uri):
+            try:
+                items = page[key]
+            except KeyError as exc:
+                raise ProtocolError(f"The listing {uri} came without '{key}'.") from exc
+            if not items:
+                return
+            yield from items
+
+    # -- the cluster ---------------------------------------------------------------------------
+
+    def who_am_i(self) -> dict[str, Any]:
+        """Return the account in use with its privileges (``GET /v1/session/who-am-i``)."""
+        account: dict[str, Any] = self.get(WHO_AM_I_URI)
+        return account
+
+    def version(self) -> str:
+        """Return the version of Qumulo Core, such as ``Qumulo Core 7.3.0``."""
+        return str(self.get("/v1/version").get("revision_id", ""))
+
+    def clock(self) -> ClusterClock:
+        """Return the cluster's clock, measured with one request the first time.
+
+        The time comes from the ``Date`` header of an answer, which needs no privilege; it is cut
+        to whole seconds, so its middle is taken. Without that header the cluster is asked for
+        its time (``GET /v1/time/status``, needs PRIVILEGE_TIME_READ).
+
+        :raises ProtocolError: neither gives a time.
+        """
+        if self._clock is None:
+            self._clock = self._measure_clock()
+        return self._clock
+
+    def _measure_clock(self) -> ClusterClock:
+        began = time.monotonic()
+        host_began = datetime.now(timezone.utc)
+        self.get("/v1/version")
+        half_trip = (time.monotonic() - began) / 2
+        host = host_began + timedelta(seconds=half_trip)
+        answer = self._connection.last_answer
+        date = answer.date if answer is not None else None
+        if date is not None:
+            try:
+                cluster = parsedate_to_datetime(date).replace(tzinfo=timezone.utc)
+            except (TypeError, ValueError) as exc:
+                raise ProtocolError(f"The cluster's Date header '{date}' is no date.") from exc
+            return ClusterClock(cluster + timedelta(seconds=0.5), host, 0.5 + half_trip)
+        status = self.get("/v1/time/status")
+        try:
+            cluster = parse_rfc3339(status["time"])
+        except (KeyError, TypeError) as exc:
+            raise ProtocolError("The cluster does not tell its time.") from exc
+        return ClusterClock(cluster, datetime.now(timezone.utc), half_trip)
+
+
+def ref(path_or_id: str) -> str:
+    """Return a path or file ID as the ``{ref}`` of a URI: every slash of a path is encoded too."""
+    return quote(path_or_id, safe="")

@@ -1,0 +1,103 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Typed errors: what went wrong, and in the same sentence what to do about it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class QumuloError(Exception):
+    """Base of every error that this package raises on purpose.
+
+    :param message: one sentence for a person, with the next step.
+    :param status: HTTP status of the answer, if there was one.
+    :param error_class: ``error_class`` of the cluster's answer, if there was one.
+    :param maybe_applied: the request may have taken effect although no answer said so; only then
+        does a caller have to look before it tries again.
+    :param details: further facts for programs (JSON types only).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        error_class: str | None = None,
+        maybe_applied: bool = False,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.error_class = error_class
+        self.maybe_applied = maybe_applied
+        self.details: dict[str, Any] = dict(details or {})
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class InputError(QumuloError):
+    """An argument makes no sense; nothing was asked of the cluster because of it."""
+
+
+class LibraryMissingError(QumuloError):
+    """A Python library that is needed on this host is not installed."""
+
+    def __init__(self, library: str, reason: str) -> None:
+        super().__init__(
+            f"The Python library {library} is not installed for this interpreter ({reason}): "
+            f"install it with 'pip install {library}'."
+        )
+        self.library = library
+
+
+class AuthenticationError(QumuloError):
+    """The cluster does not accept the credentials (401)."""
+
+
+class MissingPrivilegeError(QumuloError):
+    """The account is known but its roles lack a privilege (403)."""
+
+    def __init__(self, message: str, *, privilege: str, **kwargs: Any) -> None:
+        super().__init__(message, **kwargs)
+        self.privilege = privilege
+        self.details["missing_privilege"] = privilege
+
+
+class PermissionDeniedError(QumuloError):
+    """The permissions of a file or directory refuse the operation (403)."""
+
+
+class NotFoundError(QumuloError):
+    """No such file, directory, snapshot or object (404)."""
+
+
+class ConflictError(QumuloError):
+    """The object is not in the state that the request needs (409, 412)."""
+
+
+class InvalidRequestError(QumuloError):
+    """The cluster refuses the request as it stands (400 and other 4xx)."""
+
+
+class ServerError(QumuloError):
+    """The cluster failed on its side (5xx that is not worth a retry)."""
+
+
+class BusyError(QumuloError):
+    """The cluster asked to come back later (429, 503) until patience ran out."""
+
+
+class UnreachableError(QumuloError):
+    """No address gave an answer in time."""
+
+
+class TlsError(QumuloError):
+    """The certificate of the cluster can not be trusted."""
+
+
+class ProtocolError(QumuloError):
+    """The answer makes no sense: not JSON, cut off, or without a field it must have."""

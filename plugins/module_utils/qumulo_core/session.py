@@ -1,0 +1,175 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all connections to one cluster share: the token, which nodes answer, and the clock."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from . import sdk
+from .errors import AuthenticationError, InputError
+from .settings import Settings
+
+#: Seconds for which a node that did not answer is passed over while others do.
+NODE_REST = 15.0
+
+
+class Session:
+    """Thread-safe state of a logical session, shared by a client and its clones."""
+
+    def __init__(
+        self, settings: Settings, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.settings = settings
+        self.ssl_context: ssl.SSLContext = settings.ssl_context()
+        self.reached = False  # some node has answered: the address is right, so be patient
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._login_lock = threading.Lock()
+        self._token: str | None = None
+        self._generation = 0
+        self._resting: dict[str, float] = {}
+        self._next_start = 0
+
+    # -- nodes ---------------------------------------------------------------------------------
+
+    def next_start(self) -> int:
+        """Return where a new connection begins in the list of hosts, so that nodes share load."""
+        with self._lock:
+            start = self._next_start
+            self._next_start += 1
+            return start
+
+    def pick_host(self, start: int) -> str:
+        """Return the host to try: the first from ``start`` on that is not resting.
+
+        If all rest, the one whose rest ends first: there is always somebody to ask.
+        """
+        hosts = self.settings.hosts
+        turn = [hosts[(start + i) % len(hosts)] for i in range(len(hosts))]
+        now = self._monotonic()
+        with self._lock:
+            for host in turn:
+                if self._resting.get(host, 0.0) <= now:
+                    return host
+            return min(turn, key=lambda host: self._resting[host])
+
+    def mark_unreachable(self, host: str) -> None:
+        """Leave ``host`` alone for a while."""
+        with self._lock:
+            self._resting[host] = self._monotonic() + NODE_REST
+
+    def mark_reached(self, host: str) -> None:
+        """Note that ``host`` answers."""
+        if self.reached and not self._resting:  # the usual case, without the lock
+            return
+        with self._lock:
+            self.reached = True
+            self._resting.pop(host, None)
+
+    # -- token ---------------------------------------------------------------------------------
+
+    def token(self, login: Callable[[], str]) -> tuple[str, int]:
+        """Return the bearer token and its generation; obtain one first if there is none.
+
+        :param login: asks the cluster for a session token.
+        :raises AuthenticationError: no credentials are at hand, or they are refused.
+        """
+        with self._lock:
+            if self._token is not None:
+                return self._token, self._generation
+        return self._renew(0, login)
+
+    def renew(self, generation: int, login: Callable[[], str]) -> bool:
+        """Get another token after ``generation`` was refused; False if there is no other to get.
+
+        Of many threads that meet the same 401 one renews and the others take its result.
+        """
+        settings = self.settings
+        if settings.access_token is not None:
+            return False
+        before = self._token
+        after, _generation = self._renew(generation, login)
+        return settings.can_log_in or after != before
+
+    def _renew(self, refused: int, login: Callable[[], str]) -> tuple[str, int]:
+        with self._login_lock:
+            with self._lock:
+                if self._token is not None and self._generation > refused:
+                    return self._token, self._generation
+            token = self._obtain(login)
+            with self._lock:
+                self._token = token
+                self._generation += 1
+                return self._token, self._generation
+
+    def _obtain(self, login: Callable[[], str]) -> str:
+        settings = self.settings
+        if settings.access_token is not None:
+            return settings.access_token
+        if settings.access_token_file is not None:
+            return _read_token_file(settings.access_token_file)
+        if settings.can_log_in:
+            return login()
+        return _read_qq_credentials(settings)
+
+
+def _read_token_file(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            token = file.read().strip()
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(
+            f"The access token file {path} can not be read ({exc}): check path and permissions."
+        ) from exc
+    if not token or any(character.isspace() for character in token):
+        raise InputError(f"The access token file {path} must hold one token and nothing else.")
+    return token
+
+
+def _read_qq_credentials(settings: Settings) -> str:
+    """Read what ``qq login`` stored (qumulo-api SDK, lib/auth.py: a file for each host)."""
+    for host in settings.hosts:
+        try:
+            found = sdk.load_credentials(host, settings.port, settings.credentials_file)
+        except (OSError, ValueError, KeyError, AssertionError, sdk.CredentialsError) as exc:
+            raise InputError(
+                f"The credentials that qq stored for {host} can not be read ({exc}): "
+                "run 'qq login' again or give other credentials."
+            ) from exc
+        if found is not None:
+            return str(found.bearer_token)
+    if settings.credentials_file is not None:
+        raise InputError(
+            f"There are no credentials in {os.path.abspath(settings.credentials_file)}: "
+            "run 'qq login' with this --credentials-store first."
+        )
+    raise AuthenticationError(
+        "No credentials were given: set username and password, or access_token, or "
+        "access_token_file, or log in once with 'qq login'."
+    )
+
+
+class ClusterClock:
+    """The clock of the cluster, as an offset to this host's.
+
+    Retention times are counted on the cluster's clock; a host that runs ahead must not shorten
+    them. The offset is measured once and carried on by the monotonic clock, so that a step of
+    the host's clock in between changes nothing.
+    """
+
+    def __init__(self, cluster: datetime, host: datetime, uncertainty: float) -> None:
+        self._cluster = cluster
+        self._mark = time.monotonic()
+        self.skew = cluster - host
+        self.uncertainty = uncertainty  # seconds, plus or minus
+
+    def now(self) -> datetime:
+        """Return the present time of the cluster, aware, in UTC."""
+        return self._cluster + timedelta(seconds=time.monotonic() - self._mark)

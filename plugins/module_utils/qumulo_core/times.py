@@ -1,0 +1,52 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""RFC 3339 times, as the REST API writes and reads them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from .errors import InputError
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)"
+)
+
+
+def parse_rfc3339(text: str) -> datetime:
+    """Return ``text`` as an aware datetime in UTC.
+
+    The API writes nanoseconds; a datetime holds microseconds, so the rest is cut off.
+
+    :raises InputError: ``text`` is not an RFC 3339 time with a zone.
+    """
+    match = _RFC3339.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"'{text}' is not an RFC 3339 time: write it as 2027-01-31T18:00:00Z, with the zone."
+        )
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    micros = int((match.group(7) or "").ljust(9, "0")[:6])
+    zone = match.group(8)
+    offset = timedelta(0)
+    if zone not in "Zz":
+        digits = zone[1:].replace(":", "")
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        if zone[0] == "-":
+            offset = -offset
+    try:
+        local = datetime(year, month, day, hour, minute, second, micros, tzinfo=timezone.utc)
+        return local - offset
+    except (ValueError, OverflowError) as exc:
+        raise InputError(f"'{text}' is no date of the calendar ({exc}): correct it.") from exc
+
+
+def format_rfc3339(moment: datetime) -> str:
+    """Return an aware datetime as RFC 3339 in UTC, with microseconds only if there are any."""
+    if moment.tzinfo is None:
+        raise ValueError("a naive datetime has no place here")
+    moment = moment.astimezone(timezone.utc)
+    timespec = "microseconds" if moment.microsecond else "seconds"
+    return moment.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
