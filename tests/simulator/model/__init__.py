@@ -3,8 +3,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An in-memory Qumulo file system: no I/O, no threads, no HTTP.
 
-The server calls it from its one event loop. `FileSystem` has every operation; the other modules
-are its parts.
+The server calls it from its one event loop. `FileSystem` has every operation; it is stacked from
+parts, each on the one before:
+
+- ``store``: inodes, epochs and copy-on-write versions, names, paths, totals, events
+- ``snapshots``: taking, expiring and deleting snapshots
+- ``reader``: references, attributes, entries, content - now or in a snapshot
+- ``tree_diff``, ``file_regions``: what changed between two snapshots
+- ``aggregates``: recursive totals
+- ``filesystem``: everything that changes a file, and the rules about it
+
+``render`` has the JSON objects, ``importer`` loads a real tree.
 """
 
 from __future__ import annotations
@@ -12,6 +21,24 @@ from __future__ import annotations
 from .clock import Clock
 from .errors import ModelError
 from .events import Event
-from .filesystem import FileSystem, Page
+from .filesystem import FileSystem, TreeDeleteResult
+from .importer import ImportResult
+from .inode import Inode
+from .reader import Page
+from .render import NFS_GID, NFS_UID, rfc3339
+from .snapshots import Snapshot
 
-__all__ = ["Clock", "Event", "FileSystem", "ModelError", "Page"]
+__all__ = [
+    "NFS_GID",
+    "NFS_UID",
+    "Clock",
+    "Event",
+    "FileSystem",
+    "ImportResult",
+    "Inode",
+    "ModelError",
+    "Page",
+    "Snapshot",
+    "TreeDeleteResult",
+    "rfc3339",
+]
