@@ -523,7 +523,7 @@ class FileSystem(Aggregates):
         return inode
 
     def touch_access_time(self, ref: Ref) -> Inode:
-        """What a read does where the cluster maintains access times; a locked file keeps its own."""
+        """What a read does where the cluster maintains access times, but not to a locked file."""
         inode = self._resolve(ref)[0]
         if not self._is_locked(inode):
             self._begin_change(inode)
