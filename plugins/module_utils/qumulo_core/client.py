@@ -128,7 +128,7 @@ class Client:
 
         The time comes from the ``Date`` header of an answer, which needs no privilege; it is cut
         to whole seconds, so its middle is taken. Without that header the cluster is asked for
-        its time (``GET /v1/time/status``, needs PRIVILEGE_TIME_READ).
+        its time (``GET /v2/time/status``, needs PRIVILEGE_TIME_READ).
 
         :raises ProtocolError: neither gives a time.
         """
@@ -150,7 +150,7 @@ class Client:
             except (TypeError, ValueError) as exc:
                 raise ProtocolError(f"The cluster's Date header '{date}' is no date.") from exc
             return ClusterClock(cluster + timedelta(seconds=0.5), host, 0.5 + half_trip)
-        status = self.get("/v1/time/status")
+        status = self.get("/v2/time/status")
         try:
             cluster = parse_rfc3339(status["time"])
         except (KeyError, TypeError) as exc:
