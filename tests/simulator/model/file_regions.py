@@ -26,11 +26,15 @@ class Extent(NamedTuple):
     is_data: bool
 
 
-def overlay(regions: list[Region], size: int) -> list[Extent]:
-    """Regions written in this order, as extents that do not overlap, up to ``size``."""
+def overlay(regions: list[Region], old_size: int, new_size: int) -> list[Extent]:
+    """Regions written in this order, as extents that do not overlap.
+
+    They end where the longer of the two versions ends; beyond the new one's end all is a hole.
+    """
+    size = max(old_size, new_size)
     extents: list[Extent] = []
     by_start = sorted(range(len(regions)), key=lambda at: regions[at][1])
-    points = sorted({point for region in regions for point in region[1:3]})
+    points = sorted({point for region in regions for point in region[1:3]} | {new_size})
     started = 0
     # The latest region that covers the present point is on top.
     active: list[int] = []
@@ -43,7 +47,7 @@ def overlay(regions: list[Region], size: int) -> list[Extent]:
         stop = min(end, size)
         if not active or start >= stop:
             continue
-        is_data = regions[-active[0]][3]
+        is_data = regions[-active[0]][3] and start < new_size
         if extents and extents[-1].end == start and extents[-1].is_data == is_data:
             extents[-1] = Extent(extents[-1].start, stop, is_data)
         else:
@@ -55,14 +59,10 @@ class FileRegions(TreeDiffs):
     """The write journal and the file diffs that are read from it."""
 
     def _journal(self, inode: Inode, start: int, end: int, is_data: bool) -> None:
-        """Record a change of the bytes ``start`` to ``end``, if a snapshot sees the file.
-
-        A block that holds a single byte of data is data, so a hole begins at the next block.
-        """
-        first = start // BLOCK * BLOCK if is_data else -(-start // BLOCK) * BLOCK
-        last = -(-end // BLOCK) * BLOCK
-        if first >= last or start >= end or self._last_seen < inode.born:
+        """Record a change of the bytes ``start`` to ``end``, if a snapshot sees the file."""
+        if start >= end or self._last_seen < inode.born:
             return
+        first, last = start // BLOCK * BLOCK, -(-end // BLOCK) * BLOCK
         rare = inode.with_rare()
         journal = rare.journal
         if journal is None:
@@ -74,6 +74,15 @@ class FileRegions(TreeDiffs):
             journal[-1] = (epoch, begun, max(ended, last), is_data)
         else:
             journal.append((self._epoch, first, last, is_data))
+
+    def _journal_hole(self, inode: Inode, start: int, end: int) -> None:
+        """Record that the bytes ``start`` to ``end`` were cut off, or skipped by growing.
+
+        The block that ``start`` lies in holds data before it, so the hole begins at the next.
+        """
+        border = -(-start // BLOCK) * BLOCK
+        self._journal(inode, start, min(border, end), True)
+        self._journal(inode, border, end, False)
 
     def file_diff(
         self,
@@ -110,7 +119,7 @@ class FileRegions(TreeDiffs):
             old_size = before.size
             journal = (now.rare.journal if now.rare is not None else None) or []
             regions = [region for region in journal if old.epoch < region[0] <= new.epoch]
-            extents = overlay(regions, max(now.size, old_size))
+            extents = overlay(regions, old_size, now.size)
         items = [
             item
             for extent in extents

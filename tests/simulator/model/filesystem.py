@@ -32,7 +32,7 @@ from .errors import (
     RetentionShortenedError,
 )
 from .importer import ImportResult, import_tree
-from .inode import BLOCK, DIRECTORY, EXTENDED_ATTRIBUTES, FILE, KINDS, SYMLINK, Inode
+from .inode import DIRECTORY, EXTENDED_ATTRIBUTES, FILE, KINDS, SYMLINK, Inode
 from .reader import Ref
 from .render import rfc3339
 from .store import ROOT_ID
@@ -365,7 +365,7 @@ class FileSystem(Aggregates):
         old_size = inode.size
         self._begin_change(inode)
         self._journal(inode, 0, len(data), True)
-        self._journal(inode, len(data), old_size, False)
+        self._journal_hole(inode, len(data), old_size)
         inode.content = data[: self.buffer_limit] or None
         inode.data_revision += 1
         inode.modification_time = inode.change_time = now_ns
@@ -408,7 +408,7 @@ class FileSystem(Aggregates):
         old_size = inode.size
         self._begin_change(inode)
         if length:
-            self._journal(inode, old_size, offset, False)
+            self._journal_hole(inode, old_size, offset)
             self._journal(inode, offset, offset + length, True)
             kept = data[: max(0, self.buffer_limit - offset)]
             if kept:
@@ -424,10 +424,7 @@ class FileSystem(Aggregates):
     def _truncate(self, inode: Inode, size: int, now_ns: int) -> None:
         """To be called in a change."""
         old_size = inode.size
-        self._journal(inode, min(size, old_size), max(size, old_size), False)
-        if size < old_size:
-            # The rest of the last block reads as zeros now.
-            self._journal(inode, size, -(-size // BLOCK) * BLOCK, True)
+        self._journal_hole(inode, min(size, old_size), max(size, old_size))
         if isinstance(inode.content, bytes):
             inode.content = inode.content[:size] or None
         inode.data_revision += 1

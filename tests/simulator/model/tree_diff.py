@@ -172,8 +172,6 @@ class TreeDiffs(Reader):
         :raises InvalidArgumentError: if there is no such entry
         """
         stack = [top]
-        if not names:
-            return stack
         try:
             for step, name in zip(steps, names, strict=True):
                 level = stack[-1]
