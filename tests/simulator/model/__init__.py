@@ -11,7 +11,8 @@ parts, each on the one before:
 - ``reader``: references, attributes, entries, content - now or in a snapshot
 - ``tree_diff``, ``file_regions``: what changed between two snapshots
 - ``aggregates``: recursive totals
-- ``filesystem``: everything that changes a file, and the rules about it
+- ``locks``, ``namespace``, ``content``: everything that changes a file, and the rules about it
+- ``filesystem``: the whole, with the making of many files at once
 
 ``render`` has the JSON objects, ``importer`` loads a real tree.
 """
@@ -21,9 +22,10 @@ from __future__ import annotations
 from .clock import Clock
 from .errors import ModelError
 from .events import Event
-from .filesystem import FileSystem, TreeDeleteResult
+from .filesystem import FileSystem
 from .importer import ImportResult
 from .inode import Inode
+from .namespace import TreeDeleteResult
 from .reader import Page
 from .render import NFS_GID, NFS_UID, rfc3339
 from .snapshots import Snapshot

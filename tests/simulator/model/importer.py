@@ -23,6 +23,7 @@ from .inode import (
     TYPE_NAMES,
     Inode,
 )
+from .namespace import NAME_LIMIT
 from .render import NFS_GID, NFS_UID
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ _KINDS = {
     stat.S_IFBLK: BLOCK_DEVICE,
     stat.S_IFSOCK: SOCKET,
 }
-NAME_LIMIT = 255
 
 
 @dataclass

@@ -224,8 +224,8 @@ class Directory:
 
     Nothing is copied when a snapshot is taken: a present name is visible since the epoch in
     ``since`` (or since its inode's birth, which is the rule), and a removed one stays in ``past``.
-    ``entries`` is in the order in which names appeared, ``past`` in the order in which they went,
-    ``touched`` in the order of change, so what changed since an epoch is found at their ends.
+    ``entries`` is in the order in which names appeared, ``touched`` in the order of the last
+    change, so what changed since an epoch is found at their ends.
     """
 
     __slots__ = (
@@ -306,11 +306,7 @@ class Directory:
                 break
             if since <= newer:
                 names.add(name)
-        for past in reversed(self.past or ()):
-            if past.end <= older:
-                break
-            if past.start <= newer:
-                names.add(past.name)
+        # A name that was there in ``older`` and went was touched, so ``past`` has nothing to add.
         touched = self.touched
         if touched:
             for name in reversed(touched):

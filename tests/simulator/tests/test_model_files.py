@@ -121,7 +121,11 @@ def refusals() -> dict[str, tuple[Callable[[FileSystem], Any], int, str]]:
             "fs_invalid_file_type_error",
         ),
         "snapshot": (lambda f: f.read("/file", snapshot=9), 404, "snapshot_not_found_error"),
-        "snapshot of file": (lambda f: f.take_snapshot("/file", "s"), 400, "fs_not_a_directory_error"),
+        "snapshot of file": (
+            lambda f: f.take_snapshot("/file", "s"),
+            400,
+            "fs_not_a_directory_error",
+        ),
     }
 
 

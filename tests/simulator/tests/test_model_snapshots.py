@@ -279,7 +279,9 @@ def test_names_that_no_snapshot_sees_are_forgotten(files: FileSystem) -> None:
 # -- byte ranges ----------------------------------------------------------------------------
 
 
-def regions(files: FileSystem, newer: int, older: int, version: int = 2) -> list[tuple[str, int, int]]:
+def regions(
+    files: FileSystem, newer: int, older: int, version: int = 2
+) -> list[tuple[str, int, int]]:
     key = "type" if version == 2 else "op"
     items = files.file_diff(newer, older, "/src/f", version=version).items
     return [
@@ -319,7 +321,9 @@ def test_file_that_is_new_is_data_throughout(files: FileSystem) -> None:
 
 
 WRITES = st.lists(
-    st.tuples(st.sampled_from(["write", "truncate"]), st.integers(0, 60_000), st.binary(max_size=64)),
+    st.tuples(
+        st.sampled_from(["write", "truncate"]), st.integers(0, 60_000), st.binary(max_size=64)
+    ),
     max_size=8,
 )
 
