@@ -1,0 +1,256 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of the cluster: attributes as a record, and trees as a stream."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .client import Client, ref
+from .errors import NotFoundError, ProtocolError, QumuloError
+
+FILE, DIRECTORY, SYMLINK = "file", "directory", "symlink"
+_TYPES = {
+    "FS_FILE_TYPE_FILE": FILE,
+    "FS_FILE_TYPE_DIRECTORY": DIRECTORY,
+    "FS_FILE_TYPE_SYMLINK": SYMLINK,
+}
+#: Entries to ask for in a page of a directory; the cluster may answer with fewer.
+PAGE = 5000
+#: Batches of entries that wait for the consumer of a walk.
+_BACKLOG = 64
+_POLL = 0.5  # seconds between looks at whether the other side has stopped
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Attributes of a file, directory or other object.
+
+    Times are RFC 3339 as the API writes them, with nanoseconds. ``path`` has no slash at the end.
+    """
+
+    id: str
+    path: str
+    name: str
+    type: str
+    size: int
+    modification_time: str
+    change_time: str
+    access_time: str
+    mode: str
+    owner: str
+    group: str
+    num_links: int
+    owner_type: str
+    owner_value: str
+    group_type: str
+    group_value: str
+    lock: dict[str, Any] | None = None
+
+    @classmethod
+    def from_attributes(cls, attributes: dict[str, Any]) -> FileInfo:
+        """Return the record of an attribute object of the REST API.
+
+        :raises ProtocolError: it lacks an attribute.
+        """
+        try:
+            kind = attributes["type"]
+            owner = attributes["owner_details"]
+            group = attributes["group_details"]
+            return cls(
+                id=attributes["id"],
+                path=attributes["path"].rstrip("/") or "/",
+                name=attributes["name"],
+                type=_TYPES.get(kind, kind.rpartition("_")[2].lower()),
+                size=int(attributes["size"]),
+                modification_time=attributes["modification_time"],
+                change_time=attributes["change_time"],
+                access_time=attributes["access_time"],
+                mode=attributes["mode"],
+                owner=attributes["owner"],
+                group=attributes["group"],
+                num_links=int(attributes["num_links"]),
+                owner_type=owner["id_type"],
+                owner_value=str(owner["id_value"]),
+                group_type=group["id_type"],
+                group_value=str(group["id_value"]),
+                lock=attributes.get("lock"),
+            )
+        except (KeyError, TypeError, AttributeError, ValueError) as exc:
+            raise ProtocolError(f"The cluster described a file without {exc}.") from exc
+
+
+def get(
+    client: Client, path_or_id: str, *, lock: bool = False, snapshot: int | None = None
+) -> FileInfo:
+    """Return the attributes of a path or file ID.
+
+    :param lock: with the state of the WORM lock, for which the account needs READ_ACL.
+    :raises NotFoundError: there is nothing.
+    """
+    uri = f"/v1/files/{ref(path_or_id)}/info/attributes"
+    query = []
+    if lock:
+        query.append("retrieve-file-lock=true")
+    if snapshot is not None:
+        query.append(f"snapshot={snapshot}")
+    try:
+        attributes = client.get(f"{uri}?{'&'.join(query)}" if query else uri)
+    except NotFoundError as exc:
+        what = "the path" if path_or_id.startswith("/") else "the file ID"
+        where = "on the cluster" if snapshot is None else f"in snapshot {snapshot}"
+        raise NotFoundError(
+            f"'{path_or_id}' does not exist {where}: check {what}.",
+            status=exc.status,
+            error_class=exc.error_class,
+        ) from exc
+    return FileInfo.from_attributes(attributes)
+
+
+def entries(
+    client: Client, directory_id: str, *, snapshot: int | None = None
+) -> Iterator[FileInfo]:
+    """Yield the entries of a directory, in the cluster's order."""
+    uri = f"/v1/files/{ref(directory_id)}/entries/"
+    if snapshot is not None:
+        uri += f"?snapshot={snapshot}"
+    for entry in client.paged(uri, "files", limit=PAGE):
+        yield FileInfo.from_attributes(entry)
+
+
+@dataclass(frozen=True)
+class _Unreadable:
+    path: str
+    error: QumuloError
+
+
+class _Walk:
+    """Directories that wait to be listed, and the threads that list them.
+
+    The newest directory is listed first: depth-first, so that few wait at a time. Entries go to
+    the consumer in batches through a bounded queue; a slow consumer slows the listing down.
+    """
+
+    def __init__(self, client: Client, workers: int, snapshot: int | None) -> None:
+        self._client = client
+        self._snapshot = snapshot
+        self._condition = threading.Condition()
+        self._waiting: list[FileInfo] = []
+        self._busy = 0
+        self._stopped = False
+        self.batches: queue.Queue[list[FileInfo] | _Unreadable | BaseException | None]
+        self.batches = queue.Queue(_BACKLOG)
+        self._threads = [
+            threading.Thread(target=self._work, name=f"qumulo-walk-{n}", daemon=True)
+            for n in range(workers)
+        ]
+
+    def start(self, root: FileInfo) -> None:
+        self._waiting.append(root)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        client = self._client.clone()
+        try:
+            while (directory := self._take()) is not None:
+                try:
+                    self._list(client, directory)
+                except QumuloError as exc:
+                    self._put(_Unreadable(directory.path, exc))
+                finally:
+                    self._done()
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self._put(exc)  # raised again where the walk is consumed
+        finally:
+            client.close()
+
+    def _take(self) -> FileInfo | None:
+        with self._condition:
+            while not self._stopped and not self._waiting and self._busy:
+                self._condition.wait(_POLL)
+            if self._stopped or not self._waiting:
+                return None
+            self._busy += 1
+            return self._waiting.pop()
+
+    def _done(self) -> None:
+        with self._condition:
+            self._busy -= 1
+            finished = not self._busy and not self._waiting
+            if finished:
+                self._condition.notify_all()
+        if finished:
+            self._put(None)
+
+    def _list(self, client: Client, directory: FileInfo) -> None:
+        batch: list[FileInfo] = []
+        for entry in entries(client, directory.id, snapshot=self._snapshot):
+            batch.append(entry)
+            if len(batch) >= 500:
+                self._hand_over(batch)
+                batch = []
+        self._hand_over(batch)
+
+    def _hand_over(self, batch: list[FileInfo]) -> None:
+        below = [entry for entry in batch if entry.type == DIRECTORY]
+        if below:
+            with self._condition:
+                self._waiting.extend(below)
+                self._condition.notify_all()
+        if batch:
+            self._put(batch)
+
+    def _put(self, item: list[FileInfo] | _Unreadable | BaseException | None) -> None:
+        while not self._stopped:
+            try:
+                self.batches.put(item, timeout=_POLL)
+                return
+            except queue.Full:
+                continue
+
+
+def walk(
+    client: Client,
+    root: FileInfo,
+    *,
+    workers: int = 8,
+    snapshot: int | None = None,
+    on_error: Callable[[str, QumuloError], None] | None = None,
+) -> Iterator[FileInfo]:
+    """Yield everything below a directory, not itself, in no particular order.
+
+    Directories are listed in parallel; memory does not grow with the tree. Symlinks are not
+    followed. What is renamed while the walk goes on may be seen twice or not at all; a walk in a
+    snapshot has no such gaps.
+
+    :param root: a directory.
+    :param workers: threads, each with its own connection.
+    :param on_error: is told of a directory that can not be listed; without it that ends the walk.
+    """
+    work = _Walk(client, workers, snapshot)
+    work.start(root)
+    try:
+        while (item := work.batches.get()) is not None:
+            if isinstance(item, list):
+                yield from item
+            elif isinstance(item, _Unreadable):
+                if on_error is None:
+                    raise item.error
+                on_error(item.path, item.error)
+            else:
+                raise item
+    finally:
+        work.stop()
