@@ -6,9 +6,10 @@
 The server calls it from its one event loop. `FileSystem` has every operation; it is stacked from
 parts, each on the one before:
 
-- ``store``: inodes, epochs and copy-on-write versions, names, paths, totals, events
+- ``store``: inodes, epochs and copy-on-write versions, names, totals
+- ``paths``: from a reference to an inode, from an inode to its path; events
 - ``snapshots``: taking, expiring and deleting snapshots
-- ``reader``: references, attributes, entries, content - now or in a snapshot
+- ``reader``: attributes, entries, content - now or in a snapshot
 - ``tree_diff``, ``file_regions``: what changed between two snapshots
 - ``aggregates``: recursive totals
 - ``locks``, ``namespace``, ``content``: everything that changes a file, and the rules about it

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from .errors import InvalidArgumentError, NotDirectoryError
 from .file_regions import FileRegions
 from .inode import BLOCK, DIRECTORY, FILE, SYMLINK, TYPE_NAMES, Inode
-from .reader import Ref
+from .paths import Ref
 from .render import Json
 
 

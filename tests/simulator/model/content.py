@@ -11,7 +11,7 @@ from .clock import Clock
 from .errors import InvalidAttributesError, InvalidSizeError, NotAFileError
 from .inode import EXTENDED_ATTRIBUTES, FILE, Inode
 from .namespace import Namespace
-from .reader import Ref
+from .paths import Ref
 
 SIZE_LIMIT = 1 << 63
 

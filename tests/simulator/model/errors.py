@@ -139,14 +139,20 @@ class InvalidArgumentError(ModelError):
 
 
 class FileLockedError(ModelError):
-    """A change to a file that is under retention or legal hold."""
+    """A change to a file that is under retention or legal hold.
+
+    Which error class a cluster answers is not documented; this one is its refusal of access.
+    """
 
     status = 403
     error_class = "fs_access_denied_error"
 
 
 class RetentionShortenedError(ModelError):
-    """A retention period that would end earlier than the one that is set."""
+    """A retention period that would end earlier than the one that is set.
+
+    Which error class a cluster answers is not documented; this one is for attributes it refuses.
+    """
 
     status = 400
     error_class = "fs_invalid_attrs_error"

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from .errors import InvalidArgumentError, NoSuchEntryError, NotAFileError
 from .inode import BLOCK, FILE, Inode, Region
-from .reader import Page, Ref
+from .paths import Ref
+from .reader import Page
 from .render import Json
 from .tree_diff import TreeDiffs
 
@@ -60,7 +61,11 @@ class FileRegions(TreeDiffs):
 
     def _journal(self, inode: Inode, start: int, end: int, is_data: bool) -> None:
         """Record a change of the bytes ``start`` to ``end``, if a snapshot sees the file."""
-        if start >= end or self._last_seen < inode.born:
+        if start >= end:
+            return
+        if self._last_seen < inode.born:
+            if inode.rare is not None:
+                inode.rare.journal = None
             return
         first, last = start // BLOCK * BLOCK, -(-end // BLOCK) * BLOCK
         rare = inode.with_rare()

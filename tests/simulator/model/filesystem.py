@@ -19,7 +19,7 @@ from .errors import EntryExistsError, InvalidNameError
 from .importer import ImportResult, import_tree
 from .inode import FILE, Inode
 from .namespace import ADMIN, USERS
-from .reader import Ref
+from .paths import Ref
 from .store import ROOT_ID
 
 

@@ -74,7 +74,8 @@ def import_tree(
     """Copy the content of ``directory`` into the directory ``into``.
 
     Times, modes, owners (as NFS UIDs and GIDs), symlinks and hard links are kept; no symlink is
-    followed. Names are as `unicode_name` says.
+    followed. Names are as `unicode_name` says. An unreadable directory is there, but empty, and
+    counted as skipped.
 
     :param content_limit: how many bytes of each file are read
     :raises ModelError: if ``into`` is not a directory
@@ -83,19 +84,23 @@ def import_tree(
     result = ImportResult()
     by_host_inode: dict[tuple[int, int], int] = {}
     top = file_system.resolve(into)
-    pending = [(os.scandir(directory), top.id)]
+    source = str(directory)
+    pending = [(source, top.id)]
     # A directory's times are set when all its children are there, which change them.
     times: list[tuple[int, os.stat_result]] = []
     while pending:
-        scan, parent_id = pending.pop()
+        path, parent_id = pending.pop()
         taken = file_system.resolve(parent_id).directory.entries
-        with scan:
-            # Valid names first, so that a mended one never takes the name of another.
-            found = sorted(scan, key=lambda entry: (not _is_unicode(entry.name), entry.name))
+        try:
+            found = _scan(path)
+        except OSError:
+            if path == source:
+                raise
+            result.skipped += 1
+            continue
         for entry in found:
             try:
                 status = entry.stat(follow_symlinks=False)
-                subdirectory = os.scandir(entry.path) if stat.S_ISDIR(status.st_mode) else None
                 inode = _copy(
                     file_system, parent_id, taken, entry, status, by_host_inode, content_limit
                 )
@@ -106,14 +111,20 @@ def import_tree(
                 result.links += 1
                 continue
             _count(result, inode)
-            if subdirectory is not None:
-                pending.append((subdirectory, inode.id))
+            if inode.kind == DIRECTORY:
+                pending.append((entry.path, inode.id))
                 times.append((inode.id, status))
             else:
                 _set_times(file_system, inode.id, status)
     for file_id, status in times:
         _set_times(file_system, file_id, status)
     return result
+
+
+def _scan(path: str) -> list[os.DirEntry[str]]:
+    """Valid names first, so that a mended one never takes the name of another."""
+    with os.scandir(path) as scan:
+        return sorted(scan, key=lambda entry: (not _is_unicode(entry.name), entry.name))
 
 
 def _is_unicode(name: str) -> bool:

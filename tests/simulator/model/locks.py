@@ -13,7 +13,7 @@ from .errors import (
     RetentionShortenedError,
 )
 from .inode import FILE, Inode
-from .reader import Ref
+from .paths import Ref
 from .render import rfc3339
 
 
@@ -26,7 +26,8 @@ class Locks(Aggregates):
         """PATCH .../file-lock: a retention period until ``retention_ns`` and/or a legal hold.
 
         What is None stays as it is. A retention period can be extended, never shortened or
-        removed; a legal hold can be set and released ("Qumulo REST API guide", file-lock).
+        removed; a legal hold can be set and released ("Qumulo REST API guide", file-lock). No
+        change notification tells of it.
 
         :raises InvalidFileTypeError: if it is not a regular file
         :raises RetentionShortenedError: if the retention would end earlier than it does

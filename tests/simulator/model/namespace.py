@@ -18,10 +18,15 @@ from .errors import (
 )
 from .inode import DIRECTORY, FILE, KINDS, SYMLINK, Inode
 from .locks import Locks
-from .reader import Ref
+from .paths import Ref
 
 NAME_LIMIT = 255
 ADMIN, USERS = 500, 513
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether it has no lone surrogates, which JSON can carry but UTF-8 cannot."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class TreeDeleteResult(NamedTuple):
@@ -75,9 +80,11 @@ class Namespace(Locks):
         group: int = USERS,
     ) -> Inode:
         """Create a symlink, whose target need not exist; raises as `create_file`."""
+        if not _is_unicode(target):
+            raise InvalidNameError(f"{target!r} is not valid Unicode")
         inode = self._create(SYMLINK, parent, name, owner, group, 0o777)
         inode.content = target
-        inode.size = len(target.encode("utf-8", "surrogatepass"))
+        inode.size = len(target.encode())
         if target_type != "FS_FILE_TYPE_UNKNOWN":
             inode.with_rare().target_type = target_type
         return inode
@@ -144,6 +151,8 @@ class Namespace(Locks):
     def _check_name(directory: Inode, name: str) -> None:
         if not name or name in (".", "..") or "/" in name or "\0" in name:
             raise InvalidNameError(f"{name!r} is not a name")
+        if not _is_unicode(name):
+            raise InvalidNameError(f"{name!r} is not valid Unicode")
         if len(name) > NAME_LIMIT:
             raise NameSizeError(f"{name[:32]!r}... has more than {NAME_LIMIT} characters")
         if name in directory.directory.entries:

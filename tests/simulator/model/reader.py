@@ -21,10 +21,9 @@ from .errors import (
     NotDirectoryError,
 )
 from .inode import DIRECTORY, FILE, Inode
+from .paths import Ref
 from .render import Json, attributes, lock
 from .snapshots import Snapshot, Snapshots
-
-Ref = int | str
 
 
 class Page(NamedTuple):
@@ -80,35 +79,6 @@ class Reader(Snapshots):
             return self._resolve(ref)[0]
         return self._resolve_in(ref, self.snapshot(snapshot))
 
-    def _resolve(self, ref: Ref) -> tuple[Inode, Inode | None, str]:
-        """A live inode, and the link that the reference names (the first one, if it is an ID)."""
-        if isinstance(ref, str):
-            if ref[:1] == "/":
-                return self._walk(ref)
-            if not (ref.isascii() and ref.isdigit()):
-                raise InvalidPathError(f"{ref!r} is neither a file ID nor an absolute path")
-        file_id = int(ref)
-        inode = self._table[file_id] if 0 <= file_id < len(self._table) else None
-        if inode is None or not inode.num_links:
-            raise NoSuchEntryError(f"{{ ino={file_id} }}")
-        return inode, inode.parent, inode.name
-
-    def _walk(self, path: str) -> tuple[Inode, Inode | None, str]:
-        parent: Inode | None = None
-        inode, at = self.root, ""
-        for name in path.split("/"):
-            if not name:
-                continue
-            if inode.kind != DIRECTORY:
-                raise NoSuchEntryError(f"{name} {{ ino={inode.id} }}")
-            child = inode.directory.entries.get(name)
-            if child is None:
-                raise NoSuchEntryError(f"{name} {{ ino={inode.id} }}")
-            parent, inode, at = inode, child, name
-        if path[-1] == "/" and inode.kind != DIRECTORY:
-            raise NotDirectoryError(f"{path} is not a directory")
-        return inode, parent, at
-
     def _resolve_in(self, ref: Ref, snapshot: Snapshot) -> Inode:
         epoch = snapshot.epoch
         if isinstance(ref, str) and ref[:1] == "/":
@@ -150,13 +120,6 @@ class Reader(Snapshots):
             for directory in self._chain(parent, snapshot.epoch)
         )
 
-    def _directory(self, ref: Ref) -> Inode:
-        """A live directory."""
-        inode = self._resolve(ref)[0]
-        if inode.kind != DIRECTORY:
-            raise NotDirectoryError(f"{self._path(inode, None)} is not a directory")
-        return inode
-
     def path_of(self, ref: Ref, *, snapshot: int | None = None) -> str:
         """An absolute path of a file, by its first link; no slash at the end of a directory's."""
         if isinstance(ref, str) and ref[:1] == "/" and snapshot is None:
@@ -164,10 +127,6 @@ class Reader(Snapshots):
             return "/" if parent is None else self._join(self._path(parent, None), name)
         state = self.resolve(ref, snapshot=snapshot)
         return self._path(state, self._epoch_of(snapshot))
-
-    @staticmethod
-    def _join(path: str, name: str) -> str:
-        return path + name if path == "/" else f"{path}/{name}"
 
     # -- attributes -------------------------------------------------------------------------
 

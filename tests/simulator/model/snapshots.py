@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from .clock import Clock
 from .errors import InvalidArgumentError, InvalidNameError, NoSuchSnapshotError, NotDirectoryError
-from .inode import DIRECTORY, Inode
+from .inode import DIRECTORY
+from .paths import Paths, Ref
 from .render import Json, rfc3339
-from .store import Store
 
 
 class Snapshot:
@@ -46,7 +46,7 @@ class Snapshot:
         self.policy_id: int | None = None
 
 
-class Snapshots(Store):
+class Snapshots(Paths):
     """The snapshots of a file system."""
 
     def __init__(self, clock: Clock) -> None:
@@ -54,11 +54,8 @@ class Snapshots(Store):
         self._snapshots: dict[int, Snapshot] = {}
         self._next_snapshot_id = 1
 
-    def _resolve(self, ref: int | str) -> tuple[Inode, Inode | None, str]:
-        raise NotImplementedError
-
     def take_snapshot(
-        self, ref: int | str, name_suffix: str, *, expiration_ns: int | None = None
+        self, ref: Ref, name_suffix: str, *, expiration_ns: int | None = None
     ) -> Snapshot:
         """Snapshot a directory; it is named ``<id>_<name_suffix>``. Costs the same for any tree.
 
@@ -124,6 +121,9 @@ class Snapshots(Store):
 
     def delete_snapshot(self, snapshot_id: int) -> None:
         """Delete a snapshot.
+
+        Removed files that only it saw are let go of at once, former states of others with their
+        next change.
 
         :raises NoSuchSnapshotError: if it does not exist
         """

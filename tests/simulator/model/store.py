@@ -13,10 +13,9 @@ from __future__ import annotations
 import zlib
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from .clock import Clock
-from .errors import NoSuchEntryError
 from .events import Event
 from .inode import DIRECTORY, FILE, SYMLINK, Directory, Inode, Past
 
@@ -26,7 +25,13 @@ _LISTINGS_KEPT = 64
 
 def listing_key(name: str) -> tuple[int, str]:
     """Where ``name`` stands in a listing: directories are ordered by a hash, as on a cluster."""
-    return zlib.crc32(name.encode("utf-8", "surrogatepass")), name
+    return zlib.crc32(name.encode()), name
+
+
+def in_listing_order(names: Collection[str]) -> list[str]:
+    """``names`` sorted by `listing_key`, in C: directories can have millions."""
+    hashes = map(zlib.crc32, map(str.encode, names))
+    return [name for _, name in sorted(zip(hashes, names, strict=True))]
 
 
 class Store:
@@ -148,12 +153,12 @@ class Store:
         directory = inode.directory
         if epoch is None or directory.entries_epoch <= epoch:
             if directory.order is None:
-                directory.order = sorted(directory.entries, key=listing_key)
+                directory.order = in_listing_order(directory.entries)
             return directory.order
         key = (inode.id, epoch)
         names = self._listings.get(key)
         if names is None:
-            names = self._listings[key] = sorted(directory.names_at(epoch), key=listing_key)
+            names = self._listings[key] = in_listing_order(directory.names_at(epoch))
             if len(self._listings) > _LISTINGS_KEPT:
                 self._listings.popitem(last=False)
         else:
@@ -209,27 +214,6 @@ class Store:
         """Inodes that exist now, the root included."""
         return self._count
 
-    # -- paths ------------------------------------------------------------------------------
-
-    def _chain(self, parent: Inode | None, epoch: int | None) -> list[Inode]:
-        """``parent`` and the directories above it, up to the root, in their state of ``epoch``."""
-        chain = []
-        while parent is not None:
-            state = parent if epoch is None else self._state(parent, epoch)
-            if state is None:
-                raise NoSuchEntryError(f"{{ ino={parent.id} }}")
-            chain.append(state)
-            parent = state.parent
-        return chain
-
-    def _path(self, state: Inode, epoch: int | None) -> str:
-        """The absolute path by the first link, without a slash at the end (but ``/``)."""
-        if state.parent is None:
-            return "/"
-        names = [directory.name for directory in self._chain(state.parent, epoch)]
-        names.reverse()
-        return "/".join(names) + "/" + state.name
-
     # -- totals -----------------------------------------------------------------------------
 
     def _account_inode(self, parent: Inode | None, inode: Inode, sign: int) -> None:
@@ -268,42 +252,3 @@ class Store:
             totals.others += others
             totals.capacity_blocks += blocks
             parent = parent.parent
-
-    # -- events -----------------------------------------------------------------------------
-
-    def _event(
-        self,
-        event_type: str,
-        inode: Inode,
-        parent: Inode,
-        name: str,
-        *,
-        offset: int = 0,
-        size: int = 0,
-    ) -> Event:
-        """An event about the link ``name`` of ``inode``, which is still where it is named."""
-        chain = self._chain(parent, None)
-        chain.reverse()
-        return Event(
-            event_type,
-            (*[directory.id for directory in chain], inode.id),
-            (*[directory.name for directory in chain[1:]], name),
-            inode.kind == DIRECTORY,
-            self.clock.now_ns(),
-            offset,
-            size,
-        )
-
-    def _tell(self, event: Event) -> None:
-        for listener in tuple(self.listeners):
-            listener(event)
-
-    def _emit(self, event_type: str, inode: Inode, parent: Inode, name: str) -> None:
-        """Tell the listeners; to be called only if there are any."""
-        self._tell(self._event(event_type, inode, parent, name))
-
-    def _emit_each_link(
-        self, event_type: str, inode: Inode, *, offset: int = 0, size: int = 0
-    ) -> None:
-        for parent, name in inode.links():
-            self._tell(self._event(event_type, inode, parent, name, offset=offset, size=size))

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -281,3 +283,42 @@ def test_clock_is_set_skewed_and_frozen() -> None:
     clock.run()
     host[0] += 4
     assert clock.now_ns() == 20
+
+
+def api(endpoint: str) -> dict[str, Any]:
+    shapes = json.loads((Path(__file__).parents[1] / "rest-api.json").read_text())
+    return shapes["endpoints"][endpoint]["response_body"]
+
+
+def test_every_member_of_the_api_is_there(files: FileSystem) -> None:
+    files.create_directory("/", "d")
+    files.create_file("/d", "f")
+    attributes = api("GET /v1/files/{ref}/info/attributes")["properties"]
+    assert set(files.attributes("/d/f", lock=True)) == set(attributes)
+    entries = api("GET /v1/files/{ref}/entries/")["properties"]["files"]["items"]["properties"]
+    assert set(files.entries("/d").items[0]) == set(entries)
+    totals = api("GET /v1/files/{ref}/recursive-aggregates/")["items"]["properties"]
+    shown = files.aggregates("/")[0]
+    assert set(shown) == set(totals)
+    assert set(shown["files"][0]) == set(totals["files"]["items"]["properties"])
+    first = files.take_snapshot("/", "first")
+    files.write("/d/f", 0, b"x")
+    second = files.take_snapshot("/", "second")
+    snapshot = api("GET /v3/snapshots/{id}")["properties"]
+    assert set(files.render_snapshot(first)) == set(snapshot)
+    status = api("GET /v4/snapshots/status/")["properties"]["entries"]["items"]["properties"]
+    assert set(files.render_snapshot(first, status=True)) == set(status)
+    prefix = "GET /v2/snapshots/{newer_id}/changes-since/{older_id}"
+    change = api(prefix)["properties"]["entries"]["items"]["properties"]
+    assert set(files.tree_diff(second.id, first.id).items[0]) == set(change)
+    region = api(prefix + "/files/{ref}")["properties"]["entries"]["items"]["properties"]
+    assert set(files.file_diff(second.id, first.id, "/d/f").items[0]) == set(region)
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\udcffb"])
+def test_lone_surrogates_are_refused(files: FileSystem, text: str) -> None:
+    with pytest.raises(ModelError, match="Unicode"):
+        files.create_file("/", text)
+    with pytest.raises(ModelError, match="Unicode"):
+        files.create_symlink("/", "link", text)
+    assert files.child_names("/") == []

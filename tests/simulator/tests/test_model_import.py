@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,8 @@ def test_unreadable_is_counted_and_the_rest_is_loaded(
     monkeypatch.setattr(os, "scandir", scandir)
     result = files.import_tree(tmp_path)
     assert (result.files, result.skipped) == (1, 1)
-    assert files.child_names("/") == ["open"]
+    assert sorted(files.child_names("/")) == ["closed", "open"]
+    assert files.child_names("/closed") == []
 
 
 def test_pipes_and_sockets(files: FileSystem, tmp_path: Path) -> None:
@@ -99,3 +101,16 @@ def test_missing_source_or_target(files: FileSystem, tmp_path: Path) -> None:
         files.import_tree(tmp_path / "missing")
     with pytest.raises(ModelError):
         files.import_tree(tmp_path, into="/missing")
+
+
+def test_more_directories_than_files_may_be_open(files: FileSystem, tmp_path: Path) -> None:
+    for number in range(120):
+        (tmp_path / f"d{number}").mkdir()
+        (tmp_path / f"d{number}" / "f").write_text("x")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+    try:
+        result = files.import_tree(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert (result.directories, result.files, result.skipped) == (120, 120, 0)
