@@ -1,0 +1,12 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SMB locks: who holds which file open, and how to free it.
+
+- ``handles``: records and words
+- ``filters``: which handles are meant
+- ``listing``: open handles joined with holders, clients and locks
+- ``closing``: closing what is meant, and looking again
+"""
+
+from __future__ import annotations

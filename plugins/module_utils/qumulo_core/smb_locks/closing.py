@@ -1,0 +1,147 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Closing handles: what is meant, nothing else, and a second look afterwards."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..client import Client
+from ..errors import ConflictError, InputError
+from .filters import HandleFilter, UserFilter
+from .handles import Handle
+from .listing import list_handles
+
+#: Handles in one close request.
+BATCH = 500
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Handles that match, divided into those to close and those to spare."""
+
+    close: list[Handle]
+    spared: list[Handle]
+
+
+@dataclass
+class Closed:
+    """What became of the handles."""
+
+    closed: list[Handle] = field(default_factory=list)
+    failed: list[tuple[Handle, str]] = field(default_factory=list)
+    reopened: list[Handle] = field(default_factory=list)
+
+
+def select(
+    handles: Sequence[Handle], *, exclude_users: Sequence[str] = (), only_idle: bool = False
+) -> Selection:
+    """Divide handles: spare those of some users and, if asked, those that can lose work."""
+    excluded = [UserFilter.parse(user) for user in exclude_users]
+    close: list[Handle] = []
+    spared: list[Handle] = []
+    for handle in handles:
+        spare = any(user.matches(handle.holder) for user in excluded)
+        spare = spare or (only_idle and handle.can_lose_work)
+        (spared if spare else close).append(handle)
+    return Selection(close, spared)
+
+
+def check(
+    handles: Sequence[Handle],
+    wanted: HandleFilter,
+    *,
+    max_close: int,
+    plan: Collection[str] | None,
+) -> None:
+    """Refuse to close what may not be meant. Called before anything is closed.
+
+    :param plan: locations that an earlier look found; None if there was none.
+    :raises ConflictError: handles have come since the plan, or more match than ``max_close``.
+    :raises InputError: it can not be told to which client a handle belongs.
+    """
+    if plan is not None:
+        new = [handle for handle in handles if handle.location not in plan]
+        if new:
+            raise ConflictError(
+                f"{len(new)} handles have been opened since the plan was made "
+                f"({_examples(new)}): look at them and make a new plan. Nothing was closed."
+            )
+    if len(handles) > max_close:
+        users = Counter(handle.holder.label for handle in handles).most_common(_SHOWN)
+        whose = ", ".join(f"{name} ({count})" for name, count in users)
+        raise ConflictError(
+            f"{len(handles)} handles match, more than max_close {max_close}; most are of {whose}: "
+            "narrow the filters, or raise max_close if all of them are meant. Nothing was closed."
+        )
+    unsure = [handle for handle in handles if not wanted.is_certain(handle)]
+    if unsure:
+        raise InputError(
+            f"{len(unsure)} handles can belong to this client or node or to another "
+            f"({_examples(unsure)}): select by user or file instead, or grant the account "
+            "PRIVILEGE_SMB_SESSION_READ, which tells clients apart. Nothing was closed."
+        )
+
+
+def close(
+    client: Client, handles: Sequence[Handle], wanted: HandleFilter, *, rounds: int = 1
+) -> Closed:
+    """Close handles in batches, then look again; what is gone is closed, whatever was answered.
+
+    A handle that was closed by its client in between, or by a request whose answer got lost,
+    comes back as an error entry although it is as wished; only the second look tells.
+
+    :param wanted: the filter that found the handles; new ones that match are reported as reopened.
+    :param rounds: how often handles that their clients open again are closed again, 1: never.
+    """
+    result = Closed()
+    seen = {handle.location for handle in handles}
+    todo = list(handles)
+    for turn in range(rounds):
+        reasons = _close_batches(client, todo)
+        present = {handle.location: handle for handle in list_handles(client, wanted)}
+        for handle in todo:
+            if handle.location in present:
+                result.failed.append((handle, _reason(handle, reasons)))
+            else:
+                result.closed.append(handle)
+        back = [handle for location, handle in present.items() if location not in seen]
+        holders = {(handle.file_id, handle.holder.auth_id) for handle in handles}
+        back = [h for h in back if (h.file_id, h.holder.auth_id) in holders]
+        seen.update(handle.location for handle in back)
+        if not back or turn == rounds - 1:
+            result.reopened = back
+            break
+        todo = back
+    return result
+
+
+def _close_batches(client: Client, handles: Sequence[Handle]) -> list[str]:
+    reasons: list[str] = []
+    for at in range(0, len(handles), BATCH):
+        body = [
+            {"handle_info": {"location": handle.location}} for handle in handles[at : at + BATCH]
+        ]
+        # The SDK closes one handle a call; the endpoint takes a list.
+        answer: Any = client.rest.request("POST", "/v1/smb/files/close", body=body)
+        reasons.extend(str(entry.get("error_message", "")) for entry in answer or ())
+    return reasons
+
+
+def _reason(handle: Handle, reasons: Sequence[str]) -> str:
+    """Return what the cluster said of a handle; its entries name no handle but in their text."""
+    for reason in reasons:
+        if handle.location in reason:
+            return reason
+    distinct = sorted(set(filter(None, reasons)))
+    return "; ".join(distinct) or "the handle is still open, and the cluster gave no reason"
+
+
+def _examples(handles: Sequence[Handle]) -> str:
+    shown = "; ".join(handle.describe() for handle in handles[:_SHOWN])
+    return shown if len(handles) <= _SHOWN else f"{shown}; and {len(handles) - _SHOWN} more"

@@ -1,0 +1,261 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Open handles, joined with their holders, clients and locks."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from ..client import Client, ref
+from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
+from ..pool import map_unordered
+from .filters import HandleFilter
+from .handles import Handle, Identity, RangeGrant, ShareGrant
+
+#: Entries to ask for in a page: cursors are sequential, so few large pages are fast.
+PAGE = 10_000
+#: Up to so many files their locks are asked for one by one, above that all at once.
+FEW_FILES = 64
+_RESOLVE_BATCH = 500
+
+Shares = dict[str, list[ShareGrant]]
+Ranges = dict[str, list[RangeGrant]]
+
+
+def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
+    """Return the open handles that are meant, with everything known about each.
+
+    Each holder is looked up once, however many handles it has. Needs
+    PRIVILEGE_SMB_FILE_HANDLE_READ, PRIVILEGE_FS_LOCK_READ and PRIVILEGE_IDENTITY_READ; with
+    PRIVILEGE_SMB_SESSION_READ clients are told apart better.
+    """
+    targeted = wanted.by_file and len(wanted.file_ids) <= FEW_FILES
+    if targeted:
+        handles = [h for h in _of_files(client, wanted.file_ids) if wanted.matches_open(h)]
+        shares, ranges = _locks_of_files(client, handles)
+    elif wanted.needs_paths or wanted.users or wanted.access or wanted.by_file:
+        with_paths = wanted.needs_paths
+        handles = [h for h in _all(client, with_paths=with_paths) if wanted.matches_open(h)]
+        handles = _with_holders(client, handles, wanted)
+        shares, ranges = _locks_of_files(client, handles)
+        if not with_paths:
+            handles = _with_paths(client, handles)
+    else:
+        handles, shares, ranges = _together(
+            client,
+            lambda own: list(_all(own, with_paths=True)),
+            _all_shares,
+            _all_ranges,
+        )
+    handles = _with_holders(client, handles, wanted)
+    handles = _with_locks(handles, shares, ranges, _sessions(client, handles, shares))
+    handles = [handle for handle in handles if wanted.matches_client(handle)]
+    handles.sort(key=lambda handle: (handle.path, handle.holder.label, handle.location))
+    return handles
+
+
+# -- handles ------------------------------------------------------------------------------------
+
+
+def _all(client: Client, *, with_paths: bool) -> Iterator[Handle]:
+    uri = f"/v1/smb/files/?resolve_paths={'true' if with_paths else 'false'}"
+    for entry in client.paged(uri, "file_handles", limit=PAGE):
+        yield Handle.of(entry)
+
+
+def _of_files(client: Client, file_ids: Iterable[str]) -> Iterator[Handle]:
+    for file_id in sorted(file_ids):
+        uri = f"/v1/smb/files/?resolve_paths=true&file_number={file_id}"
+        for entry in client.paged(uri, "file_handles", limit=PAGE):
+            yield Handle.of(entry)
+
+
+def _with_paths(client: Client, handles: list[Handle]) -> list[Handle]:
+    """Add the paths of handles that were listed without: cheaper than resolving all of them."""
+    ids = sorted({handle.file_id for handle in handles})
+    paths: dict[str, str] = {}
+    batches = [ids[at : at + _RESOLVE_BATCH] for at in range(0, len(ids), _RESOLVE_BATCH)]
+    for outcome in map_unordered(client, _resolve, batches, workers=4):
+        if outcome.error is not None:
+            raise outcome.error
+        paths.update(outcome.value or {})
+    return [replace(handle, path=paths.get(handle.file_id, "")) for handle in handles]
+
+
+def _resolve(client: Client, ids: Sequence[str]) -> dict[str, str]:
+    try:
+        answer = client.rest.fs.resolve_paths(ids=list(ids))
+    except NotFoundError:
+        if len(ids) == 1:
+            return {}  # deleted while open: it has no path any more
+        half = len(ids) // 2
+        return {**_resolve(client, ids[:half]), **_resolve(client, ids[half:])}
+    return {str(item["id"]): str(item["path"]).rstrip("/") or "/" for item in answer}
+
+
+# -- holders ------------------------------------------------------------------------------------
+
+
+def _with_holders(client: Client, handles: list[Handle], wanted: HandleFilter) -> list[Handle]:
+    """Add names to the holders and leave out those that are not meant."""
+    unknown = sorted({h.holder.auth_id for h in handles if h.holder.name is None})
+    known: dict[str, Identity] = {h.holder.auth_id: h.holder for h in handles}
+    for outcome in map_unordered(client, find_identity, unknown, workers=8):
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.value is not None:
+            known[outcome.item] = outcome.value
+    return [
+        replace(handle, holder=known[handle.holder.auth_id])
+        for handle in handles
+        if wanted.matches_holder(known[handle.holder.auth_id])
+    ]
+
+
+def find_identity(client: Client, auth_id: str) -> Identity:
+    """Return the names of an auth ID; only the ID if the cluster knows no more."""
+    try:
+        found = client.rest.auth.find_identity(auth_id=auth_id)
+    except NotFoundError:
+        return Identity(auth_id)
+    uid = found.get("uid")
+    return Identity(
+        auth_id,
+        found.get("name") or None,
+        found.get("sid") or None,
+        None if uid is None else int(uid),
+    )
+
+
+# -- locks --------------------------------------------------------------------------------------
+
+
+def _grants(client: Client, kind: str, file_id: str | None) -> Iterator[dict[str, Any]]:
+    middle = "" if file_id is None else f"{ref(file_id)}/"
+    yield from client.paged(f"/v1/files/{middle}locks/smb/{kind}/", "grants", limit=PAGE)
+
+
+def _all_shares(client: Client, file_id: str | None = None) -> Shares:
+    shares: Shares = defaultdict(list)
+    for grant in _grants(client, "share-mode", file_id):
+        shares[str(grant.get("file_id"))].append(ShareGrant.of(grant))
+    return shares
+
+
+def _all_ranges(client: Client, file_id: str | None = None) -> Ranges:
+    ranges: Ranges = defaultdict(list)
+    for grant in _grants(client, "byte-range", file_id):
+        ranges[str(grant.get("file_id"))].append(RangeGrant.of(grant))
+    return ranges
+
+
+def _locks_of_files(client: Client, handles: list[Handle]) -> tuple[Shares, Ranges]:
+    file_ids = sorted({handle.file_id for handle in handles})
+    if len(file_ids) > FEW_FILES:
+        return _together(client, _all_shares, _all_ranges)
+
+    def of_file(own: Client, file_id: str) -> tuple[Shares, Ranges]:
+        try:
+            return _all_shares(own, file_id), _all_ranges(own, file_id)
+        except NotFoundError:
+            return {}, {}  # deleted meanwhile
+
+    shares: Shares = {}
+    ranges: Ranges = {}
+    for outcome in map_unordered(client, of_file, file_ids, workers=8):
+        if outcome.error is not None:
+            raise outcome.error
+        if outcome.value is not None:
+            shares.update(outcome.value[0])
+            ranges.update(outcome.value[1])
+    return shares, ranges
+
+
+def _sessions(client: Client, handles: list[Handle], shares: Shares) -> dict[str, set[str]] | None:
+    """Return the client addresses of each user, if that is needed and permitted.
+
+    A grant names a client but no user, a handle a user but no client; where several clients have
+    a file open, sessions tell which of them can be whose.
+    """
+    if not any(len({g.address for g in shares.get(h.file_id, ())}) > 1 for h in handles):
+        return None
+    addresses: dict[str, set[str]] = defaultdict(set)
+    try:
+        for session in client.paged("/v1/smb/sessions/", "session_infos", limit=PAGE):
+            user = session.get("user") or {}
+            addresses[str(user.get("auth_id"))].add(str(session.get("originator") or ""))
+    except MissingPrivilegeError:
+        return None
+    return addresses
+
+
+def _with_locks(
+    handles: list[Handle],
+    shares: Shares,
+    ranges: Ranges,
+    sessions: dict[str, set[str]] | None,
+) -> list[Handle]:
+    return [
+        _join(
+            handle,
+            shares.get(handle.file_id, []),
+            ranges.get(handle.file_id, []),
+            None if sessions is None else sessions.get(handle.holder.auth_id),
+        )
+        for handle in handles
+    ]
+
+
+def _join(
+    handle: Handle,
+    shares: list[ShareGrant],
+    ranges: list[RangeGrant],
+    addresses: set[str] | None,
+) -> Handle:
+    """Attach the locks that can be the handle's.
+
+    Nothing in the API ties a grant to a handle, so all grants of the file remain that fit its
+    access and, where sessions are known, its user's clients. A condition that leaves none is
+    dropped: it is better to name too many clients than the wrong one.
+    """
+    candidates = shares
+    if addresses:
+        candidates = [g for g in candidates if g.address in addresses] or candidates
+    fitting = frozenset(
+        {"write" if word == "append" else word for word in handle.access}
+    ) & frozenset(("read", "write", "delete"))
+    candidates = [g for g in candidates if g.access == fitting] or candidates
+    clients = {grant.address for grant in candidates if grant.address}
+    held = [r for r in ranges if not clients or r.address in clients]
+    return replace(
+        handle,
+        addresses=tuple(sorted(clients)),
+        nodes=tuple(sorted({grant.node for grant in candidates if grant.node})),
+        denies=tuple(sorted({word for grant in candidates for word in grant.denies})),
+        byte_ranges=tuple(held) if handle.num_byte_ranges else (),
+    )
+
+
+# -- side by side -------------------------------------------------------------------------------
+
+
+def _together(client: Client, *works: Callable[[Client], Any]) -> tuple[Any, ...]:
+    """Run independent listings side by side, each with its own connection."""
+
+    def run(work: Callable[[Client], Any]) -> Any:
+        with client.clone() as own:
+            return work(own)
+
+    with ThreadPoolExecutor(len(works)) as pool:
+        futures = [pool.submit(run, work) for work in works]
+        try:
+            return tuple(future.result() for future in futures)
+        except QumuloError:
+            for future in futures:
+                future.cancel()
+            raise
