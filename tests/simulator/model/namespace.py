@@ -208,6 +208,8 @@ class Namespace(Locks):
         removed = 0
         order = [top]
         for directory in order:
+            # Made again if it is listed again: cheaper than to take out each name.
+            directory.directory.order = None
             for name, inode in list(directory.directory.entries.items()):
                 if inode.kind == DIRECTORY:
                     order.append(inode)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.simulator.model import Clock, FileSystem, ModelError
+from tests.simulator.model import Clock, FileSystem, ModelError, tree_diff
 from tests.simulator.model.store import Store
 
 SECOND = 1_000_000_000
@@ -251,6 +251,47 @@ def test_snapshots_that_cannot_be_compared(files: FileSystem) -> None:
         files.tree_diff(other, first)
 
 
+def test_expiration_must_be_in_the_future(files: FileSystem) -> None:
+    snapshot = taken(files)
+    with pytest.raises(ModelError, match="in the past"):
+        files.set_snapshot_expiration(snapshot, START)
+    files.set_snapshot_expiration(snapshot, START + 1)
+    assert files.set_snapshot_expiration(snapshot, None).expiration_ns is None
+
+
+@pytest.mark.parametrize("ref", ["/src/new", "999", "relative", 10**9])
+def test_what_a_snapshot_does_not_have(files: FileSystem, ref: str | int) -> None:
+    snapshot = taken(files)
+    new = files.create_file("/src", "new")
+    for each in (ref, new.id):
+        with pytest.raises(ModelError) as caught:
+            files.resolve(each, snapshot=snapshot)
+        assert caught.value.status == (400 if each == "relative" else 404)
+
+
+def test_pages_do_not_depend_on_what_is_remembered(
+    files: FileSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        files.create_directory("/src", f"d{number}")
+    older = taken(files)
+    for number in range(4):
+        files.bulk_create(f"/src/d{number}", 5)
+    newer = taken(files)
+    monkeypatch.setattr(tree_diff, "_NAMES_KEPT", 3)
+    whole = files.tree_diff(newer, older).items
+    found, after = [], ""
+    while True:
+        page = files.tree_diff(newer, older, after=after, limit=1)
+        found += page.items
+        after = page.next
+        if not after:
+            break
+    assert found == whole
+    assert len(whole) == 24
+    assert len(files._diff_names) == 1
+
+
 def test_deleting_the_last_snapshot_lets_go_of_removed_files(files: FileSystem) -> None:
     inode = files.create_file("/src", "f")
     snapshot = taken(files)
@@ -262,18 +303,42 @@ def test_deleting_the_last_snapshot_lets_go_of_removed_files(files: FileSystem) 
 
 
 def test_names_that_no_snapshot_sees_are_forgotten(files: FileSystem) -> None:
+    files.create_file("/src", "first")
+    keeper = taken(files)
+    files.remove("/src/first")
     for number in range(400):
         files.create_file("/src", f"f{number}")
         snapshot = taken(files)
         files.remove(f"/src/f{number}")
         files.delete_snapshot(snapshot)
-    keeper = taken(files)
     files.create_file("/src", "g")
     second = taken(files)
     files.remove("/src/g")
     assert len(files.resolve("/src").directory.past or ()) < 130
     assert files.child_names("/src", snapshot=second) == ["g"]
-    assert files.child_names("/src", snapshot=keeper) == []
+    assert files.child_names("/src", snapshot=keeper) == ["first"]
+
+
+def test_former_states_that_no_snapshot_sees_are_forgotten(files: FileSystem) -> None:
+    inode = files.create_file("/src", "f")
+    keeper = taken(files)
+    for number in range(20):
+        files.set_attributes("/src/f", mode=number)
+        snapshot = taken(files)
+        files.delete_snapshot(snapshot)
+    states, state = 0, inode.older
+    while state is not None:
+        states, state = states + 1, state.older
+    assert states < 3
+    assert files.resolve(inode.id, snapshot=keeper).mode == 0o644
+
+
+def test_any_link_below_the_source_is_covered(files: FileSystem) -> None:
+    inode = files.create_file("/", "outside")
+    files.create_link("/src", "inside", "/outside")
+    snapshot = taken(files)
+    assert files.resolve(inode.id, snapshot=snapshot).id == inode.id
+    assert files.resolve("/src/inside", snapshot=snapshot).id == inode.id
 
 
 # -- byte ranges ----------------------------------------------------------------------------
@@ -310,6 +375,20 @@ def test_regions_of_writes_and_truncations(files: FileSystem) -> None:
     page = files.file_diff(second, first, "/src/f", limit=1)
     rest = files.file_diff(second, first, "/src/f", limit=1, after=page.next)
     assert (len(page.items), len(rest.items), rest.next) == (1, 1, "")
+
+
+def test_what_has_no_byte_ranges(files: FileSystem) -> None:
+    files.create_file("/src", "f")
+    first, second = taken(files), taken(files)
+    with pytest.raises(ModelError, match="older than"):
+        files.file_diff(first, second, "/src/f")
+    with pytest.raises(ModelError, match="not a regular file"):
+        files.file_diff(second, first, "/src")
+    with pytest.raises(ModelError, match="token"):
+        files.file_diff(second, first, "/src/f", after="x")
+    with pytest.raises(ModelError, match="limit"):
+        files.file_diff(second, first, "/src/f", limit=0)
+    assert files.file_diff(second, first, "/src/f").items == []
 
 
 def test_file_that_is_new_is_data_throughout(files: FileSystem) -> None:
