@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ _TYPES = {
 PAGE = 5000
 #: Batches of entries that wait for the consumer of a walk.
 _BACKLOG = 64
+_BATCH = 500
 _POLL = 0.5  # seconds between looks at whether the other side has stopped
 
 
@@ -132,26 +133,30 @@ class _Unreadable:
 class _Walk:
     """Directories that wait to be listed, and the threads that list them.
 
-    The newest directory is listed first: depth-first, so that few wait at a time. Entries go to
-    the consumer in batches through a bounded queue; a slow consumer slows the listing down.
+    The newest directory is listed first: depth-first, so that few wait at a time; the next root
+    is taken when none waits. Entries go to the consumer in batches through a bounded queue; a
+    slow consumer slows the listing down.
     """
 
-    def __init__(self, client: Client, workers: int, snapshot: int | None) -> None:
+    def __init__(
+        self, client: Client, roots: Iterable[str], workers: int, snapshot: int | None
+    ) -> None:
         self._client = client
+        self._roots = iter(roots)
         self._snapshot = snapshot
         self._condition = threading.Condition()
-        self._waiting: list[FileInfo] = []
+        self._waiting: list[tuple[str, str]] = []  # reference, and path for a message
         self._busy = 0
+        self._alive = workers
         self._stopped = False
         self.batches: queue.Queue[list[FileInfo] | _Unreadable | BaseException | None]
         self.batches = queue.Queue(_BACKLOG)
         self._threads = [
-            threading.Thread(target=self._work, name=f"qumulo-walk-{n}", daemon=True)
-            for n in range(workers)
+            threading.Thread(target=self._work, name=f"qumulo-walk-{number}", daemon=True)
+            for number in range(workers)
         ]
 
-    def start(self, root: FileInfo) -> None:
-        self._waiting.append(root)
+    def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
@@ -166,46 +171,55 @@ class _Walk:
         client = self._client.clone()
         try:
             while (directory := self._take()) is not None:
+                reference, path = directory
                 try:
-                    self._list(client, directory)
+                    self._list(client, reference)
                 except QumuloError as exc:
-                    self._put(_Unreadable(directory.path, exc))
+                    self._put(_Unreadable(path, exc))
                 finally:
                     self._done()
         except BaseException as exc:  # pylint: disable=broad-exception-caught
             self._put(exc)  # raised again where the walk is consumed
         finally:
             client.close()
+            with self._condition:
+                self._alive -= 1
+                last = not self._alive
+            if last:
+                self._put(None)
 
-    def _take(self) -> FileInfo | None:
+    def _take(self) -> tuple[str, str] | None:
         with self._condition:
-            while not self._stopped and not self._waiting and self._busy:
+            while not self._stopped:
+                if not self._waiting:
+                    root = next(self._roots, None)
+                    if root is not None:
+                        self._waiting.append((root, root))
+                if self._waiting:
+                    self._busy += 1
+                    return self._waiting.pop()
+                if not self._busy:
+                    return None
                 self._condition.wait(_POLL)
-            if self._stopped or not self._waiting:
-                return None
-            self._busy += 1
-            return self._waiting.pop()
+            return None
 
     def _done(self) -> None:
         with self._condition:
             self._busy -= 1
-            finished = not self._busy and not self._waiting
-            if finished:
+            if not self._busy:
                 self._condition.notify_all()
-        if finished:
-            self._put(None)
 
-    def _list(self, client: Client, directory: FileInfo) -> None:
+    def _list(self, client: Client, reference: str) -> None:
         batch: list[FileInfo] = []
-        for entry in entries(client, directory.id, snapshot=self._snapshot):
+        for entry in entries(client, reference, snapshot=self._snapshot):
             batch.append(entry)
-            if len(batch) >= 500:
+            if len(batch) >= _BATCH:
                 self._hand_over(batch)
                 batch = []
         self._hand_over(batch)
 
     def _hand_over(self, batch: list[FileInfo]) -> None:
-        below = [entry for entry in batch if entry.type == DIRECTORY]
+        below = [(entry.id, entry.path) for entry in batch if entry.type == DIRECTORY]
         if below:
             with self._condition:
                 self._waiting.extend(below)
@@ -224,24 +238,24 @@ class _Walk:
 
 def walk(
     client: Client,
-    root: FileInfo,
+    roots: Iterable[str],
     *,
     workers: int = 8,
     snapshot: int | None = None,
     on_error: Callable[[str, QumuloError], None] | None = None,
 ) -> Iterator[FileInfo]:
-    """Yield everything below a directory, not itself, in no particular order.
+    """Yield everything below directories, not themselves, in no particular order.
 
     Directories are listed in parallel; memory does not grow with the tree. Symlinks are not
     followed. What is renamed while the walk goes on may be seen twice or not at all; a walk in a
     snapshot has no such gaps.
 
-    :param root: a directory.
+    :param roots: paths or IDs of directories; read one at a time, so there may be any number.
     :param workers: threads, each with its own connection.
     :param on_error: is told of a directory that can not be listed; without it that ends the walk.
     """
-    work = _Walk(client, workers, snapshot)
-    work.start(root)
+    work = _Walk(client, roots, workers, snapshot)
+    work.start()
     try:
         while (item := work.batches.get()) is not None:
             if isinstance(item, list):

@@ -89,35 +89,37 @@ def check(
 
 
 def close(
-    client: Client, handles: Sequence[Handle], wanted: HandleFilter, *, rounds: int = 1
+    client: Client,
+    handles: Sequence[Handle],
+    wanted: HandleFilter,
+    *,
+    known: Sequence[Handle] = (),
 ) -> Closed:
     """Close handles in batches, then look again; what is gone is closed, whatever was answered.
 
     A handle that was closed by its client in between, or by a request whose answer got lost,
-    comes back as an error entry although it is as wished; only the second look tells.
+    comes back as an error entry although it is as wished; only the second look tells. Handles of
+    the same users on the same files that are new then are reported as reopened, not closed again:
+    a client that reconnects at once would win that race for ever.
 
-    :param wanted: the filter that found the handles; new ones that match are reported as reopened.
-    :param rounds: how often handles that their clients open again are closed again, 1: never.
+    :param wanted: the filter that found the handles.
+    :param known: handles that it found too and that are not to be closed.
     """
+    reasons = _close_batches(client, handles)
+    present = {handle.location: handle for handle in list_handles(client, wanted)}
     result = Closed()
-    seen = {handle.location for handle in handles}
-    todo = list(handles)
-    for turn in range(rounds):
-        reasons = _close_batches(client, todo)
-        present = {handle.location: handle for handle in list_handles(client, wanted)}
-        for handle in todo:
-            if handle.location in present:
-                result.failed.append((handle, _reason(handle, reasons)))
-            else:
-                result.closed.append(handle)
-        back = [handle for location, handle in present.items() if location not in seen]
-        holders = {(handle.file_id, handle.holder.auth_id) for handle in handles}
-        back = [h for h in back if (h.file_id, h.holder.auth_id) in holders]
-        seen.update(handle.location for handle in back)
-        if not back or turn == rounds - 1:
-            result.reopened = back
-            break
-        todo = back
+    for handle in handles:
+        if handle.location in present:
+            result.failed.append((handle, _reason(handle, reasons)))
+        else:
+            result.closed.append(handle)
+    seen = {handle.location for handle in (*handles, *known)}
+    holders = {(handle.file_id, handle.holder.auth_id) for handle in handles}
+    result.reopened = [
+        handle
+        for location, handle in present.items()
+        if location not in seen and (handle.file_id, handle.holder.auth_id) in holders
+    ]
     return result
 
 

@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filter options that the SMB lock modules share (``doc_fragments/smb_filters``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .qumulo_core import files
+from .qumulo_core.client import Client
+from .qumulo_core.smb_locks.filters import HandleFilter
+from .qumulo_core.smb_locks.handles import ACCESS_WORDS
+
+FILTER_SPEC: dict[str, dict[str, Any]] = {
+    name: {"type": "list", "elements": "str"}
+    for name in ("path", "file_id", "directory", "glob", "user", "client", "node")
+}
+FILTER_SPEC["access"] = {"type": "list", "elements": "str", "choices": list(ACCESS_WORDS)}
+
+
+def make_filter(client: Client, params: dict[str, Any]) -> HandleFilter:
+    """Return the filter for module options; paths become IDs, which survive a rename.
+
+    :raises NotFoundError: a path does not exist.
+    """
+    file_ids = None
+    if params["path"] is not None or params["file_id"] is not None:
+        file_ids = list(params["file_id"] or ())
+        file_ids += [files.get(client, path).id for path in params["path"] or ()]
+    return HandleFilter.make(
+        file_ids=file_ids,
+        directories=params["directory"] or (),
+        globs=params["glob"] or (),
+        users=params["user"] or (),
+        clients=params["client"] or (),
+        nodes=params["node"] or (),
+        access=params["access"] or (),
+    )

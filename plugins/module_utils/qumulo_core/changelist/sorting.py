@@ -1,0 +1,114 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sorting more than fits in memory: sorted runs on disk, merged as they are read."""
+
+from __future__ import annotations
+
+import heapq
+import tempfile
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+from typing import IO
+
+from .entries import TERMINATOR
+
+#: Bytes of records in memory before they become a run.
+RUN_BYTES = 16 << 20
+#: Runs that are merged at a time: each costs a buffer and a file descriptor.
+FAN_IN = 32
+_READ = 64 << 10
+
+
+class Sorter:
+    """Takes records in any order and gives them back sorted.
+
+    Memory is bounded by a run and the buffers of a merge, whatever the number of records; disk
+    holds each record once, twice while runs are merged into longer ones. Records must not hold
+    the terminator.
+
+    :param directory: where runs are kept; they vanish with the sorter, however it ends.
+    """
+
+    def __init__(
+        self, directory: str, *, run_bytes: int = RUN_BYTES, reverse: bool = False
+    ) -> None:
+        self._directory = directory
+        self._run_bytes = run_bytes
+        self._reverse = reverse
+        self._records: list[bytes] = []
+        self._bytes = 0
+        #: runs by level: a run of level n is merged from those of level n - 1
+        self._levels: list[list[IO[bytes]]] = [[]]
+
+    def __enter__(self) -> Sorter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for level in self._levels:
+            for run in level:
+                run.close()
+        self._levels = [[]]
+        self._records = []
+
+    def add(self, record: bytes) -> None:
+        """Take a record."""
+        self._records.append(record)
+        self._bytes += len(record) + 40  # what the interpreter needs for it beside its bytes
+        if self._bytes >= self._run_bytes:
+            self._spill()
+
+    def _spill(self) -> None:
+        self._records.sort(reverse=self._reverse)
+        self._keep(0, self._records)
+        self._records = []
+        self._bytes = 0
+
+    def _keep(self, level: int, records: Iterable[bytes]) -> None:
+        """Write a run; merge its level into one of the next when it is full."""
+        run: IO[bytes] = tempfile.TemporaryFile(  # noqa: SIM115 - closed with the sorter
+            prefix=".sort-", dir=self._directory, buffering=_READ
+        )
+        self._levels[level].append(run)
+        write = run.write
+        for record in records:
+            write(record)
+            write(TERMINATOR)
+        run.flush()
+        if len(self._levels[level]) >= FAN_IN:
+            if level + 1 == len(self._levels):
+                self._levels.append([])
+            full = self._levels[level]
+            self._levels[level] = []
+            try:
+                self._keep(level + 1, self._merge(full))
+            finally:
+                for merged in full:
+                    merged.close()
+
+    def _merge(self, runs: Iterable[IO[bytes]]) -> Iterator[bytes]:
+        return heapq.merge(*(_read(run) for run in runs), reverse=self._reverse)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield all records in order; equal ones stay."""
+        runs = [run for level in self._levels for run in level]
+        if not runs:
+            self._records.sort(reverse=self._reverse)
+            return iter(self._records)
+        if self._records:
+            self._spill()
+            runs = [run for level in self._levels for run in level]
+        return self._merge(runs)
+
+
+def _read(run: IO[bytes]) -> Iterator[bytes]:
+    run.seek(0)
+    rest = b""
+    while chunk := run.read(_READ):
+        *records, rest = (rest + chunk).split(TERMINATOR)
+        yield from records

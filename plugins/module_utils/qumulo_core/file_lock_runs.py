@@ -1,0 +1,374 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Locking many files in one run, and reporting on the locks of many."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from . import file_locks, files
+from .client import Client
+from .durations import parse_moment, parse_timedelta
+from .errors import ConflictError, InputError, QumuloError
+from .file_locks import FileResult, LockRequest, LockState, plan, render_lock
+from .files import DIRECTORY, FILE, FileInfo
+from .globs import PathFilter
+from .output import AtomicFile
+from .pool import map_unordered
+from .times import format_rfc3339, parse_rfc3339
+
+_SHOWN = 3
+STATUSES = ("all", "locked", "held", "expiring", "expired", "unlocked")
+
+
+# -- targets ------------------------------------------------------------------------------------
+
+
+@dataclass
+class Targets:
+    """Files that are named, and directories that are to be walked."""
+
+    named: list[FileInfo] = field(default_factory=list)
+    roots: list[FileInfo] = field(default_factory=list)
+    failed: list[tuple[str, QumuloError]] = field(default_factory=list)
+
+
+def find_targets(client: Client, names: Sequence[str], *, recurse: bool, workers: int) -> Targets:
+    """Read everything that is named.
+
+    :raises InputError: nothing is named.
+    """
+    if not names:
+        raise InputError("No file is named: set path or file_id.")
+    targets = Targets()
+    if not recurse:
+        targets.named, targets.failed = file_locks.read_targets(client, names, workers=workers)
+        return targets
+    for name in names:
+        try:
+            info = files.get(client, name, lock=True)
+        except QumuloError as exc:
+            targets.failed.append((name, exc))
+            continue
+        (targets.roots if info.type == DIRECTORY else targets.named).append(info)
+    return targets
+
+
+def below(
+    client: Client,
+    roots: Sequence[FileInfo],
+    *,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    on_error: Callable[[str, QumuloError], None],
+) -> Iterator[FileInfo]:
+    """Yield the files below directories that are meant, each once however many links it has."""
+    wanted = PathFilter(include, exclude)
+    linked: set[str] = set()
+    for info in files.walk(client, [root.id for root in roots], on_error=on_error):
+        if info.type != FILE or not wanted.matches(info.path):
+            continue
+        if info.num_links > 1:
+            if info.id in linked:
+                continue
+            linked.add(info.id)
+        yield info
+
+
+# -- locking ------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Tally:
+    max_results: int
+    locked: int = 0
+    unchanged: int = 0
+    failures: int = 0
+    shown: list[FileResult] = field(default_factory=list)
+    failed: list[dict[str, str]] = field(default_factory=list)
+
+    def done(self, result: FileResult) -> None:
+        if result.changed:
+            self.locked += 1
+        else:
+            self.unchanged += 1
+        if len(self.shown) < self.max_results:
+            self.shown.append(result)
+
+    def fail(self, path: str, error: QumuloError) -> None:
+        self.failures += 1
+        if len(self.failed) < self.max_results:
+            self.failed.append({"path": path, "reason": error.message})
+
+    def render(self, request: LockRequest) -> dict[str, Any]:
+        self.shown.sort(key=lambda result: result.info.path)
+        changed = [result for result in self.shown if result.changed]
+        rendered: dict[str, Any] = {
+            "changed": self.locked > 0,
+            "locked": self.locked,
+            "unchanged": self.unchanged,
+            "files": [result.render() for result in self.shown],
+            "diff": {
+                "before": "".join(f"{r.info.path}: {r.before.describe()}\n" for r in changed),
+                "after": "".join(f"{r.info.path}: {r.after.describe()}\n" for r in changed),
+            },
+        }
+        if request.until is not None:
+            rendered["retention_until"] = format_rfc3339(request.until)
+        return rendered
+
+
+def lock(
+    client: Client,
+    names: Sequence[str],
+    request: LockRequest,
+    *,
+    recurse: bool,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    workers: int,
+    max_results: int,
+    check_mode: bool,
+) -> dict[str, Any]:
+    """Lock files, in parallel, and return what a module reports.
+
+    Everything that is named is read and planned before anything is locked.
+
+    :raises ConflictError: some files could not be locked; ``details`` says which and why.
+    """
+    tally = _Tally(max_results)
+    targets = find_targets(client, names, recurse=recurse, workers=workers)
+    for name, error in targets.failed:
+        tally.fail(name, error)
+    for info in targets.named:
+        try:
+            plan(info.path, LockState.of(info), request)
+        except QumuloError as exc:
+            tally.fail(info.path, exc)
+    if tally.failures:
+        raise _failure(tally, request, "Nothing was locked.")
+
+    def all_files() -> Iterator[FileInfo]:
+        yield from targets.named
+        if targets.roots:
+            yield from below(
+                client, targets.roots, include=include, exclude=exclude, on_error=tally.fail
+            )
+
+    outcomes = file_locks.ensure_each(
+        client, all_files(), request, check_mode=check_mode, workers=workers
+    )
+    for outcome in outcomes:
+        if outcome.error is not None:
+            tally.fail(outcome.item.path, outcome.error)
+        elif outcome.value is not None:
+            tally.done(outcome.value)
+    if tally.failures:
+        raise _failure(tally, request, f"{tally.locked} others were locked.")
+    return tally.render(request)
+
+
+def _failure(tally: _Tally, request: LockRequest, rest: str) -> QumuloError:
+    """Return the error for files that could not be locked; a single one speaks for itself."""
+    details = {"failed_files": tally.failed, **tally.render(request)}
+    del details["diff"]
+    reasons = " ".join(item["reason"] for item in tally.failed[:_SHOWN])
+    if tally.failures == 1:
+        return ConflictError(f"{reasons} {rest}", details=details)
+    more = f" (and {tally.failures - _SHOWN} more)" if tally.failures > _SHOWN else ""
+    return ConflictError(
+        f"{tally.failures} files can not be locked as asked: {reasons}{more} {rest}",
+        details=details,
+    )
+
+
+# -- reporting ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which files a report lists."""
+
+    now: datetime
+    status: str = "all"
+    before: datetime | None = None
+    written_before: datetime | None = None
+
+    @classmethod
+    def make(
+        cls, *, now: datetime, status: str, before: str | None, older_than: str | None
+    ) -> Wanted:
+        """Return the filter for what a person wrote.
+
+        :param now: the cluster's time.
+        :raises InputError: a time makes no sense.
+        """
+        return cls(
+            now,
+            status,
+            None if before is None else parse_moment(before, now),
+            None if older_than is None else now - parse_timedelta(older_than),
+        )
+
+    def matches(self, info: FileInfo, state: LockState) -> bool:
+        """Tell whether a file is to be listed."""
+        if self.written_before is not None:
+            if parse_rfc3339(info.modification_time) > self.written_before:
+                return False
+        locked = state.is_locked(self.now)
+        if self.status == "locked":
+            return locked
+        if self.status == "unlocked":
+            return not locked
+        if self.status == "held":
+            return state.hold
+        if self.status == "expired":
+            return state.until is not None and state.until <= self.now
+        if self.status == "expiring":
+            return (
+                not state.hold
+                and state.until is not None
+                and self.before is not None
+                and self.now < state.until < self.before
+            )
+        return True
+
+
+@dataclass
+class _Totals:
+    files: int = 0
+    locked: int = 0
+    held: int = 0
+    expired: int = 0
+    unlocked: int = 0
+    bytes: int = 0
+    unreadable: int = 0
+
+    def count(self, info: FileInfo, state: LockState, now: datetime) -> None:
+        locked = state.is_locked(now)
+        self.files += 1
+        self.bytes += info.size
+        self.locked += locked
+        self.unlocked += not locked
+        self.held += state.hold
+        self.expired += state.until is not None and state.until <= now
+
+
+def report(
+    client: Client,
+    names: Sequence[str],
+    wanted: Wanted,
+    *,
+    recurse: bool,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    dest: str | None,
+    form: str,
+    workers: int,
+    max_results: int,
+    check_mode: bool,
+) -> dict[str, Any]:
+    """Report on locks and return what a module shows.
+
+    :param dest: write the list there, so that it takes no memory.
+    :raises ConflictError: something that is named can not be read.
+    """
+    totals = _Totals()
+    unreadable: list[str] = []
+    targets = find_targets(client, names, recurse=recurse, workers=workers)
+    if targets.failed:
+        raise targets.failed[0][1]
+
+    def on_error(path: str, error: QumuloError) -> None:
+        totals.unreadable += 1
+        if len(unreadable) < _SHOWN:
+            unreadable.append(f"{path}: {error.message}")
+
+    def all_files() -> Iterator[FileInfo]:
+        yield from targets.named
+        if targets.roots:
+            yield from below(
+                client, targets.roots, include=include, exclude=exclude, on_error=on_error
+            )
+
+    def work(own: Client, info: FileInfo) -> FileInfo:
+        return info if info.lock is not None else file_locks.read_target(own, info.id)
+
+    def listed() -> Iterator[dict[str, Any]]:
+        for outcome in map_unordered(client, work, all_files(), workers=workers):
+            if outcome.error is not None or outcome.value is None:
+                if outcome.error is not None:
+                    on_error(outcome.item.path, outcome.error)
+                continue
+            info = outcome.value
+            state = LockState.of(info)
+            totals.count(info, state, wanted.now)
+            if wanted.matches(info, state):
+                yield {
+                    **render_lock(info, state),
+                    "locked": state.is_locked(wanted.now),
+                    "modification_time": info.modification_time,
+                }
+
+    result: dict[str, Any] = {"changed": False}
+    if dest is None:
+        shown, count = _first(listed(), max_results)
+        result.update(files=shown, listed=count, truncated=count > len(shown))
+    else:
+        with AtomicFile(dest) as output:
+            count = _write(listed(), form, output)
+            result["changed"] = output.commit(dry_run=check_mode)
+        result.update(files=[], listed=count, truncated=False, dest=output.path)
+    result["totals"] = dict(vars(totals))
+    if totals.unreadable:
+        result["warnings"] = [f"Not readable ({totals.unreadable} in all): {'; '.join(unreadable)}"]
+    return result
+
+
+def _first(items: Iterable[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], int]:
+    shown: list[dict[str, Any]] = []
+    count = 0
+    for item in items:
+        count += 1
+        if len(shown) < limit:
+            shown.append(item)
+    shown.sort(key=lambda item: str(item["path"]))
+    return shown, count
+
+
+_COLUMNS = (
+    "path",
+    "file_id",
+    "size",
+    "retention_until",
+    "legal_hold",
+    "locked",
+    "modification_time",
+)
+
+
+def _write(items: Iterable[dict[str, Any]], form: str, output: AtomicFile) -> int:
+    count = 0
+    text = io.StringIO()
+    rows = csv.DictWriter(text, _COLUMNS)
+    if form == "csv":
+        rows.writeheader()
+    for item in items:
+        count += 1
+        if form == "csv":
+            rows.writerow(item)
+        else:
+            text.write(json.dumps(item) + "\n")
+        if text.tell() > 1 << 16:
+            output.write(text.getvalue().encode("utf-8", "surrogatepass"))
+            text.seek(0)
+            text.truncate()
+    output.write(text.getvalue().encode("utf-8", "surrogatepass"))
+    return count

@@ -1,0 +1,299 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots: finding them, and what has to be done to have them as asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from . import files
+from .client import Client
+from .durations import is_relative, parse_moment, parse_timedelta
+from .errors import ConflictError, InputError, NotFoundError, ProtocolError, QumuloError
+from .times import format_rfc3339, parse_rfc3339
+
+NEVER = "never"
+_NAME = re.compile(r"(\d+)_(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A snapshot of a directory.
+
+    :param name: as the cluster shows it: the ID, an underscore, and ``suffix``.
+    :param expires: when the cluster deletes it; None: never.
+    """
+
+    id: int
+    name: str
+    suffix: str
+    taken: datetime
+    source_id: str
+    source_path: str
+    expires: datetime | None
+    policy: str | None
+    lock_key: str | None
+
+    @classmethod
+    def of(cls, entry: dict[str, Any]) -> Snapshot:
+        """Return the record of an entry of ``/v4/snapshots/status/``.
+
+        :raises ProtocolError: it lacks a field.
+        """
+        try:
+            name = str(entry["name"])
+            match = _NAME.fullmatch(name)
+            expiration = entry.get("expiration")
+            return cls(
+                id=int(entry["id"]),
+                name=name,
+                suffix=match.group(2) if match else name,
+                taken=parse_rfc3339(entry["timestamp"]),
+                source_id=str(entry["source_file_id"]),
+                source_path=str(entry.get("source_file_path") or "").rstrip("/") or "/",
+                expires=parse_rfc3339(expiration) if expiration else None,
+                policy=entry.get("policy_name") or None,
+                lock_key=entry.get("lock_key") or None,
+            )
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ProtocolError(f"The cluster described a snapshot without {exc}.") from exc
+
+    def describe(self) -> str:
+        """Return the snapshot in one line, for a person."""
+        end = "never expires" if self.expires is None else f"expires {format_rfc3339(self.expires)}"
+        return f"{self.name} of {self.source_path}, {end}"
+
+    def render(self) -> dict[str, Any]:
+        """Return the snapshot as modules show it."""
+        return {
+            "snapshot_id": self.id,
+            "name": self.name,
+            "suffix": self.suffix,
+            "path": self.source_path,
+            "source_file_id": self.source_id,
+            "timestamp": format_rfc3339(self.taken),
+            "expiration": NEVER if self.expires is None else format_rfc3339(self.expires),
+            "policy": self.policy,
+            "locked": self.lock_key is not None,
+        }
+
+
+def list_all(client: Client) -> list[Snapshot]:
+    """Return all snapshots that are not being deleted, oldest first.
+
+    Needs PRIVILEGE_SNAPSHOT_READ.
+    """
+    answer = client.get("/v4/snapshots/status/?filter=api_snapshots_exclude_in_delete")
+    try:
+        found = [Snapshot.of(entry) for entry in answer["entries"] if not entry.get("in_delete")]
+    except (KeyError, TypeError) as exc:
+        raise ProtocolError("The cluster's list of snapshots has no entries.") from exc
+    return sorted(found, key=lambda snapshot: snapshot.id)
+
+
+def find(snapshots: Sequence[Snapshot], text: str) -> Snapshot:
+    """Return the one snapshot of an ID, a full name, or a name without the ID.
+
+    :raises NotFoundError: there is none.
+    :raises ConflictError: there are several of the name; the IDs are told.
+    """
+    if text.isdigit():
+        found = [s for s in snapshots if s.id == int(text)]
+    else:
+        found = [s for s in snapshots if s.name == text] or [
+            s for s in snapshots if s.suffix == text
+        ]
+    if not found:
+        raise NotFoundError(
+            f"There is no snapshot '{text}': see what there is with qumulo_snapshot_info."
+        )
+    if len(found) > 1:
+        raise ConflictError(
+            f"{len(found)} snapshots are called '{text}' (IDs {_ids(found)}): name one by its ID."
+        )
+    return found[0]
+
+
+@dataclass(frozen=True)
+class Expiration:
+    """When a snapshot shall expire.
+
+    :param at: None: never.
+    :param slack: seconds that a snapshot may expire earlier or later, for relative times.
+    """
+
+    at: datetime | None
+    slack: timedelta = timedelta(0)
+
+    @classmethod
+    def parse(cls, text: str, now: datetime, slack: str) -> Expiration:
+        """Return the expiration for ``never``, a span from now on, a date, or a time.
+
+        :raises InputError: it is none of these, or over already.
+        """
+        if text.strip().lower() == NEVER:
+            return cls(None)
+        at = parse_moment(text, now).replace(microsecond=0)
+        if at <= now:
+            raise InputError(
+                f"The expiration '{text}' is {format_rfc3339(at)}, which is over (the cluster's "
+                f"time is {format_rfc3339(now)}): name a later one, or 'never'."
+            )
+        return cls(at, parse_timedelta(slack) if is_relative(text) else timedelta(0))
+
+    def fits(self, snapshot: Snapshot) -> bool:
+        """Tell whether a snapshot expires as asked, within the slack."""
+        if self.at is None or snapshot.expires is None:
+            return self.at is None and snapshot.expires is None
+        present = snapshot.expires.replace(microsecond=0)
+        return abs(present - self.at) <= self.slack
+
+    def text(self) -> str:
+        """Return it as the API wants it: empty for never."""
+        return "" if self.at is None else format_rfc3339(self.at)
+
+
+def of_name(snapshots: Iterable[Snapshot], suffix: str, source_id: str) -> list[Snapshot]:
+    """Return the snapshots of a name of one directory, oldest first."""
+    return [s for s in snapshots if s.suffix == suffix and s.source_id == source_id]
+
+
+def of_series(snapshots: Iterable[Snapshot], suffix: str, source_id: str) -> list[Snapshot]:
+    """Return the snapshots of a name of one directory, with those that carry a time behind it."""
+    name = re.compile(re.escape(suffix) + r"(-\d{8}T\d{6}Z)?")
+    return [s for s in snapshots if s.source_id == source_id and name.fullmatch(s.suffix)]
+
+
+def the_one(
+    snapshots: Sequence[Snapshot], suffix: str, source_id: str, path: str
+) -> Snapshot | None:
+    """Return the only snapshot of a name of one directory, or None.
+
+    :raises ConflictError: there are several.
+    """
+    found = of_name(snapshots, suffix, source_id)
+    if len(found) > 1:
+        raise ConflictError(
+            f"{len(found)} snapshots of {path} are called '{suffix}' (IDs {_ids(found)}): delete "
+            "all but one (state absent with keep), or name one by snapshot_id."
+        )
+    return found[0] if found else None
+
+
+def check_name(suffix: str) -> None:
+    """Refuse a name that a cluster does not take.
+
+    :raises InputError: it is empty or holds a slash or a NUL.
+    """
+    if not suffix or "/" in suffix or "\0" in suffix:
+        raise InputError(f"'{suffix}' can not name a snapshot: leave out slashes.")
+
+
+def source(client: Client, path: str) -> files.FileInfo:
+    """Return the directory that is to be snapshotted.
+
+    :raises InputError: it is none.
+    """
+    info = files.get(client, path)
+    if info.type != files.DIRECTORY:
+        raise InputError(f"{info.path} is a {info.type}: snapshots are taken of directories.")
+    return info
+
+
+def create(
+    client: Client,
+    before: Sequence[Snapshot],
+    suffix: str,
+    source_id: str,
+    expiration: Expiration | None,
+) -> Snapshot:
+    """Take a snapshot; needs PRIVILEGE_SNAPSHOT_WRITE.
+
+    If the answer is lost, the cluster is asked whether the snapshot has come about, so that a
+    broken connection neither loses it nor takes it twice.
+
+    :param before: the snapshots that were there.
+    """
+    last = max((snapshot.id for snapshot in before), default=0)
+    try:
+        entry = client.rest.snapshot.create_snapshot(
+            name=suffix,
+            expiration="" if expiration is None else expiration.text(),
+            source_file_id=source_id,
+        )
+    except QumuloError as exc:
+        if not exc.maybe_applied:
+            raise
+        new = [s for s in of_name(list_all(client), suffix, source_id) if s.id > last]
+        if len(new) != 1:
+            raise
+        return new[0]
+    return get(client, int(entry["id"]))
+
+
+def get(client: Client, snapshot_id: int) -> Snapshot:
+    """Return a snapshot by its ID.
+
+    :raises NotFoundError: there is none.
+    """
+    try:
+        return Snapshot.of(client.get(f"/v3/snapshots/status/{snapshot_id}"))
+    except NotFoundError as exc:
+        raise NotFoundError(
+            f"There is no snapshot with ID {snapshot_id}: see what there is with "
+            "qumulo_snapshot_info.",
+            status=exc.status,
+            error_class=exc.error_class,
+        ) from exc
+
+
+def set_expiration(client: Client, snapshot: Snapshot, expiration: Expiration) -> Snapshot:
+    """Change when a snapshot expires, in place."""
+    client.rest.snapshot.modify_snapshot(snapshot_id=snapshot.id, expiration=expiration.text())
+    return get(client, snapshot.id)
+
+
+def check_deletable(doomed: Iterable[Snapshot]) -> None:
+    """Refuse to delete snapshots that are locked, before any is deleted.
+
+    :raises ConflictError: one is locked with a key.
+    """
+    locked = [snapshot for snapshot in doomed if snapshot.lock_key is not None]
+    if locked:
+        raise ConflictError(
+            f"Snapshots {_ids(locked)} are locked with a key: unlock them (qq "
+            "snapshot_unlock_snapshot) or wait until they expire. Nothing was deleted."
+        )
+
+
+def delete(client: Client, snapshot: Snapshot) -> None:
+    """Delete a snapshot; one that is gone already is as wished."""
+    try:
+        client.rest.snapshot.delete_snapshot(snapshot_id=snapshot.id)
+    except NotFoundError:
+        pass
+
+
+def beyond_newest(snapshots: Sequence[Snapshot], keep: int) -> list[Snapshot]:
+    """Return all but the newest ``keep`` snapshots.
+
+    :raises InputError: ``keep`` is negative.
+    """
+    if keep < 0:
+        raise InputError(f"keep can not be negative ({keep}).")
+    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.taken, snapshot.id))
+    return ordered[: max(0, len(ordered) - keep)]
+
+
+def timestamped(suffix: str, now: datetime) -> str:
+    """Return a name for a snapshot that is always a new one: with the cluster's time in it."""
+    return f"{suffix}-{now.strftime('%Y%m%dT%H%M%SZ')}"
+
+
+def _ids(snapshots: Iterable[Snapshot]) -> str:
+    return ", ".join(str(snapshot.id) for snapshot in snapshots)

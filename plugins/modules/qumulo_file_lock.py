@@ -1,0 +1,215 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qumulo_file_lock
+short_description: WORM-lock files with a retention period and/or a legal hold
+version_added: 1.0.0
+description:
+  - Locks files of a Qumulo cluster against any change, until a time (retention period) or until further notice (legal hold).
+  - B(A retention period can be extended, but never shortened or taken back.) Two guards stop a slip before anything is locked,
+    O(max_retention) and O(max_clock_skew).
+  - Relative periods count from the cluster's clock. A lock that already reaches as far, within O(slack), is left alone.
+  - Files that are named one by one are all read first; if one of them can not be locked as asked, none is.
+    With O(recurse) each file is on its own, and what could not be locked is listed at the end.
+  - Files are locked by their ID, so that a rename in between changes nothing.
+  - The account needs C(PRIVILEGE_FS_FILE_LOCK_WRITE) and permission to read the files' attributes and ACLs
+    (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
+author:
+  - Lockstep developers (@lockstep)
+extends_documentation_fragment:
+  - lockstep.qumulo.connection
+  - lockstep.qumulo.attributes
+options:
+  path:
+    description:
+      - Absolute paths of files, or of directories with O(recurse).
+    type: list
+    elements: str
+    default: []
+  file_id:
+    description:
+      - IDs of files, or of directories with O(recurse).
+    type: list
+    elements: str
+    default: []
+  recurse:
+    description:
+      - Lock all files below the directories. Symlinks are not followed.
+    type: bool
+    default: false
+  include:
+    description:
+      - With O(recurse), shell patterns of files to lock; without any, all.
+      - One without a slash is compared with the name, one that begins with a slash with the whole path, any other with the end of the path.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - With O(recurse), shell patterns of files to leave alone.
+    type: list
+    elements: str
+    default: []
+  retention:
+    description:
+      - Until when the files are locked, as a span from now on (V(30d), V(6w), V(6m) for months, V(2y)),
+        a date (V(2027-12-31), that day included, in UTC), or an RFC 3339 time.
+    type: str
+  legal_hold:
+    description:
+      - Whether the files are under a legal hold. V(false) releases it.
+    type: bool
+  slack:
+    description:
+      - A retention period that ends at most this much earlier than asked is left alone, so that a play which is run again soon changes nothing.
+        A longer play, or one that runs often, wants more.
+    type: str
+    default: 1h
+  on_longer:
+    description:
+      - What to do with a file that is retained longer than asked. V(fail) is an error that shows both dates, V(keep) leaves it alone.
+    type: str
+    choices: [fail, keep]
+    default: fail
+  max_retention:
+    description:
+      - A O(retention) beyond this span from now on is refused before anything is locked. A longer one must be said here too.
+    type: str
+    default: 1y
+  max_clock_skew:
+    description:
+      - If the clocks of the cluster and of the host that the module runs on differ by more, nothing is locked, for one of the two is wrong.
+    type: str
+    default: 5min
+  workers:
+    description:
+      - Files that are worked on at a time, each with its own connection.
+    type: int
+    default: 32
+  max_results:
+    description:
+      - Files to list in RV(files) at the most. The counts are of all.
+    type: int
+    default: 1000
+seealso:
+  - module: lockstep.qumulo.qumulo_file_lock_info
+"""
+
+EXAMPLES = r"""
+- name: Keep the signed contract for half a year
+  lockstep.qumulo.qumulo_file_lock:
+    path: /legal/contract.pdf
+    retention: 6m
+
+- name: Lock a finished project, its temporary files left out
+  lockstep.qumulo.qumulo_file_lock:
+    path: /projects/apollo
+    recurse: true
+    exclude: ["*.tmp", "~$*", ".DS_Store"]
+    retention: 2030-12-31
+    max_retention: 10y
+
+- name: Release a legal hold
+  lockstep.qumulo.qumulo_file_lock:
+    path: /legal/mail.pst
+    legal_hold: false
+"""
+
+RETURN = r"""
+files:
+  description: The first O(max_results) files, with the locks that they have now, or would have in check mode.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /legal/contract.pdf
+      file_id: "4711"
+      size: 52000
+      retention_until: "2027-05-21T09:00:00Z"
+      legal_hold: false
+      changed: true
+locked:
+  description: Number of files whose lock was changed, or would be in check mode.
+  returned: success
+  type: int
+  sample: 1
+unchanged:
+  description: Number of files whose lock was as asked.
+  returned: success
+  type: int
+  sample: 0
+retention_until:
+  description: End of the retention period that was asked for.
+  returned: success, if O(retention) is set
+  type: str
+  sample: "2027-05-21T09:00:00Z"
+failed_files:
+  description: Files that could not be locked, with the reason, up to O(max_results).
+  returned: failure, if files were tried
+  type: list
+  elements: dict
+  sample: []
+"""
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import lock
+
+
+def lock_files(client, params, check_mode):
+    """Bring the locks to what is asked for."""
+    clock = client.clock()
+    request = file_locks.make_request(
+        now=clock.now(),
+        retention=params["retention"],
+        legal_hold=params["legal_hold"],
+        slack=params["slack"],
+        max_retention=params["max_retention"],
+        keep_longer=params["on_longer"] == "keep",
+    )
+    if request.until is not None:
+        file_locks.check_clock(clock, params["max_clock_skew"])
+    return lock(
+        client,
+        params["path"] + params["file_id"],
+        request,
+        recurse=params["recurse"],
+        include=params["include"],
+        exclude=params["exclude"],
+        workers=params["workers"],
+        max_results=params["max_results"],
+        check_mode=check_mode,
+    )
+
+
+def main():
+    texts = {"type": "list", "elements": "str", "default": []}
+    run(
+        lock_files,
+        {
+            "path": texts,
+            "file_id": texts,
+            "recurse": {"type": "bool", "default": False},
+            "include": texts,
+            "exclude": texts,
+            "retention": {"type": "str"},
+            "legal_hold": {"type": "bool"},
+            "slack": {"type": "str", "default": "1h"},
+            "on_longer": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
+            "max_retention": {"type": "str", "default": "1y"},
+            "max_clock_skew": {"type": "str", "default": "5min"},
+            "workers": {"type": "int", "default": 32},
+            "max_results": {"type": "int", "default": 1000},
+        },
+        required_one_of=[["retention", "legal_hold"]],
+        supports_check_mode=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

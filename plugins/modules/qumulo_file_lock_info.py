@@ -1,0 +1,209 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qumulo_file_lock_info
+short_description: Show the WORM locks of files, or of a whole tree
+version_added: 1.0.0
+description:
+  - Shows retention periods and legal holds of files, or of all files below a directory.
+  - A cluster can not list its locked files, so a tree is walked, in parallel, with a request for each file.
+  - With O(status=unlocked) it finds files that are B(not) locked though they should be.
+  - The account needs permission to read the files' attributes and ACLs (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
+author:
+  - Lockstep developers (@lockstep)
+extends_documentation_fragment:
+  - lockstep.qumulo.connection
+  - lockstep.qumulo.attributes.info_module
+options:
+  path:
+    description:
+      - Absolute paths of files, or of directories with O(recurse).
+    type: list
+    elements: str
+    default: []
+  file_id:
+    description:
+      - IDs of files, or of directories with O(recurse).
+    type: list
+    elements: str
+    default: []
+  recurse:
+    description:
+      - Look at all files below the directories.
+    type: bool
+    default: false
+  include:
+    description:
+      - With O(recurse), shell patterns of files to look at; without any, all.
+    type: list
+    elements: str
+    default: []
+  exclude:
+    description:
+      - With O(recurse), shell patterns of files to leave out.
+    type: list
+    elements: str
+    default: []
+  status:
+    description:
+      - Which files to list. The totals are of all that were looked at.
+      - V(locked) are those that can not be changed now, V(held) those under a legal hold, V(expiring) those whose retention period ends before O(before)
+        and that no legal hold keeps, V(expired) those whose retention period is over, V(unlocked) those that can be changed.
+    type: str
+    choices: [all, locked, held, expiring, expired, unlocked]
+    default: all
+  before:
+    description:
+      - With O(status=expiring), the time before which a retention period ends, as a span from now on (V(30d)), a date, or an RFC 3339 time.
+    type: str
+  older_than:
+    description:
+      - List only files that were last written longer ago than this span, such as V(7d).
+    type: str
+  dest:
+    description:
+      - Write the list straight to this file instead of to RV(files), for trees of any size.
+      - The file appears whole or not at all, with mode 0640.
+    type: path
+  format:
+    description:
+      - Format of O(dest).
+    type: str
+    choices: [csv, jsonl]
+    default: csv
+  workers:
+    description:
+      - Files that are looked at at a time, each with its own connection.
+    type: int
+    default: 32
+  max_results:
+    description:
+      - Files to list in RV(files) at the most.
+    type: int
+    default: 1000
+seealso:
+  - module: lockstep.qumulo.qumulo_file_lock
+"""
+
+EXAMPLES = r"""
+- name: Is the contract locked?
+  lockstep.qumulo.qumulo_file_lock_info:
+    path: /legal/contract.pdf
+
+- name: What has slipped through in the archive?
+  lockstep.qumulo.qumulo_file_lock_info:
+    path: /archive
+    recurse: true
+    exclude: ["*.tmp"]
+    status: unlocked
+    older_than: 1d
+
+- name: Report everything that expires within three months
+  lockstep.qumulo.qumulo_file_lock_info:
+    path: /archive
+    recurse: true
+    status: expiring
+    before: 3m
+    dest: /tmp/expiring.csv
+"""
+
+RETURN = r"""
+files:
+  description: The files asked for, without O(dest), up to O(max_results), by path.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /legal/contract.pdf
+      file_id: "4711"
+      size: 52000
+      retention_until: "2027-05-21T09:00:00Z"
+      legal_hold: false
+      locked: true
+      modification_time: "2026-11-20T10:00:00Z"
+listed:
+  description: Number of files asked for.
+  returned: success
+  type: int
+  sample: 1
+truncated:
+  description: Whether there are more than RV(files) shows.
+  returned: success
+  type: bool
+  sample: false
+totals:
+  description: Numbers of all files that were looked at, and their bytes.
+  returned: success
+  type: dict
+  sample: {files: 1, locked: 1, held: 0, expired: 0, unlocked: 0, bytes: 52000, unreadable: 0}
+dest:
+  description: The file that the list was written to.
+  returned: if O(dest) is set
+  type: str
+  sample: /tmp/expiring.csv
+"""
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
+    Wanted,
+    report,
+)
+
+
+def show_locks(client, params, check_mode):
+    """Show the locks that are asked for."""
+    wanted = Wanted.make(
+        now=client.clock().now(),
+        status=params["status"],
+        before=params["before"],
+        older_than=params["older_than"],
+    )
+    return report(
+        client,
+        params["path"] + params["file_id"],
+        wanted,
+        recurse=params["recurse"],
+        include=params["include"],
+        exclude=params["exclude"],
+        dest=params["dest"],
+        form=params["format"],
+        workers=params["workers"],
+        max_results=params["max_results"],
+        check_mode=check_mode,
+    )
+
+
+def main():
+    texts = {"type": "list", "elements": "str", "default": []}
+    run(
+        show_locks,
+        {
+            "path": texts,
+            "file_id": texts,
+            "recurse": {"type": "bool", "default": False},
+            "include": texts,
+            "exclude": texts,
+            "status": {
+                "type": "str",
+                "choices": ["all", "locked", "held", "expiring", "expired", "unlocked"],
+                "default": "all",
+            },
+            "before": {"type": "str"},
+            "older_than": {"type": "str"},
+            "dest": {"type": "path"},
+            "format": {"type": "str", "choices": ["csv", "jsonl"], "default": "csv"},
+            "workers": {"type": "int", "default": 32},
+            "max_results": {"type": "int", "default": 1000},
+        },
+        required_if=[["status", "expiring", ["before"]]],
+        supports_check_mode=True,
+    )
+
+
+if __name__ == "__main__":
+    main()

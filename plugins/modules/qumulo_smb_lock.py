@@ -1,0 +1,176 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qumulo_smb_lock
+short_description: Break SMB locks by closing open handles
+version_added: 1.0.0
+description:
+  - Makes sure that no open SMB handle matches the filters. Every handle of a file is closed, not only the first.
+  - After closing it looks again. What is gone is closed, whatever the cluster answered. What is still there has failed,
+    and the module fails with the cluster's reason.
+  - A client that is closed by force keeps a stale copy and can lose unsaved work. A check run (C(--check)) lists what would be closed,
+    whose it is, and whether it can lose work.
+  - The account needs C(PRIVILEGE_SMB_FILE_HANDLE_READ), C(PRIVILEGE_SMB_FILE_HANDLE_WRITE), C(PRIVILEGE_FS_LOCK_READ)
+    and C(PRIVILEGE_IDENTITY_READ). With C(PRIVILEGE_SMB_SESSION_READ) clients are told apart better.
+author:
+  - Lockstep developers (@lockstep)
+extends_documentation_fragment:
+  - lockstep.qumulo.connection
+  - lockstep.qumulo.smb_filters
+  - lockstep.qumulo.attributes
+options:
+  state:
+    description:
+      - V(absent) closes the handles. There is no way to open one for somebody else.
+    type: str
+    choices: [absent]
+    default: absent
+  max_close:
+    description:
+      - If more handles match, none is closed and the module fails. This stops a slip from closing the whole office.
+    type: int
+    default: 100
+  exclude_users:
+    description:
+      - Users whose handles are spared, in the same form as O(user).
+    type: list
+    elements: str
+    default: []
+  only_idle:
+    description:
+      - Spare handles that can lose work, which are those open for writing or with byte-range locks.
+    type: bool
+    default: false
+  plan:
+    description:
+      - The RV(plan) of an earlier check run. If a handle matches that is not in it, none is closed and the module fails.
+    type: list
+    elements: str
+seealso:
+  - module: lockstep.qumulo.qumulo_smb_lock_info
+"""
+
+EXAMPLES = r"""
+- name: See who would lose what
+  lockstep.qumulo.qumulo_smb_lock:
+    path: /finance/Budget 2026.xlsx
+  check_mode: true
+  register: planned
+
+- name: Close just these
+  lockstep.qumulo.qumulo_smb_lock:
+    path: /finance/Budget 2026.xlsx
+    plan: "{{ planned.plan }}"
+
+- name: Close everything that a left-behind workstation holds and that can not lose work
+  lockstep.qumulo.qumulo_smb_lock:
+    client: 10.1.2.3
+    only_idle: true
+"""
+
+RETURN = r"""
+closed:
+  description: Handles that were closed, or would be in check mode; see M(lockstep.qumulo.qumulo_smb_lock_info) for their members.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+failed_handles:
+  description: Handles that could not be closed, with the cluster's RV(failed_handles[].reason).
+  returned: always, after closing was tried
+  type: list
+  elements: dict
+  sample: []
+reopened:
+  description: Handles that the same users have opened on the same files meanwhile. They are not closed again.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+spared:
+  description: Handles that match and were spared because of O(exclude_users) or O(only_idle).
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+plan:
+  description: What names the handles that were, or would be, closed.
+  returned: success
+  type: list
+  elements: str
+  sample: [10.0.0.11/1f/2]
+"""
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import (
+    FILTER_SPEC,
+    make_filter,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
+    ConflictError,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import closing
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
+    list_handles,
+)
+
+
+def break_locks(client, params, check_mode):
+    """Close the handles that match."""
+    wanted = make_filter(client, params)
+    matching = list_handles(client, wanted)
+    chosen = closing.select(
+        matching, exclude_users=params["exclude_users"], only_idle=params["only_idle"]
+    )
+    closing.check(chosen.close, wanted, max_close=params["max_close"], plan=params["plan"])
+    outcome = closing.Closed(closed=chosen.close)
+    if chosen.close and not check_mode:
+        outcome = closing.close(client, chosen.close, wanted, known=matching)
+    result = {
+        "changed": bool(outcome.closed),
+        "closed": [handle.render() for handle in outcome.closed],
+        "failed_handles": [
+            {**handle.render(), "reason": reason} for handle, reason in outcome.failed
+        ],
+        "reopened": [handle.render() for handle in outcome.reopened],
+        "spared": [handle.render() for handle in chosen.spared],
+        "plan": [handle.location for handle in chosen.close],
+        "diff": {
+            "before": "".join(handle.describe() + "\n" for handle in matching),
+            "after": "".join(
+                handle.describe() + "\n" for handle in matching if handle not in outcome.closed
+            ),
+        },
+        "warnings": [
+            f"Opened again at once: {handle.describe()}" for handle in outcome.reopened[:10]
+        ],
+    }
+    if outcome.failed:
+        handle, reason = outcome.failed[0]
+        raise ConflictError(
+            f"{len(outcome.failed)} of {len(chosen.close)} handles could not be closed, such as "
+            f"{handle.describe()}: {reason}. Close them at the client, or try again.",
+            details={key: result[key] for key in ("closed", "failed_handles", "reopened")},
+        )
+    return result
+
+
+def main():
+    spec = dict(
+        FILTER_SPEC,
+        state={"type": "str", "choices": ["absent"], "default": "absent"},
+        max_close={"type": "int", "default": 100},
+        exclude_users={"type": "list", "elements": "str", "default": []},
+        only_idle={"type": "bool", "default": False},
+        plan={"type": "list", "elements": "str"},
+    )
+    run(break_locks, spec, required_one_of=[list(FILTER_SPEC)], supports_check_mode=True)
+
+
+if __name__ == "__main__":
+    main()
