@@ -116,7 +116,7 @@ def make_request(
                 f"The retention period '{retention}' ends {format_rfc3339(until)}, which is over "
                 f"(the cluster's time is {format_rfc3339(now)}): name a later one."
             )
-        limit = parse_span(max_retention).after(now)
+        limit = parse_span(max_retention).after(now.replace(microsecond=0))
         if until > limit + timedelta(seconds=1):
             raise InputError(
                 f"The retention period '{retention}' would last until {format_rfc3339(until)}, "

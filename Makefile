@@ -1,0 +1,38 @@
+# Everything that is run here installs what it needs into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+TREE ?= /usr/share/doc
+STEPS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint unit integration clean requirements
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## Make .venv with pinned packages (skipped when it is up to date)
+	@$(PYTHON) tests/tools/setup_venv.py
+
+demo: setup  ## See it work against a simulated cluster that holds TREE (default /usr/share/doc)
+	@.venv/bin/python -m tests.tools.demo --tree "$(TREE)"
+
+test: setup  ## Run everything that CI runs (STEPS=unit,sanity for some of it)
+	@.venv/bin/python -m tests.tools.run $(if $(STEPS),--steps "$(STEPS)")
+
+lint: setup  ## Run the quick checks alone
+	@.venv/bin/python -m tests.tools.run --steps ruff,mypy,docs
+
+unit: setup  ## Run the Python tests alone
+	@.venv/bin/python -m tests.tools.run --steps pytest
+
+integration: setup  ## Run the playbook tests alone
+	@.venv/bin/python -m tests.tools.run --steps integration
+
+bench: setup  ## Measure (takes some minutes)
+	@.venv/bin/python -m tests.bench
+
+requirements:  ## Pin the newest packages anew (needs uv)
+	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 requirements/dev.in -o requirements/dev.txt
+
+clean:  ## Remove .venv and all that was built
+	rm -rf .venv .cache tests/output

@@ -1,0 +1,43 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fixtures of tests that need a cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
+
+from tests.simulator.fixtures import running_simulator, simulator
+from tests.simulator.harness import Simulator
+
+__all__ = ["running_simulator", "simulator"]
+
+
+@pytest.fixture
+def settings(simulator: Simulator) -> Callable[..., Settings]:
+    """Makes settings for the simulator, as a built-in user."""
+
+    def make(user: str = "admin", **changes: Any) -> Settings:
+        options: dict[str, Any] = {
+            "hosts": tuple(simulator.addresses),
+            "port": simulator.port,
+            "username": user,
+            "password": simulator.password(user),
+            "ca_path": simulator.ca_file,
+            "timeout": 20.0,
+        }
+        return Settings(**{**options, **changes})
+
+    return make
+
+
+@pytest.fixture
+def client(settings: Callable[..., Settings]) -> Iterator[Client]:
+    """An administrator's client."""
+    with Client(settings()) as made:
+        yield made
