@@ -31,7 +31,7 @@ bench: setup  ## Measure (takes some minutes)
 	@.venv/bin/python -m tests.bench
 
 requirements:  ## Pin the newest packages anew (needs uv)
-	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header \
+	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-strip-extras \
 	  --python-version 3.11 requirements/dev.in -o requirements/dev.txt
 
 clean:  ## Remove .venv and all that was built
