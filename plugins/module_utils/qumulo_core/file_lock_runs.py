@@ -219,9 +219,9 @@ class Wanted:
 
     def matches(self, info: FileInfo, state: LockState) -> bool:
         """Tell whether a file is to be listed."""
-        if self.written_before is not None:
-            if parse_rfc3339(info.modification_time) > self.written_before:
-                return False
+        written = parse_rfc3339(info.modification_time)
+        if self.written_before is not None and written > self.written_before:
+            return False
         locked = state.is_locked(self.now)
         if self.status == "locked":
             return locked

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.privileges import (
     required_privilege,
 )

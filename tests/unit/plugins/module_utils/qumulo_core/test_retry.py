@@ -9,14 +9,15 @@ from itertools import islice
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.retry import (
     BACKOFF_CAP,
     backoff,
     is_idempotent,
     parse_retry_after,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     AuthenticationError,
     InputError,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
 

@@ -6,13 +6,14 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times import (
     format_rfc3339,
     parse_rfc3339,
 )
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.datetimes(timezones=st.just(timezone.utc)))

@@ -1,0 +1,82 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``make test``: runs the checks, says how it goes, and ends with a table."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+from .steps import STEPS, WORK, Counts, Log, StepError
+
+TAIL = 60  # lines of a failed step's log
+
+
+@dataclass
+class Outcome:
+    """How a step ended."""
+
+    name: str
+    counts: Counts
+    seconds: float
+    error: str = ""
+
+
+def _run(name: str) -> Outcome:
+    path = WORK / "logs" / f"{name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    began = time.monotonic()
+    error = ""
+    with open(path, "w+", encoding="utf-8", errors="replace") as file:
+        try:
+            counts = STEPS[name](Log(file))
+        except StepError as exc:
+            counts, error = exc.counts, str(exc)
+        except subprocess.TimeoutExpired as exc:
+            counts, error = Counts(0, 1), f"no end after {exc.timeout:.0f} s"
+    seconds = time.monotonic() - began
+    if error:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+        print("\n".join(f"    {line}" for line in lines))
+        print(f"    -- the end of {path}")
+    return Outcome(name, counts, seconds, error)
+
+
+def main() -> int:
+    """Run; 0 if all checks pass."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", default=",".join(STEPS), help="names, separated by commas")
+    names = [name.strip() for name in parser.parse_args().steps.split(",") if name.strip()]
+    unknown = [name for name in names if name not in STEPS]
+    if unknown:
+        print(f"There is no step {unknown[0]}: use {', '.join(STEPS)}.")
+        return 2
+    outcomes = []
+    for name in names:
+        print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
+        outcome = _run(name)
+        verdict = f"FAILED: {outcome.error}" if outcome.error else "ok"
+        print(f"    {verdict}, {outcome.seconds:.0f} s", flush=True)
+        outcomes.append(outcome)
+    print(f"\n{'step':<14} {'result':<8} {'passed':>7} {'failed':>7} {'seconds':>8}")
+    for outcome in outcomes:
+        result = "FAILED" if outcome.error else "ok"
+        counts = outcome.counts
+        print(
+            f"{outcome.name:<14} {result:<8} {counts.passed:>7} {counts.failed:>7} "
+            f"{outcome.seconds:>8.1f}"
+        )
+    total = sum(outcome.seconds for outcome in outcomes)
+    print(f"{'all':<14} {'':<8} {'':>7} {'':>7} {total:>8.1f}\n")
+    passed = sum(outcome.counts.passed for outcome in outcomes)
+    failed = sum(max(outcome.counts.failed, bool(outcome.error)) for outcome in outcomes)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

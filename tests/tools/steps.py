@@ -1,0 +1,280 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The checks, one function each: what to run, and how many tests that was."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tests.simulator.harness import start
+
+from .tree import CACHE, ROOT, copied_tree, linked_tree
+
+BIN = Path(sys.executable).parent
+WORK = CACHE / "test"
+#: Seconds that a single command may take.
+LIMIT = 1200
+_MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Tests that passed and failed; a check without tests of its own counts as one."""
+
+    passed: int = 1
+    failed: int = 0
+
+
+class StepError(Exception):
+    """A check failed."""
+
+    def __init__(self, message: str, counts: Counts | None = None) -> None:
+        super().__init__(message)
+        self.counts = counts or Counts(0, 1)
+
+
+class Log:
+    """The log file of a step; every command goes through it."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+
+    def run(
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path = ROOT,
+        env: Mapping[str, str] | None = None,
+        count: bool = False,
+    ) -> Counts:
+        """Run a command.
+
+        :param count: read the numbers of passed and failed tests from its output
+        :raises StepError: it did not exit with 0
+        """
+        self._file.write(f"$ {' '.join(command)}\n")
+        self._file.flush()
+        began = self._file.tell()
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env={**base_environment(), **(env or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            timeout=LIMIT,
+            check=False,
+        )
+        counts = Counts()
+        if count:
+            with open(self._file.name, encoding="utf-8", errors="replace") as text:
+                text.seek(began)
+                counts = read_counts(text.read())
+        if done.returncode:
+            raise StepError(f"{Path(command[0]).name} exited with {done.returncode}", counts if count else None)
+        return counts
+
+
+def read_counts(output: str) -> Counts:
+    """Numbers of tests in the last closing line of pytest.
+
+    :raises StepError: there is none, or it says that no test ran
+    """
+    lines = [line for line in output.splitlines() if re.search(r"\d+ (passed|failed|error)", line)]
+    if not lines:
+        raise StepError("no test was run")
+    found = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|errors?)", lines[-1])}
+    failed = found.get("failed", 0) + found.get("error", 0) + found.get("errors", 0)
+    if not found.get("passed") and not failed:
+        raise StepError("no test was run")
+    return Counts(found.get("passed", 0), failed)
+
+
+def base_environment() -> dict[str, str]:
+    """The environment of all commands: .venv first, and nothing that points at a cluster."""
+    dropped = ("ANSIBLE_", "QUMULO_", "PYTEST_", "PYTHONPATH")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
+    return {
+        **kept,
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
+        "ANSIBLE_HOME": str(CACHE / "ansible"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "LC_ALL": "C.UTF-8",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+# -- quick checks ---------------------------------------------------------------------------
+
+
+def ruff(log: Log) -> Counts:
+    """Style and common mistakes of all Python files."""
+    log.run([str(BIN / "ruff"), "check", "--no-cache", "."])
+    return log.run([str(BIN / "ruff"), "format", "--no-cache", "--check", "."])
+
+
+def mypy(log: Log) -> Counts:
+    """Types, strictly."""
+    cache = ["--cache-dir", str(WORK / "mypy")]
+    log.run(
+        [
+            str(BIN / "mypy"),
+            *cache,
+            "--config-file",
+            str(ROOT / "pyproject.toml"),
+            "-p",
+            "qumulo_core",
+        ],
+        cwd=ROOT / "plugins" / "module_utils",
+    )
+    return log.run([str(BIN / "mypy"), *cache, "-p", "tests.simulator", "-p", "tests.tools"])
+
+
+def docs(log: Log) -> Counts:
+    """Changelog and documentation of the collection."""
+    place = _copy("docs")
+    log.run([str(BIN / "antsibull-changelog"), "lint"], cwd=place)
+    command = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
+    return log.run([str(BIN / command[0]), *command[1:], "."], cwd=place)
+
+
+# -- tests ----------------------------------------------------------------------------------
+
+
+def pytest(log: Log) -> Counts:
+    """Python tests, with and without the simulator, and their coverage."""
+    command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--cov", "--cov-config=pyproject.toml", "--cov-report=term", "--durations=10"]
+    return log.run(command, env={"COVERAGE_FILE": str(WORK / "coverage")}, count=True)
+
+
+def sanity(log: Log) -> Counts:
+    """ansible-test sanity, without any file left out."""
+    place = _ansible_test_place("sanity")
+    log.run(
+        ["ansible-test", "sanity", "--venv", "--python", _MINOR, "--color", "no"],
+        cwd=place,
+        env=_ansible_test_environment(),
+    )
+    return Counts()
+
+
+def units(log: Log) -> Counts:
+    """ansible-test units."""
+    place = _ansible_test_place("units")
+    return log.run(
+        ["ansible-test", "units", "--venv", "--python", _MINOR, "--color", "no"],
+        cwd=place,
+        env=_ansible_test_environment(),
+        count=True,
+    )
+
+
+def integration(log: Log) -> Counts:
+    """Every module from real playbooks against a simulated cluster."""
+    place = _ansible_test_place("integration")
+    targets = sorted(path.name for path in (place / "tests/integration/targets").iterdir())
+    with start(["--validate"]) as simulator:
+        users = {name: facts["password"] for name, facts in simulator.users.items()}
+        variables = {
+            "simulator_host": simulator.addresses,
+            "simulator_port": simulator.port,
+            "simulator_ca_path": simulator.ca_file,
+            "simulator_control": simulator.control_url,
+            "simulator_passwords": users,
+        }
+        # JSON is YAML.
+        config = place / "tests/integration/integration_config.yml"
+        config.write_text(json.dumps(variables), encoding="utf-8")
+        log.run(
+            [
+                "ansible-test",
+                "integration",
+                "--venv",
+                "--python",
+                _MINOR,
+                "--color",
+                "no",
+                *targets,
+            ],
+            cwd=place,
+            env=_ansible_test_environment(),
+        )
+    return Counts(len(targets))
+
+
+def _copy(name: str) -> Path:
+    return copied_tree(WORK / name)
+
+
+def _ansible_test_place(name: str) -> Path:
+    """A copy of the checkout, and the stand-in that ansible-test would fetch from the network."""
+    cache = WORK / "home" / ".ansible" / "test" / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for version in ("24_2", "23_1_2", "21_3_1"):
+        shutil.copy(ROOT / "tests/tools/get_pip_standin.py", cache / f"get_pip_{version}.py")
+    return _copy(name)
+
+
+def _ansible_test_environment() -> dict[str, str]:
+    return {"HOME": str(WORK / "home"), "ANSIBLE_COLLECTIONS_PATH": ""}
+
+
+# -- the whole ------------------------------------------------------------------------------
+
+
+def ansible_lint(log: Log) -> Counts:
+    """ansible-lint with its strictest profile."""
+    place = _copy("lint")
+    return log.run([str(BIN / "ansible-lint"), "--offline", "--nocolor", "-q"], cwd=place)
+
+
+def importer(log: Log) -> Counts:
+    """The artifact as a hub would import it."""
+    place = _copy("importer")
+    built = WORK / "artifact"
+    shutil.rmtree(built, ignore_errors=True)
+    galaxy = str(BIN / "ansible-galaxy")
+    log.run([galaxy, "collection", "build", "--output-path", str(built)], cwd=place)
+    artifact = next(built.glob("*.tar.gz"))
+    config = WORK / "galaxy-importer.cfg"
+    config.write_text(
+        "[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nRUN_ANSIBLE_LINT = False\n"
+        "REQUIRE_V1_OR_GREATER = True\nCHECK_CHANGELOG = True\n",
+        encoding="utf-8",
+    )
+    return log.run(
+        [str(BIN / "python"), "-m", "galaxy_importer.main", str(artifact)],
+        cwd=built,
+        env={"GALAXY_IMPORTER_CONFIG": str(config)},
+    )
+
+
+def demo(log: Log) -> Counts:
+    """What README promises first."""
+    return log.run([str(BIN / "python"), "-m", "tests.tools.demo"])
+
+
+STEPS: dict[str, Callable[[Log], Counts]] = {
+    "ruff": ruff,
+    "mypy": mypy,
+    "docs": docs,
+    "pytest": pytest,
+    "units": units,
+    "sanity": sanity,
+    "integration": integration,
+    "ansible-lint": ansible_lint,
+    "importer": importer,
+    "demo": demo,
+}
