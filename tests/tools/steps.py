@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,10 @@ from .tree import CACHE, ROOT, copied_tree, linked_tree
 
 BIN = Path(sys.executable).parent
 WORK = CACHE / "test"
+#: Copies for tools that look for git above them and then leave out what it ignores.
+OUTSIDE = Path(tempfile.gettempdir()) / (
+    f"lockstep-qumulo-{os.getuid()}-{hashlib.sha256(str(ROOT).encode()).hexdigest()[:8]}"
+)
 #: Seconds that a single command may take.
 LIMIT = 1200
 _MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -75,13 +81,16 @@ class Log:
             timeout=LIMIT,
             check=False,
         )
-        counts = Counts()
-        if count:
-            with open(self._file.name, encoding="utf-8", errors="replace") as text:
-                text.seek(began)
-                counts = read_counts(text.read())
+        with open(self._file.name, encoding="utf-8", errors="replace") as text:
+            text.seek(began)
+            output = text.read()
+        if "All targets skipped" in output:
+            raise StepError(f"{Path(command[0]).name} found nothing to do")
+        counts = read_counts(output) if count else Counts()
         if done.returncode:
-            raise StepError(f"{Path(command[0]).name} exited with {done.returncode}", counts if count else None)
+            raise StepError(
+                f"{Path(command[0]).name} exited with {done.returncode}", counts if count else None
+            )
         return counts
 
 
@@ -215,7 +224,8 @@ def integration(log: Log) -> Counts:
 
 
 def _copy(name: str) -> Path:
-    return copied_tree(WORK / name)
+    OUTSIDE.mkdir(mode=0o700, exist_ok=True)
+    return copied_tree(OUTSIDE / name)
 
 
 def _ansible_test_place(name: str) -> Path:

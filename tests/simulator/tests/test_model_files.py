@@ -322,7 +322,8 @@ def test_clock_is_set_skewed_and_frozen() -> None:
 
 def api(endpoint: str) -> dict[str, Any]:
     shapes = json.loads((Path(__file__).parents[1] / "rest-api.json").read_text())
-    return shapes["endpoints"][endpoint]["response_body"]
+    body: dict[str, Any] = shapes["endpoints"][endpoint]["response_body"]
+    return body
 
 
 def test_every_member_of_the_api_is_there(files: FileSystem) -> None:

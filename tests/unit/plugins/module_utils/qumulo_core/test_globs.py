@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.globs import PathFilter
+
+NAMES = st.text(min_size=1).filter(lambda name: "/" not in name)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "expected"),
+    [
+        ("*.tmp", "/a/b/c.tmp", True),
+        ("*.tmp", "/a/b.tmp/c", False),
+        ("~$*", "/a/~$Budget.xlsx", True),
+        (".DS_Store", "/a/.DS_Store", True),
+        ("/a/*.txt", "/a/b.txt", True),
+        ("/a/*.txt", "/a/b/c.txt", False),
+        ("/a/**/*.txt", "/a/b/c/d.txt", True),
+        ("/a/**/*.txt", "/a/d.txt", True),
+        ("/a/**", "/a/b/c", True),
+        ("b/*.txt", "/x/a/b/c.txt", True),
+        ("b/*.txt", "/x/ab/c.txt", False),
+        ("file?.txt", "/file1.txt", True),
+        ("file?.txt", "/file/.txt", False),
+        ("[ab].txt", "/a.txt", True),
+        ("[!ab].txt", "/a.txt", False),
+        ("[!ab].txt", "/c.txt", True),
+        ("[.txt", "/[.txt", True),
+        ("a.c", "/abc", False),
+        ("A.txt", "/a.txt", False),
+        ("*.txt", "/a\n.txt", True),
+    ],
+)
+def test_patterns(pattern: str, path: str, expected: bool) -> None:
+    assert PathFilter([pattern]).matches(path) is expected
+
+
+def test_without_patterns_everything_is_meant() -> None:
+    assert PathFilter().matches("/anything")
+
+
+def test_exclude_wins() -> None:
+    assert not PathFilter(["*.txt"], ["draft*"]).matches("/draft.txt")
+
+
+def test_an_empty_pattern_is_refused() -> None:
+    with pytest.raises(InputError):
+        PathFilter([""])
+
+
+@given(NAMES)
+def test_a_star_matches_every_name(name: str) -> None:
+    assert PathFilter(["*"]).matches(f"/a/{name}")
+    assert PathFilter(["/a/*"]).matches(f"/a/{name}")
+    assert not PathFilter(["/b/**"]).matches(f"/a/{name}")
+
+
+@given(st.text(min_size=1), st.text())
+def test_any_pattern_compiles_or_is_refused(pattern: str, path: str) -> None:
+    try:
+        PathFilter([pattern]).matches(path)
+    except InputError as error:
+        assert "\n" not in str(error) or "\n" in pattern
+
+
+@given(NAMES.filter(lambda name: not set(name) & set("*?[")))
+def test_a_pattern_without_wildcards_is_the_name(name: str) -> None:
+    assert PathFilter([name]).matches(f"/x/{name}")
+    assert not PathFilter([name]).matches(f"/x/{name}y")
