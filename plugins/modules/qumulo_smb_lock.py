@@ -81,7 +81,7 @@ closed:
   elements: dict
   sample: []
 failed_handles:
-  description: Handles that could not be closed, with the cluster's RV(failed_handles[].reason).
+  description: Handles that could not be closed, with the cluster's C(reason).
   returned: always, after closing was tried
   type: list
   elements: dict

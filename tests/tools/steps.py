@@ -20,7 +20,7 @@ from typing import IO
 
 from tests.simulator.harness import start
 
-from .tree import CACHE, ROOT, copied_tree, linked_tree
+from .tree import CACHE, PLAIN_PYTHON, ROOT, copied_tree, linked_tree
 
 BIN = Path(sys.executable).parent
 WORK = CACHE / "test"
@@ -223,9 +223,9 @@ def integration(log: Log) -> Counts:
     return Counts(len(targets))
 
 
-def _copy(name: str) -> Path:
+def _copy(name: str, *, without: tuple[str, ...] = ()) -> Path:
     OUTSIDE.mkdir(mode=0o700, exist_ok=True)
-    return copied_tree(OUTSIDE / name)
+    return copied_tree(OUTSIDE / name, without=without)
 
 
 def _ansible_test_place(name: str) -> Path:
@@ -234,7 +234,7 @@ def _ansible_test_place(name: str) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     for version in ("24_2", "23_1_2", "21_3_1"):
         shutil.copy(ROOT / "tests/tools/get_pip_standin.py", cache / f"get_pip_{version}.py")
-    return _copy(name)
+    return _copy(name, without=PLAIN_PYTHON)
 
 
 def _ansible_test_environment() -> dict[str, str]:

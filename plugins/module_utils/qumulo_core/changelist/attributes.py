@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 def parse_ns(text: str) -> int:
     """Return nanoseconds since 1970 of a time as the API writes it."""
-    whole, _, fraction = text.rstrip("Z").partition(".")
+    whole, _dot, fraction = text.rstrip("Z").partition(".")
     moment = datetime.fromisoformat(f"{whole}+00:00")
     delta = moment - _EPOCH
     seconds = delta.days * 86400 + delta.seconds

@@ -102,7 +102,7 @@ def split(record: bytes) -> tuple[bytes, bytes]:
 
 def decode(record: bytes) -> Entry:
     """Return the change that :func:`encode` wrote."""
-    raw, _, rest = record.partition(b"\0")
+    raw, _nul, rest = record.partition(b"\0")
     path = raw.decode("utf-8", "surrogatepass")
     return Entry(
         _OPERATIONS[rest[:1]],

@@ -40,7 +40,7 @@ def refusal(status: int, **changes: Any) -> Any:
 )
 def test_answers(status: int, kind: type[errors.QumuloError], retryable: bool) -> None:
     failure = failures.answered("GET", "/v1/x?y=z", refusal(status), None)
-    assert type(failure.error) is kind
+    assert failure.error.__class__ is kind
     assert failure.error.status == status and failure.error.error_class == "some_error"
     assert failure.retryable is retryable
     assert "\n" not in failure.error.message and "?y=z" not in failure.error.message

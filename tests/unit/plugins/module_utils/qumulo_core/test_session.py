@@ -41,7 +41,7 @@ def no_login() -> str:
 
 def test_connections_begin_at_different_nodes() -> None:
     session = make()
-    assert [session.pick_host(session.next_start()) for _ in range(4)] == ["a", "b", "c", "a"]
+    assert [session.pick_host(session.next_start()) for _turn in range(4)] == ["a", "b", "c", "a"]
 
 
 def test_a_node_that_does_not_answer_rests_and_comes_back() -> None:

@@ -1,0 +1,194 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""WORM locks on a simulated cluster."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import (
+    errors,
+    file_locks,
+    files,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
+    Wanted,
+    lock,
+    report,
+)
+from tests.simulator.harness import Simulator
+
+
+@pytest.fixture
+def tree(simulator: Simulator) -> Simulator:
+    for path in ("/t/a.pdf", "/t/b.tmp", "/t/deep/er/c.pdf", "/t/deep/d\n.pdf"):
+        simulator.control("files/put", path=path, content="12345")
+    return simulator
+
+
+def run(client: Client, *names: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+    request = file_locks.make_request(
+        now=client.clock().now(),
+        retention=options.pop("retention", None),
+        legal_hold=options.pop("legal_hold", None),
+        slack=options.pop("slack", "1h"),
+        max_retention="1y",
+        keep_longer=options.pop("keep_longer", False),
+    )
+    values: dict[str, Any] = {
+        "recurse": False,
+        "include": [],
+        "exclude": [],
+        "workers": 4,
+        "max_results": 100,
+        **options,
+    }
+    return lock(client, names, request, check_mode=check_mode, **values)
+
+
+def state(client: Client, path: str) -> file_locks.LockState:
+    return file_locks.LockState.of(files.get(client, path, lock=True))
+
+
+def test_create_again_change_again(tree: Simulator, client: Client) -> None:
+    with tree.recorded() as seen:
+        planned = run(client, "/t/a.pdf", retention="30d", check_mode=True)
+    assert planned["changed"] and seen == []
+    assert run(client, "/t/a.pdf", retention="30d")["locked"] == 1
+    with tree.recorded() as seen:
+        assert not run(client, "/t/a.pdf", retention="30d")["changed"]
+    assert seen == []
+    tree.control("clock/advance", seconds=7200)
+    again = client.clone()
+    again._clock = None
+    assert run(again, "/t/a.pdf", retention="30d")["changed"]
+    assert run(client, "/t/a.pdf", legal_hold=True)["changed"]
+    assert state(client, "/t/a.pdf").hold
+    assert run(client, "/t/a.pdf", legal_hold=False)["changed"]
+    assert not run(client, "/t/a.pdf", legal_hold=False)["changed"]
+    with pytest.raises(errors.PermissionDeniedError):
+        client.rest.fs.delete(path="/t/a.pdf")
+
+
+def test_one_that_can_not_be_locked_stops_all(tree: Simulator, client: Client) -> None:
+    run(client, "/t/a.pdf", retention="30d")
+    for bad in ("/t/a.pdf", "/t", "/t/none"):
+        with (
+            tree.recorded() as seen,
+            pytest.raises(errors.ConflictError, match="Nothing was locked") as caught,
+        ):
+            run(client, "/t/b.tmp", bad, retention="10d")
+        assert seen == []
+        assert len(caught.value.details["failed_files"]) == 1
+
+
+def test_a_tree_with_patterns(tree: Simulator, client: Client) -> None:
+    client.rest.fs.create_link(name="link.pdf", target="/t/a.pdf", dir_path="/t")
+    result = run(client, "/t", recurse=True, exclude=["*.tmp"], retention="30d")
+    assert result["locked"] == 3
+    assert not state(client, "/t/b.tmp").is_locked(client.clock().now())
+    again = run(client, "/t", recurse=True, exclude=["*.tmp"], retention="30d")
+    assert again["unchanged"] == 3 and not again["changed"]
+
+
+def test_in_a_tree_one_failure_does_not_stop_the_others(tree: Simulator, client: Client) -> None:
+    run(client, "/t/a.pdf", retention="60d")
+    with pytest.raises(errors.ConflictError, match="3 others were locked") as caught:
+        run(client, "/t", recurse=True, retention="30d")
+    assert [f["path"] for f in caught.value.details["failed_files"]] == ["/t/a.pdf"]
+    assert not run(client, "/t", recurse=True, retention="30d", keep_longer=True)["changed"]
+
+
+def test_a_rename_between_seeing_and_locking_changes_nothing(
+    tree: Simulator, client: Client
+) -> None:
+    info = file_locks.read_target(client, "/t/a.pdf")
+    client.rest.fs.rename(name="z.pdf", source="/t/a.pdf", dir_path="/t")
+    tree.control("files/put", path="/t/a.pdf", content="another")
+    request = file_locks.LockRequest(None, True)
+    file_locks.ensure(client, info, request, check_mode=False)
+    assert state(client, "/t/z.pdf").hold and not state(client, "/t/a.pdf").hold
+
+
+def show(client: Client, *names: str, **options: Any) -> dict[str, Any]:
+    wanted = Wanted.make(
+        now=client.clock().now(),
+        status=options.pop("status", "all"),
+        before=options.pop("before", None),
+        older_than=options.pop("older_than", None),
+    )
+    values: dict[str, Any] = {
+        "recurse": True,
+        "include": [],
+        "exclude": [],
+        "dest": None,
+        "form": "csv",
+        "workers": 4,
+        "max_results": 100,
+        "check_mode": False,
+        **options,
+    }
+    return report(client, names, wanted, **values)
+
+
+def test_a_report_finds_what_slipped_through(tree: Simulator, client: Client) -> None:
+    run(client, "/t/a.pdf", "/t/deep/er/c.pdf", retention="30d")
+    run(client, "/t/deep/er/c.pdf", legal_hold=True)
+    result = show(client, "/t", status="unlocked", exclude=["*.tmp"])
+    assert [f["path"] for f in result["files"]] == ["/t/deep/d\n.pdf"]
+    assert result["totals"] == {
+        "files": 3,
+        "locked": 2,
+        "held": 1,
+        "expired": 0,
+        "unlocked": 1,
+        "bytes": 15,
+        "unreadable": 0,
+    }
+    assert show(client, "/t", status="expiring", before="2m")["listed"] == 1
+    assert show(client, "/t", max_results=1)["truncated"]
+    assert show(client, "/t/a.pdf", recurse=False)["files"][0]["locked"]
+
+
+def test_a_report_straight_to_a_file(tree: Simulator, client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "report"
+    assert show(client, "/t", dest=str(path), check_mode=True)["changed"]
+    assert not path.exists()
+    assert show(client, "/t", dest=str(path))["listed"] == 4
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["path"] for row in rows)[0] == "/t/a.pdf"
+    show(client, "/t", dest=str(path), form="jsonl")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {line["path"] for line in lines} == {row["path"] for row in rows}
+
+
+def test_a_directory_that_can_not_be_read_is_counted(
+    tree: Simulator, client: Client, settings: Any
+) -> None:
+    client.rest.fs.set_file_attr(path="/t/deep/er", mode="0700")
+    tree.control("users/add", name="auditor", password="x", privileges=[])
+    with Client(settings("nobody", username="auditor", password="x")) as auditor:
+        result = show(auditor, "/t")
+    assert result["totals"]["unreadable"] == 1 and "/t/deep/er" in result["warnings"][0]
+    assert result["totals"]["files"] == 3
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])
+def test_with_faults_every_file_is_locked_or_told(
+    tree: Simulator, client: Client, kind: str
+) -> None:
+    tree.control("files/bulk", directory="/many", count=40)
+    client.version()
+    tree.control("faults/add", route=".", kind=kind, probability=0.2, seed=3, retry_after=0.02)
+    result = run(client, "/many", recurse=True, retention="30d", workers=8)
+    assert result["locked"] + result["unchanged"] == 40
+    tree.control("faults/clear")
+    assert show(client, "/many", status="locked")["listed"] == 40
