@@ -215,7 +215,9 @@ def _with_attributes(
         return attribute_sources.from_api(client, found, newer.id, owners, workers=order.workers)
     if order.attributes == MOUNT:
         base = order.base_path if order.base_path is not None else newer.source_path
-        return attribute_sources.from_mount(attribute_sources.Mount(order.map_to or "", base), found)
+        return attribute_sources.from_mount(
+            attribute_sources.Mount(order.map_to or "", base), found
+        )
     return found
 
 
