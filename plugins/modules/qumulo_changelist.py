@@ -62,6 +62,7 @@ options:
   expand_deleted:
     description:
       - List everything that was in a deleted directory, and not only the directory.
+      - With O(format=nul) this is always so, and for a directory that was deleted and made again too.
     type: bool
     default: false
   base_path:

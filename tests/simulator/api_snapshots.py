@@ -147,8 +147,9 @@ def delete(cluster: Cluster, request: Request) -> Answer:
 def lock(cluster: Cluster, request: Request) -> Answer:
     """Lock a snapshot with a key."""
     snapshot = cluster.fs.snapshot(_id(request.wild[0]))
-    cluster.locked_snapshots[snapshot.id] = str(request.object().get("lock_key_ref"))
-    return _answer(cluster, snapshot)
+    key = str(request.object().get("lock_key_ref"))
+    cluster.locked_snapshots[snapshot.id] = key
+    return answer({"lock_key_ref": key})
 
 
 def tree_diff(cluster: Cluster, request: Request) -> Answer:

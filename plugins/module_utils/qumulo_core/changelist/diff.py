@@ -15,7 +15,7 @@ from ..client import Client
 from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from . import entries
-from .entries import CREATE, DELETE
+from .entries import CREATE, DELETE, MODIFY
 from .sorting import Sorter
 
 #: Changes to ask for in a page; the cluster may answer with fewer.
@@ -102,24 +102,28 @@ def collect(
     """Put all changes into ``changed``.
 
     A created directory stands for all that is in it, whether the cluster lists that too or not:
-    it is walked in the newer snapshot, a deleted one in the older if asked. What comes twice so
-    is dropped when it is sorted. Only the uppermost of nested directories is walked.
+    it is walked in the newer snapshot, a deleted one in the older if asked. One that was deleted
+    and made again is always walked in both: what was in the old one would else never be deleted.
+    What comes twice so is dropped when it is sorted. Only the uppermost of nested directories is
+    walked.
 
     :param directory: place for further runs.
     :param pack: turns what a walk knows of a file into the attributes of its record.
     :param on_error: is told of what can not be listed.
     """
-    with Sorter(directory) as created, Sorter(directory) as deleted:
+    with Sorter(directory) as created, Sorter(directory) as deleted, Sorter(directory) as again:
         for operation, path in changes(client, newer, older):
-            if operation == DELETE:
-                if not deletes:
-                    continue
-                if expand_deleted and path.endswith("/"):
-                    deleted.add(path.encode("utf-8", "surrogatepass"))
-            elif operation == CREATE and path.endswith("/"):
-                created.add(path.encode("utf-8", "surrogatepass"))
+            if operation == DELETE and not deletes:
+                continue
+            if path.endswith("/") and operation != MODIFY:
+                sorter = created if operation == CREATE else deleted
+                sorter.add(path.encode("utf-8", "surrogatepass"))
             changed.add(entries.encode(operation, path))
-        for sorter, snapshot, operation in ((created, newer, CREATE), (deleted, older, DELETE)):
+        if not expand_deleted:
+            for raw in _common(iter(created), iter(deleted)):
+                again.add(raw)
+        removed = deleted if expand_deleted else again
+        for sorter, snapshot, operation in ((created, newer, CREATE), (removed, older, DELETE)):
             found = files.walk(
                 client,
                 _uppermost(sorter),
@@ -131,6 +135,19 @@ def collect(
                 slash = "/" if info.type == DIRECTORY else ""
                 attributes = pack(info) if operation == CREATE else b""
                 changed.add(entries.encode(operation, info.path + slash, attributes))
+
+
+def _common(left: Iterator[bytes], right: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what is in both of two sorted streams."""
+    one, other = next(left, None), next(right, None)
+    while one is not None and other is not None:
+        if one == other:
+            yield one
+            other = next(right, None)
+        elif one < other:
+            one = next(left, None)
+        else:
+            other = next(right, None)
 
 
 def _uppermost(paths: Sorter) -> Iterator[str]:

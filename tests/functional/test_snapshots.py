@@ -1,0 +1,154 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Snapshots on a simulated cluster."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import (
+    errors,
+    snapshot_runs,
+    snapshots,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from tests.simulator.harness import Simulator
+
+
+def params(**changes: Any) -> dict[str, Any]:
+    return {
+        "state": "present",
+        "name": None,
+        "path": "/",
+        "snapshot_id": None,
+        "expiration": None,
+        "slack": "1h",
+        "keep": None,
+        **changes,
+    }
+
+
+def ensure(client: Client, *, check_mode: bool = False, **changes: Any) -> dict[str, Any]:
+    return snapshot_runs.ensure(client, params(**changes), check_mode)
+
+
+def show(client: Client, **changes: Any) -> list[str]:
+    wanted = {"snapshot_id": None, "name": None, "path": None, "expires_before": None, **changes}
+    return [entry["name"] for entry in snapshot_runs.show(client, wanted, False)["snapshots"]]
+
+
+def test_present_change_absent(simulator: Simulator, client: Client) -> None:
+    with simulator.recorded() as seen:
+        assert ensure(client, name="a", expiration="7d", check_mode=True)["changed"]
+    assert seen == []
+    taken = ensure(client, name="a", expiration="7d")
+    assert taken["changed"] and not ensure(client, name="a", expiration="7d")["changed"]
+    assert not ensure(client, name="a")["changed"]
+    with simulator.recorded() as seen:
+        assert ensure(client, name="a", expiration="14d", check_mode=True)["changed"]
+    assert seen == []
+    assert ensure(client, name="a", expiration="14d")["changed"]
+    assert ensure(client, name="a", expiration="never")["snapshot"]["expiration"] == "never"
+    assert not ensure(client, name="a", expiration="never")["changed"]
+    with simulator.recorded() as seen:
+        assert ensure(client, state="absent", name="a", check_mode=True)["changed"]
+    assert seen == []
+    assert ensure(client, state="absent", name="a")["changed"]
+    assert not ensure(client, state="absent", name="a")["changed"]
+
+
+def test_several_of_one_name_are_told_with_their_ids(client: Client) -> None:
+    for _turn in range(2):
+        client.rest.snapshot.create_snapshot(name="twin", source_file_id="2")
+    with pytest.raises(errors.ConflictError, match="1, 2"):
+        ensure(client, name="twin")
+    with pytest.raises(errors.ConflictError, match="1, 2"):
+        snapshots.find(snapshots.list_all(client), "twin")
+    assert snapshots.find(snapshots.list_all(client), "2_twin").id == 2
+    assert snapshots.find(snapshots.list_all(client), "1").id == 1
+
+
+def test_a_series_keeps_the_newest_and_nothing_of_others(client: Client) -> None:
+    ensure(client, name="nightly-report")
+    for _turn in range(3):
+        ensure(client, state="new", name="nightly")
+    assert ensure(client, state="new", name="nightly", check_mode=True)["changed"]
+    removed = ensure(client, state="absent", name="nightly", keep=1)["deleted"]
+    assert len(removed) == 2
+    assert len(show(client, name=["nightly*"])) == 2
+    assert show(client, name=["*-report"]) == ["1_nightly-report"]
+
+
+def test_one_by_id(client: Client) -> None:
+    taken = ensure(client, name="a")["snapshot"]["snapshot_id"]
+    assert ensure(client, state="absent", snapshot_id=taken)["changed"]
+    assert not ensure(client, state="absent", snapshot_id=taken)["changed"]
+
+
+def test_a_locked_snapshot_stops_the_deletion_of_all(simulator: Simulator, client: Client) -> None:
+    for _turn in range(2):
+        client.rest.snapshot.create_snapshot(name="kept", source_file_id="2")
+    client.rest.snapshot.lock_snapshot(2, "key")
+    with simulator.recorded() as seen, pytest.raises(errors.ConflictError, match="locked"):
+        ensure(client, state="absent", name="kept")
+    assert seen == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "a/b"},
+        {"name": "a", "expiration": "2020-01-01"},
+        {"name": "a", "keep": 1},
+        {"name": "a", "path": "/none"},
+        {"state": "absent", "name": "a", "expiration": "7d"},
+        {"state": "absent", "name": "a", "keep": -1},
+    ],
+)
+def test_what_makes_no_sense_changes_nothing(
+    simulator: Simulator, client: Client, changes: dict[str, Any]
+) -> None:
+    client.version()
+    with simulator.recorded() as seen, pytest.raises(errors.QumuloError):
+        ensure(client, **changes)
+    assert seen == []
+
+
+def test_filters_of_the_list(simulator: Simulator, client: Client) -> None:
+    simulator.control("files/put", path="/d/f")
+    ensure(client, name="a", path="/d", expiration="1d")
+    ensure(client, name="b")
+    assert show(client) == ["2_b", "1_a"]
+    assert show(client, path="/d") == ["1_a"]
+    assert show(client, expires_before="2d") == ["1_a"]
+    assert show(client, expires_before="1h") == []
+    assert show(client, snapshot_id=[2]) == ["2_b"]
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_with_faults_one_is_taken_or_an_error_is_told(
+    simulator: Simulator, client: Client, kind: str, seed: int
+) -> None:
+    client.version()
+    simulator.control("faults/add", route=".", kind=kind, probability=0.2, seed=seed)
+    wanted = 0
+    for number in range(10):
+        try:
+            assert ensure(client, name=f"s{number}")["changed"]
+            wanted += 1
+        except errors.QumuloError as error:
+            assert "\n" not in str(error)
+    simulator.control("faults/clear")
+    names = [s.suffix for s in snapshots.list_all(client)]
+    assert len(names) == len(set(names)) and len(names) >= wanted >= 5
+
+
+def test_an_answer_that_is_lost_is_looked_for(simulator: Simulator, client: Client) -> None:
+    client.version()
+    simulator.control("faults/add", route="POST /v3/snapshots", kind="reset_after", count=1)
+    assert ensure(client, name="a")["snapshot"]["suffix"] == "a"
+    assert len(snapshots.list_all(client)) == 1
