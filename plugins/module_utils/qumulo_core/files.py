@@ -21,9 +21,9 @@ _TYPES = {
     "FS_FILE_TYPE_SYMLINK": SYMLINK,
 }
 #: Entries to ask for in a page of a directory; the cluster may answer with fewer.
-PAGE = 5000
+PAGE = 1000
 #: Batches of entries that wait for the consumer of a walk.
-_BACKLOG = 64
+_BACKLOG = 16
 _BATCH = 500
 _POLL = 0.5  # seconds between looks at whether the other side has stopped
 

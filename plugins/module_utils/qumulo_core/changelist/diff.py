@@ -20,7 +20,7 @@ from .sorting import Sorter
 
 #: Changes to ask for in a page; the cluster may answer with fewer.
 PAGE = 10_000
-_AHEAD = 4  # pages
+_AHEAD = 2  # pages
 _POLL = 0.5  # seconds
 Value = TypeVar("Value")
 

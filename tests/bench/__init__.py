@@ -1,0 +1,6 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures the collection against the ways without it; reports, and never fails on a number."""
+
+from __future__ import annotations
