@@ -113,7 +113,8 @@ def changelist(client: Client, where: dict[str, Any]) -> int:
     older = snapshots.find(listed, where["older"])
     order = Order(where["dest"], "jsonl", where["attributes"], deletes=True, workers=32)
     result = build(client, newer, older, order, check_mode=False)
-    return result.totals.created + result.totals.modified + result.totals.deleted
+    totals = result.totals
+    return int(totals.created + totals.modified + totals.deleted)
 
 
 WORK = {
