@@ -216,7 +216,7 @@ def list_members(cluster: Cluster, request: Request) -> Answer:
     """Who has a role."""
     _role(cluster, request.wild[0])
     users = cluster.identities.users.values()
-    members = [user.render() for user in users if request.wild[0] in user.roles]
+    members = {str(user.auth_id): user.render() for user in users if request.wild[0] in user.roles}
     return answer({"members": members, "paging": {"next": ""}})
 
 

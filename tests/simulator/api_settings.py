@@ -17,6 +17,7 @@ def register(router: Router) -> None:
     """Add the endpoints of this file."""
     route = router.route
     route("GET /v1/version", public=True)(version)
+    route("POST /v1/dns/resolve-ips-to-names")(resolve_addresses)
     route("GET /v2/time/status", "PRIVILEGE_TIME_READ")(time_status)
     route("GET /v1/audit/syslog/config", "PRIVILEGE_AUDIT_READ")(audit_config)
     route("PATCH /v1/audit/syslog/config", "PRIVILEGE_AUDIT_WRITE")(set_audit_config)
@@ -41,6 +42,15 @@ def version(cluster: Cluster, request: Request) -> Answer:
             "revision_id": VERSION,
         }
     )
+
+
+def resolve_addresses(cluster: Cluster, request: Request) -> Answer:
+    """Names of addresses: the name service of the simulated network knows none."""
+    del cluster
+    addresses = request.json()
+    if not isinstance(addresses, list):
+        raise ApiError(400, "a list of addresses is wanted")
+    return answer([{"ip_address": ip, "hostname": "", "result": "NOT_FOUND"} for ip in addresses])
 
 
 def time_status(cluster: Cluster, request: Request) -> Answer:

@@ -23,7 +23,7 @@ from .validation import Validator
 LOG_BOUND = 500_000
 _BODY_BOUND = 4096
 #: POST requests that change nothing.
-_READS = re.compile(r"/v1/(session/login|files/(try-)?resolve|identity/(find|expand))")
+_READS = re.compile(r"/v1/(session/login|files/resolve|identity/(find|expand)|dns/)")
 _READ, _WRITE = 4, 2
 
 

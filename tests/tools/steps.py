@@ -147,7 +147,18 @@ def mypy(log: Log) -> Counts:
         ],
         cwd=ROOT / "plugins" / "module_utils",
     )
-    return log.run([str(BIN / "mypy"), *cache, "-p", "tests.simulator", "-p", "tests.tools", "-p", "tests.bench"])
+    return log.run(
+        [
+            str(BIN / "mypy"),
+            *cache,
+            "-p",
+            "tests.simulator",
+            "-p",
+            "tests.tools",
+            "-p",
+            "tests.bench",
+        ]
+    )
 
 
 def docs(log: Log) -> Counts:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..errors import ProtocolError
@@ -33,6 +34,11 @@ _ACCESS = {
     "MS_ACCESS_GENERIC_WRITE": (WRITE, APPEND),
     "MS_ACCESS_GENERIC_EXECUTE": (EXECUTE,),
 }
+_SHARES = {
+    "API_SHARE_MODE_READ": READ,
+    "API_SHARE_MODE_WRITE": WRITE,
+    "API_SHARE_MODE_DELETE": DELETE,
+}
 _DENIES = {
     "API_SHARE_MODE_EXCLUDE_READ": READ,
     "API_SHARE_MODE_EXCLUDE_WRITE": WRITE,
@@ -40,8 +46,9 @@ _DENIES = {
 }
 
 
-def access_words(mask: list[str]) -> tuple[str, ...]:
-    """Return what a handle may do with the content, in words."""
+@lru_cache(maxsize=4096)
+def access_words(mask: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what a handle may do with the content, in words; few masks are in use at a time."""
     found = {word for right in mask for word in _ACCESS.get(right, ())}
     return tuple(word for word in ACCESS_WORDS if word in found)
 
@@ -73,22 +80,22 @@ class ShareGrant:
     @classmethod
     def of(cls, grant: dict[str, Any]) -> ShareGrant:
         """Return the record of an entry of ``/v1/files/locks/smb/share-mode/``."""
-        modes = grant.get("mode") or ()
-        access = {
-            word
-            for mode, word in (
-                ("API_SHARE_MODE_READ", READ),
-                ("API_SHARE_MODE_WRITE", WRITE),
-                ("API_SHARE_MODE_DELETE", DELETE),
-            )
-            if mode in modes
-        }
+        access, denies = share_words(tuple(grant.get("mode") or ()))
         return cls(
             str(grant.get("owner_address") or ""),
             str(grant.get("node_address") or ""),
-            frozenset(access),
-            frozenset(_DENIES[mode] for mode in modes if mode in _DENIES),
+            access,
+            denies,
         )
+
+
+@lru_cache(maxsize=256)
+def share_words(modes: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str]]:
+    """Return what the owner of a share-mode lock does and what it denies to others."""
+    return (
+        frozenset(_SHARES[mode] for mode in modes if mode in _SHARES),
+        frozenset(_DENIES[mode] for mode in modes if mode in _DENIES),
+    )
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ class Handle:
                 file_id=entry["file_number"],
                 path=(info.get("path") or "").rstrip("/") or ("/" if info.get("path") else ""),
                 holder=Identity(str(info["owner"])),
-                access=access_words(info.get("access_mask") or []),
+                access=access_words(tuple(info.get("access_mask") or ())),
                 num_byte_ranges=int(info.get("num_byte_range_locks") or 0),
             )
         except (KeyError, TypeError) as exc:

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from ..client import Client, ref
@@ -41,7 +42,7 @@ def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
     elif wanted.needs_paths or wanted.users or wanted.access or wanted.by_file:
         with_paths = wanted.needs_paths
         handles = [h for h in _all(client, with_paths=with_paths) if wanted.matches_open(h)]
-        handles = _with_holders(client, handles, wanted)
+        handles = _of_holders(handles, wanted, _holders(client, handles))
         shares, ranges = _locks_of_files(client, handles)
         if not with_paths:
             handles = _with_paths(client, handles)
@@ -52,8 +53,10 @@ def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
             _all_shares,
             _all_ranges,
         )
-    handles = _with_holders(client, handles, wanted)
-    handles = _with_locks(handles, shares, ranges, _sessions(client, handles, shares))
+    holders = _holders(client, handles)
+    handles = _of_holders(handles, wanted, holders)
+    sessions = _sessions(client, handles, shares)
+    handles = [_join(handle, holders, shares, ranges, sessions) for handle in handles]
     handles = [handle for handle in handles if wanted.matches_client(handle)]
     handles.sort(key=lambda handle: (handle.path, handle.holder.label, handle.location))
     return handles
@@ -101,20 +104,24 @@ def _resolve(client: Client, ids: Sequence[str]) -> dict[str, str]:
 # -- holders ------------------------------------------------------------------------------------
 
 
-def _with_holders(client: Client, handles: list[Handle], wanted: HandleFilter) -> list[Handle]:
-    """Add names to the holders and leave out those that are not meant."""
-    unknown = sorted({h.holder.auth_id for h in handles if h.holder.name is None})
-    known: dict[str, Identity] = {h.holder.auth_id: h.holder for h in handles}
-    for outcome in map_unordered(client, find_identity, unknown, workers=8):
+def _holders(client: Client, handles: list[Handle]) -> dict[str, Identity]:
+    """Look up the names of all holders, by auth ID."""
+    known: dict[str, Identity] = {}
+    auth_ids = sorted({handle.holder.auth_id for handle in handles})
+    for outcome in map_unordered(client, find_identity, auth_ids, workers=8):
         if outcome.error is not None:
             raise outcome.error
         if outcome.value is not None:
             known[outcome.item] = outcome.value
-    return [
-        replace(handle, holder=known[handle.holder.auth_id])
-        for handle in handles
-        if wanted.matches_holder(known[handle.holder.auth_id])
-    ]
+    return known
+
+
+def _of_holders(
+    handles: list[Handle], wanted: HandleFilter, holders: dict[str, Identity]
+) -> list[Handle]:
+    """Leave out the handles of holders that are not meant."""
+    meant = {auth_id for auth_id, holder in holders.items() if wanted.matches_holder(holder)}
+    return [handle for handle in handles if handle.holder.auth_id in meant]
 
 
 def find_identity(client: Client, auth_id: str) -> Identity:
@@ -194,51 +201,50 @@ def _sessions(client: Client, handles: list[Handle], shares: Shares) -> dict[str
     return addresses
 
 
-def _with_locks(
-    handles: list[Handle],
+def _join(
+    handle: Handle,
+    holders: dict[str, Identity],
     shares: Shares,
     ranges: Ranges,
     sessions: dict[str, set[str]] | None,
-) -> list[Handle]:
-    return [
-        _join(
-            handle,
-            shares.get(handle.file_id, []),
-            ranges.get(handle.file_id, []),
-            None if sessions is None else sessions.get(handle.holder.auth_id),
-        )
-        for handle in handles
-    ]
-
-
-def _join(
-    handle: Handle,
-    shares: list[ShareGrant],
-    ranges: list[RangeGrant],
-    addresses: set[str] | None,
 ) -> Handle:
-    """Attach the locks that can be the handle's.
+    """Attach the holder's names and the locks that can be the handle's.
 
     Nothing in the API ties a grant to a handle, so all grants of the file remain that fit its
     access and, where sessions are known, its user's clients. A condition that leaves none is
     dropped: it is better to name too many clients than the wrong one.
     """
-    candidates = shares
-    if addresses:
-        candidates = [g for g in candidates if g.address in addresses] or candidates
-    fitting = frozenset(
-        {"write" if word == "append" else word for word in handle.access}
-    ) & frozenset(("read", "write", "delete"))
-    candidates = [g for g in candidates if g.access == fitting] or candidates
+    candidates = shares.get(handle.file_id, [])
+    if len(candidates) > 1:
+        addresses = None if sessions is None else sessions.get(handle.holder.auth_id)
+        if addresses:
+            candidates = [g for g in candidates if g.address in addresses] or candidates
+        fitting = _shared_access(handle.access)
+        candidates = [g for g in candidates if g.access == fitting] or candidates
     clients = {grant.address for grant in candidates if grant.address}
-    held = [r for r in ranges if not clients or r.address in clients]
-    return replace(
-        handle,
-        addresses=tuple(sorted(clients)),
-        nodes=tuple(sorted({grant.node for grant in candidates if grant.node})),
-        denies=tuple(sorted({word for grant in candidates for word in grant.denies})),
-        byte_ranges=tuple(held) if handle.num_byte_ranges else (),
+    held: tuple[RangeGrant, ...] = ()
+    if handle.num_byte_ranges:
+        of_file = ranges.get(handle.file_id, [])
+        held = tuple(r for r in of_file if not clients or r.address in clients)
+    return Handle(
+        handle.location,
+        handle.file_id,
+        handle.path,
+        holders[handle.holder.auth_id],
+        handle.access,
+        handle.num_byte_ranges,
+        tuple(sorted(clients)),
+        tuple(sorted({grant.node for grant in candidates if grant.node})),
+        tuple(sorted({word for grant in candidates for word in grant.denies})),
+        held,
     )
+
+
+@lru_cache(maxsize=256)
+def _shared_access(access: tuple[str, ...]) -> frozenset[str]:
+    """Return an access in the words that a share-mode lock has for it."""
+    words = {"write" if word == "append" else word for word in access}
+    return frozenset(words & {"read", "write", "delete"})
 
 
 # -- side by side -------------------------------------------------------------------------------
