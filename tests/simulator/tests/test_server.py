@@ -158,7 +158,7 @@ def test_qq_with_accounts(qq: Run) -> None:
     qq("auth_assign_role", "--role", "r", "--trustee", "nobody")
     shown = qq("auth_list_roles")
     assert "Administrators" in shown and "nobody" in shown
-    assert "PRIVILEGE_SNAPSHOT_READ" in qq("auth_list_role", "--role", "r")
+    assert "PRIVILEGE_SNAPSHOT_READ" in str(qq("auth_list_role", "--role", "r", "--json"))
     assert "access-v1:" in str(qq("auth_create_access_token", "nobody"))
     assert "nobody" in str(qq("auth_list_access_tokens"))
 
