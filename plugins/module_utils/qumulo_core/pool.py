@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Callable, Generic, TypeVar
+from itertools import islice
+from typing import Callable, Generic, TypeVar
 
 from .client import Client
 from .errors import QumuloError
@@ -20,8 +19,12 @@ Item = TypeVar("Item")
 Value = TypeVar("Value")
 
 DEFAULT_WORKERS = 16
-#: Items under way or waiting for each worker: enough that none idles, few enough to stay small.
-LOOK_AHEAD = 4
+#: Items that a thread takes at a time once all threads have some: each hand-over between threads
+#: costs as much as a small request does.
+CHUNK = 8
+#: Chunks for each worker that are under way or wait for the consumer.
+LOOK_AHEAD = 2
+_POLL = 0.5  # seconds between looks at whether the consumer has gone
 
 
 @dataclass(frozen=True)
@@ -34,38 +37,98 @@ class Outcome(Generic[Item, Value]):
 
 
 class _Pool(Generic[Item, Value]):
-    """Threads with clients; made for one run and closed after it."""
+    """Threads that take items by themselves; made for one run and closed after it."""
 
-    def __init__(self, client: Client, work: Callable[[Client, Item], Value], workers: int) -> None:
+    def __init__(
+        self,
+        client: Client,
+        work: Callable[[Client, Item], Value],
+        items: Iterable[Item],
+        workers: int,
+    ) -> None:
         if workers < 1:
             raise ValueError("a pool has at least one worker")
         self._client = client
         self._work = work
-        self._local = threading.local()
-        self._lock = threading.Lock()
-        self._clones: list[Client] = []
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="qumulo")
-        self.window = workers * LOOK_AHEAD
+        self._items = iter(items)
+        self._workers = workers
+        self._taking = threading.Lock()
+        self._taken = 0
+        self._stopped = threading.Event()
+        self._room = threading.Semaphore(workers * LOOK_AHEAD)
+        self._alive = workers
+        #: (number of the chunk, its outcomes); a defect; or None when all threads have ended
+        self._ready: queue.SimpleQueue[
+            tuple[int, list[Outcome[Item, Value]]] | BaseException | None
+        ] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._run, name=f"qumulo-{number}", daemon=True)
+            for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
-    def submit(self, item: Item) -> Future[Outcome[Item, Value]]:
-        return self._executor.submit(self._run, item)
+    def _run(self) -> None:
+        client = self._client.clone()
+        try:
+            while (chunk := self._take()) is not None:
+                number, items = chunk
+                self._ready.put((number, [self._outcome(client, item) for item in items]))
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self._ready.put(exc)  # raised again where the outcomes are consumed
+        finally:
+            client.close()
+            with self._taking:
+                self._alive -= 1
+                last = not self._alive
+            if last:
+                self._ready.put(None)
 
-    def _run(self, item: Item) -> Outcome[Item, Value]:
-        client: Any = getattr(self._local, "client", None)
-        if client is None:
-            client = self._local.client = self._client.clone()
-            with self._lock:
-                self._clones.append(client)
+    def _take(self) -> tuple[int, list[Item]] | None:
+        """Return the next few items with their number, or None if there are no more."""
+        while not self._room.acquire(timeout=_POLL):
+            if self._stopped.is_set():
+                return None
+        with self._taking:
+            if self._stopped.is_set():
+                return None
+            # One by one at first, so that a short list is spread over all threads.
+            size = 1 if self._taken < 2 * self._workers else CHUNK
+            items = list(islice(self._items, size))
+            if not items:
+                return None
+            number = self._taken
+            self._taken += 1
+            return number, items
+
+    def _outcome(self, client: Client, item: Item) -> Outcome[Item, Value]:
         try:
             return Outcome(item, value=self._work(client, item))
         except QumuloError as exc:
             return Outcome(item, error=exc)
 
+    def chunks(self) -> Iterator[tuple[int, list[Outcome[Item, Value]]]]:
+        """Yield chunks with their numbers as they get ready.
+
+        The consumer calls :meth:`consumed` for each when it is done with it.
+        """
+        while (ready := self._ready.get()) is not None:
+            if isinstance(ready, BaseException):
+                raise ready
+            yield ready
+
+    def consumed(self) -> None:
+        """Make room for another chunk."""
+        self._room.release()
+
     def close(self) -> None:
-        """Drop what has not begun, wait for what has, close the connections."""
-        self._executor.shutdown(wait=True, cancel_futures=True)
-        for clone in self._clones:
-            clone.close()
+        """Take no more items and wait for what is under way."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+        close = getattr(self._items, "close", None)
+        if close is not None:  # a generator that may hold threads and connections of its own
+            close()
 
 
 def map_unordered(
@@ -77,25 +140,17 @@ def map_unordered(
 ) -> Iterator[Outcome[Item, Value]]:
     """Yield the outcome of ``work(client_of_thread, item)`` for each item, as they get ready.
 
-    ``items`` is read no further ahead than a small window, so it may be endless. A
-    :class:`QumuloError` becomes the outcome of its item; any other exception is a defect and
-    ends the run.
+    ``items`` is read, by the threads, no further ahead than some chunks for each, so it may be
+    endless. A :class:`QumuloError` becomes the outcome of its item; any other exception, of the
+    work or of ``items``, ends the run and comes out here.
 
     :param workers: threads, each with its own connection (a node takes 1,000).
     """
-    pool: _Pool[Item, Value] = _Pool(client, work, workers)
-    ready: queue.SimpleQueue[Future[Outcome[Item, Value]]] = queue.SimpleQueue()
-    pending = 0
+    pool: _Pool[Item, Value] = _Pool(client, work, items, workers)
     try:
-        for item in items:
-            pool.submit(item).add_done_callback(ready.put)
-            pending += 1
-            while pending >= pool.window or not ready.empty():
-                pending -= 1
-                yield ready.get().result()
-        while pending:
-            pending -= 1
-            yield ready.get().result()
+        for _number, outcomes in pool.chunks():
+            yield from outcomes
+            pool.consumed()
     finally:
         pool.close()
 
@@ -107,15 +162,20 @@ def map_ordered(
     *,
     workers: int = DEFAULT_WORKERS,
 ) -> Iterator[Outcome[Item, Value]]:
-    """Like :func:`map_unordered`, with the outcomes in the order of the items."""
-    pool: _Pool[Item, Value] = _Pool(client, work, workers)
-    waiting: deque[Future[Outcome[Item, Value]]] = deque()
+    """Like :func:`map_unordered`, with the outcomes in the order of the items.
+
+    Chunks are taken in order, and the one that is due always has its room, so that waiting for
+    it never waits for ever.
+    """
+    pool: _Pool[Item, Value] = _Pool(client, work, items, workers)
+    early: dict[int, list[Outcome[Item, Value]]] = {}
+    due = 0
     try:
-        for item in items:
-            waiting.append(pool.submit(item))
-            while len(waiting) >= pool.window or (waiting and waiting[0].done()):
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        for number, outcomes in pool.chunks():
+            early[number] = outcomes
+            while due in early:
+                yield from early.pop(due)
+                pool.consumed()
+                due += 1
     finally:
         pool.close()
