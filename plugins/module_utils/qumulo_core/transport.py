@@ -28,6 +28,8 @@ LOGIN_URI = "/v1/session/login"
 WHO_AM_I_URI = "/v1/session/who-am-i"
 #: Seconds for a TCP and TLS handshake; an address that takes longer is not worth the wait.
 CONNECT_TIMEOUT = 10.0
+#: Seconds after which an idle connection may have been closed by the other side.
+IDLE = 1.0
 #: Rounds over all addresses before the first answer: a wrong address should be said soon.
 FIRST_CONTACT_ROUNDS = 3
 
@@ -82,6 +84,8 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         )
         self.session = session
         self.last_answer: Answer | None = None
+        self._repeatable = False
+        self._last_used = 0.0
         self._start = session.next_start()
         self._random = random.Random()
         self._sleep = sleep
@@ -94,11 +98,15 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         The SDK would bind a privileged source port as root on localhost, of which there are
         some hundred; every connection is an ordinary one here.
         """
-        if self.conn is not None and self._is_stale():
+        if self.conn is not None and self._may_be_stale() and self._is_stale():
             self.close()
         if self.conn is None:
             self.conn = self._open()
         return self.conn
+
+    def _may_be_stale(self) -> bool:
+        """Tell whether it is worth a look: a request that can be repeated needs none at once."""
+        return not self._repeatable or time.monotonic() - self._last_used > IDLE
 
     def _is_stale(self) -> bool:
         """Tell whether the peer has closed the idle connection.
@@ -152,6 +160,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         renewed = False
         attempt = 0
         while True:
+            self._repeatable = idempotent  # in here: a login of its own may have come between
             try:
                 return self._attempt(token, method, uri, *args, **kwargs)
             except Failure as failure:
@@ -241,6 +250,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         finally:
             if connection.answer is not None:
                 self.last_answer = connection.answer
+                self._last_used = time.monotonic()
 
     def _forbidden(self, method: str, uri: str, exc: Any) -> Failure:
         """Name the privilege that lacks, by what the cluster says of the account."""
