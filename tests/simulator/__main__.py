@@ -19,7 +19,7 @@ from pathlib import Path
 
 import uvloop
 
-from . import api_auth, api_files, api_settings, api_smb, api_snapshots, certificates
+from . import api_audit, api_auth, api_files, api_settings, api_smb, api_snapshots, certificates
 from .cluster import Cluster
 from .control import Control
 from .http_server import Listener
@@ -55,7 +55,7 @@ def _arguments() -> argparse.Namespace:
 
 def _router() -> Router:
     router = Router()
-    for part in (api_auth, api_files, api_settings, api_smb, api_snapshots):
+    for part in (api_audit, api_auth, api_files, api_settings, api_smb, api_snapshots):
         part.register(router)
     return router
 

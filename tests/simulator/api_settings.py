@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Endpoints of version, time, audit log and file-system settings."""
+"""Endpoints of version, time, names and file-system settings."""
 
 from __future__ import annotations
 
@@ -19,10 +19,6 @@ def register(router: Router) -> None:
     route("GET /v1/version", public=True)(version)
     route("POST /v1/dns/resolve-ips-to-names")(resolve_addresses)
     route("GET /v2/time/status", "PRIVILEGE_TIME_READ")(time_status)
-    route("GET /v1/audit/syslog/config", "PRIVILEGE_AUDIT_READ")(audit_config)
-    route("PATCH /v1/audit/syslog/config", "PRIVILEGE_AUDIT_WRITE")(set_audit_config)
-    route("PUT /v1/audit/syslog/config", "PRIVILEGE_AUDIT_WRITE")(set_audit_config)
-    route("GET /v1/audit/syslog/status", "PRIVILEGE_AUDIT_READ")(audit_status)
     settings = "/v1/file-system/settings"
     route(f"GET {settings}/atime", "PRIVILEGE_FS_SETTINGS_READ")(atime)
     route(f"PATCH {settings}/atime", "PRIVILEGE_FS_SETTINGS_WRITE")(set_atime)
@@ -59,13 +55,9 @@ def time_status(cluster: Cluster, request: Request) -> Answer:
     return answer({"time": rfc3339(cluster.now_ns())})
 
 
-def _etag(cluster: Cluster) -> str:
-    return f'"{cluster.settings_revision}"'
-
-
 def _change(cluster: Cluster, request: Request, allowed: dict[str, tuple[Json, ...]]) -> Json:
     """The body, if it has only known members with possible values."""
-    cluster.check_etag(request, _etag(cluster))
+    cluster.check_etag(request, cluster.settings_etag())
     body = request.object()
     for name, value in body.items():
         if name not in allowed or (allowed[name] and value not in allowed[name]):
@@ -74,39 +66,10 @@ def _change(cluster: Cluster, request: Request, allowed: dict[str, tuple[Json, .
     return body
 
 
-def audit_config(cluster: Cluster, request: Request) -> Answer:
-    """Where the audit log goes."""
-    del request
-    return answer(cluster.audit.config, etag=_etag(cluster))
-
-
-def set_audit_config(cluster: Cluster, request: Request) -> Answer:
-    """Change where the audit log goes."""
-    body = _change(
-        cluster,
-        request,
-        {
-            "enabled": (True, False),
-            "server_address": (),
-            "server_port": (),
-            "format": ("csv", "json"),
-            "local_enabled": (True, False),
-        },
-    )
-    cluster.audit.configure(body)
-    return answer(cluster.audit.config, etag=_etag(cluster))
-
-
-def audit_status(cluster: Cluster, request: Request) -> Answer:
-    """Whether the audit log arrives."""
-    del request
-    return answer(cluster.audit.status())
-
-
 def atime(cluster: Cluster, request: Request) -> Answer:
     """Whether the cluster keeps access times."""
     del request
-    return answer(cluster.atime, etag=_etag(cluster))
+    return answer(cluster.atime, etag=cluster.settings_etag())
 
 
 def set_atime(cluster: Cluster, request: Request) -> Answer:
@@ -114,14 +77,14 @@ def set_atime(cluster: Cluster, request: Request) -> Answer:
     granularities = ("HOUR", "DAY", "WEEK")
     body = _change(cluster, request, {"enabled": (True, False), "granularity": granularities})
     cluster.atime.update(body)
-    return answer(cluster.atime, etag=_etag(cluster))
+    return answer(cluster.atime, etag=cluster.settings_etag())
 
 
 def notify(cluster: Cluster, request: Request) -> Answer:
     """What becomes of recursive change notifications."""
     del request
     mode = cluster.notifications.recursive_mode
-    return answer({"recursive_mode": mode}, etag=_etag(cluster))
+    return answer({"recursive_mode": mode}, etag=cluster.settings_etag())
 
 
 def set_notify(cluster: Cluster, request: Request) -> Answer:

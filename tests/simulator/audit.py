@@ -85,6 +85,7 @@ class AuditLog:
             "format": "csv",
             "local_enabled": False,
         }
+        self.name = "syslog"
         self.cluster_name = "simulated"
         self.dropped = 0
         self.error = ""

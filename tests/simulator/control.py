@@ -332,7 +332,7 @@ class Control:
     def do_audit_record(self, lines: list[Json]) -> None:
         """Audit lines of other clients: user, address, protocol, operation, path and so on."""
         for line in lines:
-            self._cluster.audit.record(
+            self._cluster.record_audit(
                 int(line.get("node", 1)),
                 address=line.get("address", "10.0.0.1"),
                 user=self._cluster.identities.ensure(line.get("user", "CORP\\somebody")),

@@ -383,6 +383,27 @@ def test_audit_lines(simulator: Simulator, rest: RestClient, tmp_path: Path, for
         assert '"/a,""b"' in body
 
 
+def test_qq_with_audit_destinations(qq: Run, rest: RestClient) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(TIMEOUT)
+        rest.audit.create_destination(
+            name="collector",
+            enabled=True,
+            server_address="127.0.0.1",
+            server_port=listener.getsockname()[1],
+        )
+        receiver, _address = listener.accept()
+        with receiver:
+            receiver.settimeout(TIMEOUT)
+            assert qq("audit_list_destinations")["entries"][0]["config"]["name"] == "collector"
+            qq("fs_create_file", "--path", "/", "--name", "f")
+            assert "fs_create_file" in receiver.makefile("r", encoding="utf-8").readline()
+            shown = qq("audit_get_destination_status", "--id", "1")
+            assert shown["connection_status"] == "AUDIT_LOG_CONNECTED"
+    qq("audit_delete_destination", "--id", "1")
+    assert qq("audit_list_destinations")["entries"] == []
+
+
 # -- the vendor's shapes ------------------------------------------------------------------------
 
 
