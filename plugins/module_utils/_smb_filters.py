@@ -9,6 +9,7 @@ from typing import Any
 
 from .qumulo_core import files
 from .qumulo_core.client import Client
+from .qumulo_core.errors import InputError
 from .qumulo_core.smb_locks.filters import HandleFilter
 from .qumulo_core.smb_locks.handles import ACCESS_WORDS
 
@@ -23,7 +24,11 @@ def make_filter(client: Client, params: dict[str, Any]) -> HandleFilter:
     """Return the filter for module options; paths become IDs, which survive a rename.
 
     :raises NotFoundError: a path does not exist.
+    :raises InputError: a filter is an empty list, which would mean everybody's handles.
     """
+    for name in FILTER_SPEC:
+        if params[name] is not None and not params[name]:
+            raise InputError(f"'{name}' is an empty list: name something, or leave it out.")
     file_ids = None
     if params["path"] is not None or params["file_id"] is not None:
         file_ids = list(params["file_id"] or ())
