@@ -56,13 +56,13 @@ options:
   deletes:
     description:
       - List what was deleted, too.
-      - With O(format=nul), give rsync C(--delete-missing-args).
+      - With O(format=nul), give rsync C(--delete-missing-args --force).
     type: bool
     default: false
   expand_deleted:
     description:
       - List everything that was in a deleted directory, and not only the directory.
-      - With O(format=nul) this is always so, and for a directory that was deleted and made again too.
+      - For a directory that was deleted and made again this is always so.
     type: bool
     default: false
   base_path:

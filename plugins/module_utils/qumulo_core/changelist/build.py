@@ -149,8 +149,7 @@ def build(
                 changed=_Keyed(changed, order.format),
                 directory=directory,
                 deletes=order.deletes,
-                # rsync does not delete a directory that is not empty because it is named.
-                expand_deleted=order.expand_deleted or order.format == NUL,
+                expand_deleted=order.expand_deleted,
                 pack=partial(_pack, owners) if order.attributes == API else _pack_nothing,
                 workers=order.workers,
                 on_error=on_error,

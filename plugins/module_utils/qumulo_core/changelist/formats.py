@@ -146,9 +146,10 @@ def _move(text: io.StringIO, output: BinaryIO) -> None:
 def nul_separated(relative: Callable[[str], str]) -> Writer:
     """NUL-separated paths for ``rsync --from0 --files-from``.
 
-    A deleted path tells rsync to delete it there too, with ``--delete-missing-args``; one that was
-    deleted and made again is there, and is copied. A directory that merely changed is left out:
-    rsync sets the times of directories that lead to a file anyway.
+    A deleted path tells rsync to delete it there too, with ``--delete-missing-args`` and, for
+    directories, ``--force``; one that was deleted and made again is there, and is copied. A
+    directory that merely changed is left out: rsync sets the times of directories that lead to a
+    file anyway.
     """
 
     def write(found: Iterable[Entry], output: BinaryIO, totals: Totals) -> None:
