@@ -30,7 +30,14 @@ def linked_tree() -> Path:
 
 
 #: What has nothing to do with Ansible, is not in the artifact, and follows ruff and mypy alone.
-PLAIN_PYTHON = ("tests/bench/", "tests/functional/", "tests/simulator/", "tests/tools/")
+PLAIN_PYTHON = (
+    "noxfile.py",
+    "tests/bench/",
+    "tests/functional/",
+    "tests/hosts/",
+    "tests/simulator/",
+    "tests/tools/",
+)
 
 
 def copied_tree(where: Path, *, without: tuple[str, ...] = ()) -> Path:
