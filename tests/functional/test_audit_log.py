@@ -65,9 +65,8 @@ def slow_csv(body: str) -> list[str] | None:
 
 def expected(body: str) -> tuple[object, ...] | None:
     """What a CSV body means, from the slow parser."""
-    if body.endswith("\n"):
-        body = body[:-2] if body.endswith("\r\n") else body[:-1]
-    fields = slow_csv(body.removeprefix("\ufeff"))
+    line = body.removesuffix("\n").removesuffix("\r").removeprefix("\ufeff")
+    fields = slow_csv(line)
     if fields is None or len(fields) != 8 or not fields[3] or not fields[4]:
         return None
     number = fields[5]

@@ -80,13 +80,15 @@ class AuditRecord(NamedTuple):
 
 
 def parse(line: bytes) -> AuditRecord:
-    """Return the record of a line, with or without its newline.
+    """Return the record of a line, with or without its LF, CR LF, or the CR of one.
 
     :raises MalformedLineError: it is no line of an audit log.
     """
     text = line.decode("utf-8", "surrogateescape")
     if text[-1:] == "\n":
-        text = text[:-2] if text[-2:] == "\r\n" else text[:-1]
+        text = text[:-1]
+    if text[-1:] == "\r":  # what a receiver that cuts at newlines leaves of CR LF
+        text = text[:-1]
     parts = text.split(" ", 7)
     if len(parts) != 8:
         raise MalformedLineError("frame", "it has no RFC 5424 header before a message")

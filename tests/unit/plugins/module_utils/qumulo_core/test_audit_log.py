@@ -112,7 +112,7 @@ def test_without_a_file_id() -> None:
     assert record(b'i,"u",api,cluster_restart,ok,,"",""').file_id is None
 
 
-@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
+@pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n", b"\r"])
 def test_line_endings(ending: bytes) -> None:
     assert parse(HEAD + CSV + ending).path == "/a/b.txt"
 
