@@ -343,6 +343,31 @@ def test_a_kept_parent_has_an_age(inside: Path) -> None:
     os.close(root)
 
 
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ESTALE])
+def test_a_kept_parent_that_a_server_knows_no_more_is_looked_up_again(
+    inside: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    make(inside / "a" / "f")
+    with beneath(inside, Way(True, 3600.0)) as working:
+        assert working.set_access_time(b"a/f", OLD + 1) is Outcome.SET
+        kept = os.listdir("/proc/self/fd")
+        plain = Syscalls.open_beneath
+        failures = [code]
+
+        def stale(
+            calls: Syscalls, directory: int, path: bytes, *, only_directory: bool = False
+        ) -> int:
+            if path == b"f" and failures:
+                failures.pop()
+                raise OSError(code, os.strerror(code))
+            return plain(calls, directory, path, only_directory=only_directory)
+
+        monkeypatch.setattr(Syscalls, "open_beneath", stale)
+        assert working.set_access_time(b"a/f", NEW) is Outcome.SET
+        assert not failures
+        assert len(os.listdir("/proc/self/fd")) == len(kept)
+
+
 def test_kept_parents_have_a_bound(inside: Path) -> None:
     for number in range(300):
         make(inside / str(number) / "f")

@@ -21,10 +21,8 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
 )
 
 START = 1_600_000_000_000000000
-NAMES = st.sampled_from(["a", "b", "c"])
+NAMES = st.sampled_from(["a", "b"])
 PARTS = st.one_of(NAMES, NAMES, NAMES, st.sampled_from(["..", ".", "", "inside", "outside"]))
-PLACES = st.lists(NAMES, max_size=3)
-TOPS = st.sampled_from(["inside", "inside", "outside"])
 
 
 @dataclass(eq=False)
@@ -47,9 +45,9 @@ class TreeMachine(RuleBasedStateMachine):
         self.place = tempfile.TemporaryDirectory(prefix="beneath-")
         self.base = Path(self.place.name)
         self.nodes: list[Node] = []
+        self.known: dict[str, Node] = {}
         self.top = Node(entries={})
-        for name in ("inside", "outside"):
-            self.add(self.top, self.base / name, Node(entries={}))
+        self.fill(self.top, self.base, ("inside", "outside"), 3)
         self.least = max(1, least)
         self.root = os.open(self.base / "inside", os.O_PATH)
         self.beneath = Beneath(self.root, openat2=openat2, parent_age=age, granularity_ns=least)
@@ -63,15 +61,13 @@ class TreeMachine(RuleBasedStateMachine):
 
     # -- the model ----------------------------------------------------------------------------
 
-    def find(self, top: str, names: list[str]) -> tuple[Node, Path] | None:
-        """A directory that is there, and its path."""
-        node, path = self.top, self.base
-        for name in (top, *names):
-            following = (node.entries or {}).get(name)
-            if following is None or following.entries is None:
-                return None
-            node, path = following, path / name
-        return node, path
+    def fill(self, above: Node, path: Path, names: tuple[str, ...], depth: int) -> None:
+        """Begin with some directories and files, of the same names on every level."""
+        for name in names:
+            node = Node(entries={}) if depth else Node()
+            self.add(above, path / name, node)
+            if depth:
+                self.fill(node, path / name, ("a", "b"), depth - 1)
 
     def add(self, above: Node, path: Path, node: Node) -> None:
         assert above.entries is not None
@@ -103,65 +99,85 @@ class TreeMachine(RuleBasedStateMachine):
             return Outcome.FRESH, None
         return Outcome.SET, node
 
+    def directories(self) -> list[tuple[Node, Path]]:
+        """All directories that are there now, and their paths."""
+        found = [(self.top, self.base)]
+        for node, path in found:
+            for name, inner in (node.entries or {}).items():
+                if inner.entries is not None:
+                    found.append((inner, path / name))
+        return found[1:]
+
     # -- what users do --------------------------------------------------------------------------
 
-    @rule(top=TOPS, names=PLACES, name=NAMES, kind=st.sampled_from(["directory", "file"]))
-    def make(self, top: str, names: list[str], name: str, kind: str) -> None:
-        found = self.find(top, names)
-        if found is not None and name not in (found[0].entries or {}):
+    @rule(data=st.data(), name=NAMES, kind=st.sampled_from(["directory", "directory", "file"]))
+    def make(self, data: st.DataObject, name: str, kind: str) -> None:
+        above, path = data.draw(st.sampled_from(self.directories()))
+        if above.entries is not None and name not in above.entries:
             node = Node(entries={}) if kind == "directory" else Node()
-            self.add(found[0], found[1] / name, node)
+            self.add(above, path / name, node)
 
     @rule(
-        top=TOPS,
-        names=PLACES,
+        data=st.data(),
         name=NAMES,
         up=st.integers(0, 4),
         to=st.lists(PARTS, min_size=1, max_size=3),
         absolute=st.booleans(),
     )
-    def link(
-        self, top: str, names: list[str], name: str, up: int, to: list[str], absolute: bool
-    ) -> None:
-        found = self.find(top, names)
-        if found is not None and name not in (found[0].entries or {}):
+    def link(self, data: st.DataObject, name: str, up: int, to: list[str], absolute: bool) -> None:
+        above, path = data.draw(st.sampled_from(self.directories()))
+        if above.entries is not None and name not in above.entries:
             target = "/".join(to) or "."
             target = f"{self.base}/{target}" if absolute else "../" * up + target
-            self.add(found[0], found[1] / name, Node(target=target))
+            self.add(above, path / name, Node(target=target))
 
-    @rule(source=TOPS, names=PLACES, name=NAMES, towards=TOPS, into=PLACES, new=NAMES)
-    def move(
-        self, source: str, names: list[str], name: str, towards: str, into: list[str], new: str
-    ) -> None:
-        found, place = self.find(source, names), self.find(towards, into)
-        if found is None or place is None or new in (place[0].entries or {}):
+    @rule(data=st.data(), new=NAMES)
+    def move(self, data: st.DataObject, new: str) -> None:
+        places = self.directories()
+        source, path = data.draw(st.sampled_from(places))
+        target, into = data.draw(st.sampled_from(places))
+        if not source.entries or target.entries is None or new in target.entries:
             return
-        if name not in (found[0].entries or {}) or f"{found[1] / name}/" in f"{place[1]}/":
+        name = data.draw(st.sampled_from(sorted(source.entries)))
+        if f"{path / name}/" in f"{into}/":
             return
-        (found[1] / name).rename(place[1] / new)
-        assert found[0].entries is not None and place[0].entries is not None
-        place[0].entries[new] = found[0].entries.pop(name)
+        (path / name).rename(into / new)
+        target.entries[new] = source.entries.pop(name)
 
-    @rule(top=TOPS, names=PLACES, name=NAMES)
-    def remove(self, top: str, names: list[str], name: str) -> None:
-        found = self.find(top, names)
-        node = (found[0].entries or {}).get(name) if found else None
-        if found is None or node is None or node.entries:
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        above, path = data.draw(st.sampled_from(self.directories()))
+        if not above.entries:
             return
-        path = found[1] / name
-        path.unlink() if node.entries is None else path.rmdir()
-        assert found[0].entries is not None
-        del found[0].entries[name]
+        name = data.draw(st.sampled_from(sorted(above.entries)))
+        node = above.entries[name]
+        if node.entries:
+            return
+        (path / name).unlink() if node.entries is None else (path / name).rmdir()
+        del above.entries[name]
 
     # -- what is tried --------------------------------------------------------------------------
 
-    @rule(parts=st.lists(PARTS, min_size=1, max_size=4), later=st.integers(-5000, 1_000_000))
-    def set_time(self, parts: list[str], later: int) -> None:
-        path, time_ns = "/".join(parts), START + later
+    def attempt(self, path: str, time_ns: int) -> None:
         outcome, node = self.expected(path, time_ns)
         assert self.beneath.set_access_time(path.encode(), time_ns) is outcome
         if node is not None:
             node.atime = time_ns
+
+    @rule(parts=st.lists(PARTS, min_size=1, max_size=4), later=st.integers(-5000, 1_000_000))
+    def set_any(self, parts: list[str], later: int) -> None:
+        self.attempt("/".join(parts), START + later)
+
+    @rule(further=st.sampled_from([-1, 0, 1]))
+    def set_known(self, further: int) -> None:
+        """All paths that are there, or were, and times at the edge of what is worth a write."""
+        for node, path in self.directories():
+            for name, inner in (node.entries or {}).items():
+                shown = str((path / name).relative_to(self.base))
+                if shown.startswith("inside/"):
+                    self.known[shown[len("inside/") :]] = inner
+        for shown, inner in sorted(self.known.items()):
+            self.attempt(shown, inner.atime + self.least + further)
 
     @invariant()
     def nothing_else_changed(self) -> None:
@@ -170,7 +186,7 @@ class TreeMachine(RuleBasedStateMachine):
 
 
 TestTree = TreeMachine.TestCase
-TestTree.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+TestTree.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
 
 
 @given(st.text(), st.text().filter(lambda name: "\0" not in name))
