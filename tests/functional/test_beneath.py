@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import os
@@ -105,6 +106,54 @@ def test_directories_have_access_times_too(inside: Path, working: Beneath, name:
     future = 4_000_000_000 * SECOND + 1
     assert working.set_access_time(name, future) is Outcome.SET
     assert atime(inside / os.fsdecode(name)) == future
+
+
+@pytest.mark.parametrize("name", ["d/f", "d/link", "d"])
+def test_kernels_that_take_no_empty_path(
+    inside: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Before Linux 5.8, utimensat knew one flag alone."""
+    make(inside / "d" / "f")
+    (inside / "d" / "link").symlink_to(outside)
+    for path in (inside / "d" / "link", inside / "d"):
+        os.utime(path, ns=(OLD, OLD), follow_symlinks=False)
+    begin = Syscalls.__init__
+
+    def begin_old(calls: Syscalls) -> None:
+        begin(calls)
+        plain = calls._utimensat
+
+        def old(directory: int, path: bytes, times: int, flags: int) -> int:
+            if flags & ~0x100:  # AT_SYMLINK_NOFOLLOW
+                ctypes.set_errno(errno.EINVAL)
+                return -1
+            found: int = plain(directory, path, times, flags)
+            return found
+
+        calls._utimensat = old
+
+    monkeypatch.setattr(Syscalls, "__init__", begin_old)
+    with beneath(inside, Way(True, 0.0)) as working:
+        assert working.set_access_time(name.encode(), NEW) is Outcome.SET
+    assert atime(inside / name) == NEW
+    assert atime(outside) == OLD
+
+
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.EPERM])
+def test_kernels_and_sandboxes_without_openat2(
+    inside: Path, outside: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    path = make(inside / "d" / "f")
+    (inside / "link").symlink_to(outside.parent)
+
+    def missing(*_arguments: object, **_options: object) -> int:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(Syscalls, "open_beneath", missing)
+    with beneath(inside, Way(True, 0.0)) as working:
+        assert working.set_access_time(b"d/f", NEW) is Outcome.SET
+        assert working.set_access_time(b"link/f", NEW) is Outcome.REFUSED
+    assert (atime(path), atime(outside)) == (NEW, OLD)
 
 
 def test_times_never_go_backwards(inside: Path, working: Beneath) -> None:

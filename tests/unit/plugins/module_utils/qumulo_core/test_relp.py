@@ -30,7 +30,7 @@ def test_open_is_answered_with_what_is_offered() -> None:
     session = Session()
     session.feed(frame(1, b"open", OFFER))
     answer = session.output()
-    header, _, data = answer.partition(b"\n")
+    header, _newline, data = answer.partition(b"\n")
     assert header == b"1 rsp %d 200 OK" % (len(b"200 OK\n" + data) - 1)
     assert data == b"relp_version=0\nrelp_software=lockstep-qumulo\ncommands=syslog\n"
     assert not session.closed
@@ -147,6 +147,7 @@ def test_what_is_no_relp(data: bytes) -> None:
         frame(2, b"serverclose"),
         frame(2, b"close") + frame(3, b"syslog", b"x"),
         frame(2, b"close") + frame(3, b"close"),
+        frame(2, b"syslog", b"x") + frame(3, b"close") + frame(4, b"syslog", b"y"),
     ],
 )
 def test_what_has_no_place_in_a_session(data: bytes) -> None:
