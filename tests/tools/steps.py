@@ -185,18 +185,20 @@ def docs(log: Log) -> Counts:
 # -- tests ----------------------------------------------------------------------------------
 
 
-def _ensure_command(log: Log, name: str) -> None:
-    """Install a Debian package that a test runs, where that is possible."""
+def _ensure_command(log: Log, name: str, *packages: str) -> None:
+    """Install a command that a test runs from Debian's packages, where that is possible."""
     if shutil.which(name) or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     log.run(["apt-get", "update", "--quiet"], env=quiet)
-    log.run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", name], env=quiet)
+    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+    log.run([*install, *(packages or (name,))], env=quiet)
 
 
 def pytest(log: Log) -> Counts:
     """Python tests, with and without the simulator, and their coverage."""
     _ensure_command(log, "rsync")  # for the playbook that copies; without root its test is skipped
+    _ensure_command(log, "rsyslogd", "rsyslog", "rsyslog-relp")  # for tests with a real one
     command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     command += ["--cov", "--cov-config=pyproject.toml", "--cov-report=term", "--durations=10"]
     return log.run(command, env={"COVERAGE_FILE": str(WORK / "coverage")}, count=True)
