@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.simulator.harness import start
+from tests.simulator.identities import PRIVILEGES
 from tests.tools.tree import CACHE, ROOT, linked_tree
 
 from .image import Unavailable, build, environment, podman
@@ -100,12 +101,16 @@ def run_scenarios(names: Sequence[str], run: Run, *, command: str = "test") -> i
             "LOCKSTEP_COLLECTIONS": str(others),
             "LOCKSTEP_CLUSTER_HOST": net.gateway,
             "LOCKSTEP_CLUSTER_PORT": str(simulator.port),
-            "LOCKSTEP_CLUSTER_PASSWORD": simulator.password(),
+            "LOCKSTEP_CLUSTER_USER": ACCOUNT,
+            "LOCKSTEP_CLUSTER_PASSWORD": SECRET,
             "LOCKSTEP_CLUSTER_CA": simulator.ca_file,
             "LOCKSTEP_CLUSTER_CONTROL": simulator.control_url,
         }
         for name in names:
             simulator.reset()
+            simulator.control(
+                "users/add", name=ACCOUNT, password=SECRET, privileges=list(PRIVILEGES)
+            )
             run(
                 [
                     str(BIN / "molecule"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -111,6 +112,33 @@ class Client:
             if not items:
                 return
             yield from items
+
+    # -- for connections of another kind: the event stream ----------------------------------------
+
+    def token(self) -> tuple[str, int]:
+        """Return the bearer token and its generation; log in first if there is none."""
+        return self._connection.bearer_token()
+
+    def renew_token(self, generation: int) -> bool:
+        """Get another token after one was refused; False if there is no other to get."""
+        return self._connection.renew_token(generation)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """Return the TLS context of all connections to the cluster."""
+        return self._session.ssl_context
+
+    def pick_host(self) -> str:
+        """Return a node that is not known to be down."""
+        return self._session.pick_host(self._session.next_start())
+
+    def mark_unreachable(self, host: str) -> None:
+        """Leave a node alone for a while."""
+        self._session.mark_unreachable(host)
+
+    def measure_clock(self) -> ClusterClock:
+        """Measure the cluster's clock anew, and go by that from now on."""
+        self._clock = self._measure_clock()
+        return self._clock
 
     # -- the cluster ---------------------------------------------------------------------------
 

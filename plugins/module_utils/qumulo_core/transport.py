@@ -196,6 +196,14 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
             return min(settings.retries, FIRST_CONTACT_ROUNDS * len(settings.hosts) - 1)
         return settings.retries
 
+    def bearer_token(self) -> tuple[str, int]:
+        """Return the token of the session and its generation; log in first if there is none."""
+        return self.session.token(self._log_in)
+
+    def renew_token(self, generation: int) -> bool:
+        """Get another token after one was refused; False if there is no other to get."""
+        return self.session.renew(generation, self._log_in)
+
     def _token(self, uri: str) -> tuple[str | None, int]:
         if uri == LOGIN_URI:
             return None, 0

@@ -1,10 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Packs the library for a host: ``pack.py COLLECTION REQUIREMENTS DIRECTORY``.
+"""Packs the library for a host: ``pack.py COLLECTION REQUIREMENTS DIRECTORY [WHEELS]``.
 
 The same files give the same archive, byte by byte, so that its name tells whether a host has
-them already. Prints ``{"release": ..., "archive": ...}``.
+them already. Prints ``{"release": ..., "archive": ...}``. With a directory of wheels it packs them
+too, which is faster than to copy them one by one; they do not count for the name.
 """
 
 from __future__ import annotations
@@ -51,11 +52,14 @@ def pack(library: Path) -> bytes:
 
 def main() -> None:
     """Run."""
-    collection, requirements, directory = (Path(argument) for argument in sys.argv[1:])
+    collection, requirements, directory, *wheels = (Path(argument) for argument in sys.argv[1:])
     packed = pack(collection / LIBRARY)
     made_of = hashlib.sha256(packed + requirements.read_bytes()).hexdigest()
     archive = directory / "library.tar.gz"
     archive.write_bytes(gzip.compress(packed, mtime=0))
+    with tarfile.open(directory / "wheels.tar", "w") as together:
+        for path in sorted(path for place in wheels for path in place.glob("*.whl")):
+            together.add(path, path.name)
     release = f"{version(collection)}-{made_of[:12]}"
     sys.stdout.write(json.dumps({"release": release, "archive": str(archive)}) + "\n")
 

@@ -72,7 +72,8 @@ def _serve(path: str | None, found: Config) -> int:
         return exit_codes.USAGE
     logs.configure(found.log_format, found.log_level)
     try:
-        daemon.run(Heartbeat(path, found), instance.SingleInstance(found.lock_file), Notifier())
+        with instance.SingleInstance(found.lock_file):
+            daemon.run(Heartbeat(path, found), Notifier())
     except instance.AlreadyRunningError as exc:
         _LOG.error("%s", exc)
         return exit_codes.ALREADY_RUNNING

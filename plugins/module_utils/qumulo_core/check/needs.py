@@ -44,6 +44,7 @@ NEEDS: dict[str, Needs] = {
     "watcher": Needs(
         ("PRIVILEGE_FS_FILE_LOCK_WRITE",),
         (
+            ("PRIVILEGE_FILE_FULL_ACCESS", "it is not told of what is below directories"),
             ("PRIVILEGE_SNAPSHOT_READ", _SNAPSHOTS),
             ("PRIVILEGE_SNAPSHOT_WRITE", _SNAPSHOTS),
             ("PRIVILEGE_SNAPSHOT_DIFFERENCE_READ", _SNAPSHOTS),

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of a service: lock, start, ready, watchdog, reload, stop."""
+"""The life of a service: start, ready, watchdog, reload, stop."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import QumuloError
-from .instance import SingleInstance
 from .sd_notify import Notifier
 
 _LOG = logging.getLogger(__name__)
 #: Seconds between looks at the service.
 TICK = 1.0
 #: Seconds in which a service must have stopped.
-STOP_WITHIN = 5.0
+STOP_WITHIN = 4.5
 
 
 class Service(Protocol):
@@ -75,28 +74,25 @@ class _Signals:
 
 def run(
     service: Service,
-    instance: SingleInstance,
     notifier: Notifier,
     *,
     monotonic: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run a service until it is told to stop.
+    """Run a service until it is told to stop; the caller holds the lock of the host.
 
-    :raises AlreadyRunningError: another instance has the lock of this host.
     :raises Exception: what the service failed with.
     """
     signals = _Signals()
     try:
-        with instance:
-            service.start()
-            try:
-                notifier.status(service.status())
-                notifier.ready()
-                _watch(service, signals, notifier)
-            finally:
-                notifier.stopping()
-                _LOG.info("stopping")
-                service.stop(monotonic() + STOP_WITHIN)
+        service.start()
+        try:
+            notifier.status(service.status())
+            notifier.ready()
+            _watch(service, signals, notifier)
+        finally:
+            notifier.stopping()
+            _LOG.info("stopping")
+            service.stop(monotonic() + STOP_WITHIN)
     finally:
         signals.restore()
         notifier.close()

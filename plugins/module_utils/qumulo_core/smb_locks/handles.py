@@ -159,10 +159,15 @@ class Handle:
             raise ProtocolError(f"The cluster listed an open file without {exc}.") from exc
 
     @property
+    def can_write(self) -> bool:
+        """True if the file is open for writing."""
+        return WRITE in self.access or APPEND in self.access
+
+    @property
     def reasons(self) -> tuple[str, ...]:
         """Return why closing the handle can lose work; empty if it can not."""
         reasons = []
-        if WRITE in self.access or APPEND in self.access:
+        if self.can_write:
             reasons.append("open for writing")
         if self.num_byte_ranges:
             plural = "" if self.num_byte_ranges == 1 else "s"

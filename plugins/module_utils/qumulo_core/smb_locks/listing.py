@@ -62,6 +62,14 @@ def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
     return handles
 
 
+def is_open_for_writing(client: Client, file_id: str) -> bool:
+    """Tell whether somebody has a file open for writing; one small request.
+
+    Needs PRIVILEGE_SMB_FILE_HANDLE_READ.
+    """
+    return any(handle.can_write for handle in _of_files(client, [file_id]))
+
+
 # -- handles ------------------------------------------------------------------------------------
 
 

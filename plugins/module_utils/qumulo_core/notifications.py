@@ -1,0 +1,347 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Change notifications: the server-sent events of a directory as typed records.
+
+Line decoder, event decoder and connection are apart, so that a test can drive each by itself. A
+:class:`Stream` is finite: it ends or raises, and whoever watches opens another and catches up on
+what happened in between, for a cluster does not replay ("Qumulo REST API guide", file system
+change notify).
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from .client import USER_AGENT, Client, ref
+from .errors import (
+    AuthenticationError,
+    BusyError,
+    InvalidRequestError,
+    LibraryMissingError,
+    NotFoundError,
+    PermissionDeniedError,
+    ProtocolError,
+    QumuloError,
+    ServerError,
+    TlsError,
+    UnreachableError,
+)
+from .transport import CONNECT_TIMEOUT
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    _REQUESTS_ERROR: ImportError | None = None
+except ImportError as _exc:
+    requests = None  # type: ignore[assignment]
+    HTTPAdapter = object  # type: ignore[assignment, misc]
+    _REQUESTS_ERROR = _exc
+
+SELF_REMOVED = "self_removed"
+#: Seconds without even a keep-alive after which a connection counts as dead.
+SILENCE = 45.0
+#: Bytes that a line may have; events of one line are a few hundred at most.
+MAX_LINE = 64 << 20
+
+
+class StreamEnd(QumuloError):
+    """The stream has ended: what happens from now on is not told, and has to be caught up."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened below a watched directory.
+
+    :param type: such as ``child_file_added``.
+    :param path: relative to the watched directory.
+    :param spine: file IDs from the top; the last one is that of the file itself.
+    :param stream_name: of a named stream; None for the file's own data.
+    """
+
+    type: str
+    path: str
+    spine: tuple[str, ...]
+    stream_name: str | None = None
+
+    @property
+    def file_id(self) -> str:
+        """ID of the file or directory that it is about."""
+        return self.spine[-1]
+
+
+# -- decoding -----------------------------------------------------------------------------------
+
+
+class LineDecoder:
+    """Splits what comes into lines, wherever it was cut."""
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """Yield the lines that are complete, without their ends.
+
+        :raises ProtocolError: a line does not end.
+        """
+        self._rest += data
+        if b"\n" not in data:
+            if len(self._rest) > MAX_LINE:
+                raise ProtocolError("A line of the event stream does not end.")
+            return
+        complete, _newline, rest = bytes(self._rest).rpartition(b"\n")
+        self._rest = bytearray(rest)
+        for line in complete.split(b"\n"):
+            yield line[:-1] if line.endswith(b"\r") else line
+
+
+class EventDecoder:
+    """Assembles events of lines (the event stream format of HTML, section 9.2)."""
+
+    def __init__(self) -> None:
+        self._data: list[bytes] = []
+        self.comments = 0
+
+    def feed(self, line: bytes) -> list[Event]:
+        """Take a line; return the events that it completes.
+
+        :raises ProtocolError: what came is not what a cluster sends.
+        """
+        if line.startswith(b":"):
+            self.comments += 1
+            return []
+        if line:
+            field, _colon, value = line.partition(b":")
+            if field == b"data":
+                self._data.append(value[1:] if value.startswith(b" ") else value)
+            return []
+        if not self._data:
+            return []
+        data = b"\n".join(self._data)
+        self._data = []
+        return decode(data)
+
+
+def decode(data: bytes) -> list[Event]:
+    """Return the events of the data of one message: a list of objects, or one object.
+
+    :raises ProtocolError: it is something else.
+    """
+    try:
+        listed = json.loads(data)
+        if isinstance(listed, dict):
+            listed = [listed]
+        return [_event(item) for item in listed]
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ProtocolError(
+            f"The event stream brought something that is no event ({exc})."
+        ) from exc
+
+
+def _event(item: dict[str, Any]) -> Event:
+    spine = item.get("spine") or ()
+    event = Event(str(item["type"]), str(item["path"]), tuple(map(str, spine)))
+    if not event.spine and event.type != SELF_REMOVED:
+        raise ValueError("an event without a file ID")
+    name = item.get("stream_name")
+    return event if name is None else Event(event.type, event.path, event.spine, str(name))
+
+
+# -- the connection -----------------------------------------------------------------------------
+
+
+class _Adapter(HTTPAdapter):
+    """Connects with the TLS settings of the cluster."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> Any:
+        """Make the pool with our context."""
+        return super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
+
+
+class Stream:
+    """The events of one directory, from now on, until the connection ends.
+
+    When it has been made, the cluster has registered it: whatever happens afterwards is told.
+    Used as a context manager, or closed, from any thread.
+
+    :param directory: path or file ID.
+    :param recursive: what is below directories in it, too.
+    :param types: names of events; none for all.
+    :param silence: seconds without a sign of life that end it.
+    :raises NotFoundError: the directory is not there.
+    :raises QumuloError: the cluster does not let us watch.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        directory: str,
+        *,
+        recursive: bool,
+        types: Iterable[str] = (),
+        silence: float = SILENCE,
+    ) -> None:
+        if _REQUESTS_ERROR is not None:
+            raise LibraryMissingError("requests", str(_REQUESTS_ERROR))
+        listed = ",".join(sorted(types))
+        uri = f"/v1/files/{ref(directory)}/notify?recursive={'true' if recursive else 'false'}"
+        if listed:
+            uri += f"&filter={listed}"
+        self._web = requests.Session()
+        self._web.trust_env = False  # no proxy, no .netrc: this goes straight to the cluster
+        self._web.mount("https://", _Adapter(client.tls_context()))
+        try:
+            self._response = self._open(client, uri, silence)
+            self._chunks = self._response.iter_content(chunk_size=None)
+            self._lines = LineDecoder()
+            self._decoder = EventDecoder()
+            self._early: list[Event] = []
+            while not self._decoder.comments and not self._early:
+                self._early.extend(self._read())  # the first comment says: registered
+        except BaseException:
+            self._web.close()
+            raise
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it; a thread that reads wakes up."""
+        shutdown = getattr(self._response.raw, "shutdown", None)
+        if shutdown is not None:
+            try:
+                shutdown()
+            except (OSError, ValueError, RuntimeError):
+                pass  # it has ended already
+        else:
+            self._response.close()
+        self._web.close()
+
+    def __iter__(self) -> Iterator[list[Event]]:
+        """Yield events as they come, several at a time; an empty list is a sign of life.
+
+        :raises StreamEnd: the connection has ended, is silent, or brought something else.
+        """
+        yield self._early
+        while True:
+            yield self._read()
+
+    def _read(self) -> list[Event]:
+        try:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                raise StreamEnd("The cluster has ended the event stream.")
+            events: list[Event] = []
+            for line in self._lines.feed(chunk):
+                events.extend(self._decoder.feed(line))
+            return events
+        except requests.exceptions.ConnectionError as exc:
+            if "timed out" in str(exc).lower():
+                raise StreamEnd("The event stream has gone silent.") from exc
+            raise StreamEnd(f"The event stream broke off ({exc}).") from exc
+        except (requests.exceptions.RequestException, OSError, AttributeError) as exc:
+            # AttributeError: urllib3, when it is closed by another thread while it reads.
+            raise StreamEnd(f"The event stream broke off ({exc}).") from exc
+        except ProtocolError as exc:
+            raise StreamEnd(exc.message) from exc
+
+    def _open(self, client: Client, uri: str, silence: float) -> requests.Response:
+        """Return the answer of a cluster that has agreed; log in again once if need be."""
+        for renewed in (False, True):
+            token, generation = client.token()
+            response = self._ask(client, uri, token, silence)
+            if response.status_code == 200:
+                return response
+            with response:
+                error = _refusal(response)
+            if not isinstance(error, AuthenticationError) or renewed:
+                raise error
+            if not client.renew_token(generation):
+                raise error
+        raise AssertionError("not reached")
+
+    def _ask(self, client: Client, uri: str, token: str, silence: float) -> requests.Response:
+        settings = client.settings
+        host = client.pick_host()
+        try:
+            return self._web.get(
+                f"https://{_bracketed(host)}:{settings.port}{uri}",
+                headers={
+                    "Authorization": f"Bearer {token}",
+                    "Accept": "text/event-stream",
+                    "User-Agent": USER_AGENT,
+                },
+                stream=True,
+                timeout=(min(CONNECT_TIMEOUT, settings.timeout), silence),
+                allow_redirects=False,
+                # With each call: the session's own loses to an environment variable.
+                verify=_trust(client),
+            )
+        except requests.exceptions.SSLError as exc:
+            raise TlsError(
+                f"The certificate of {host}:{settings.port} is not trusted ({exc}): set "
+                "'ca_path' to the CA file that signed it."
+            ) from exc
+        except (requests.exceptions.RequestException, OSError) as exc:
+            client.mark_unreachable(host)
+            raise UnreachableError(
+                f"{host}:{settings.port} does not let us watch ({exc})."
+            ) from exc
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _trust(client: Client) -> str | bool:
+    """Return what requests shall trust: the same as everything else of the library."""
+    settings = client.settings
+    if not settings.validate_certs:
+        return False
+    if settings.ca_path is not None:
+        return settings.ca_path
+    paths = ssl.get_default_verify_paths()
+    return paths.cafile or paths.capath or True
+
+
+_ERRORS: dict[int, type[QumuloError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    403: PermissionDeniedError,
+    404: NotFoundError,
+    429: BusyError,
+    503: BusyError,
+}
+
+
+def _refusal(response: requests.Response) -> QumuloError:
+    """Return the error for an answer that is no stream."""
+    try:
+        body = response.json()
+        description, error_class = str(body["description"]), str(body["error_class"])
+    except (ValueError, KeyError, TypeError, OSError):
+        description, error_class = response.reason or "", ""
+    status = response.status_code
+    kind = _ERRORS.get(status, ServerError if status >= 500 else InvalidRequestError)
+    steps = {
+        401: ": check the credentials.",
+        403: ": watching what is below directories needs the rights of a data administrator.",
+        404: ": check the directory.",
+    }
+    return kind(
+        f"The cluster does not let us watch ({status}: {description}){steps.get(status, '.')}",
+        status=status,
+        error_class=error_class or None,
+    )

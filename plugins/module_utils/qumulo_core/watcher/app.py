@@ -1,0 +1,421 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The watcher as a service: followers, workers, rules, and what they share."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from .. import files
+from ..client import Client
+from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
+from ..files import DIRECTORY
+from ..notifications import Event
+from ..service import metrics
+from ..service.spool import Entry, SqliteSpool
+from ..session import ClusterClock
+from ..times import format_rfc3339
+from .catchup import CatchUp
+from .config import Config
+from .evidence import Evidence
+from .follower import Follower
+from .locking import Context, Outcome, What
+from .meters import Gauges, Meters
+from .pending import translate
+from .rules import Root, RuleSet
+from .workers import Workers
+
+_LOG = logging.getLogger("lockstep.watcher")
+#: Seconds between looks at what the watched directories are.
+LOOK = 5.0
+#: Seconds between measurements of the cluster's clock.
+CLOCK_AGAIN = 3600.0
+#: Seconds without a move after which a thread counts as stuck: longer than any request may take.
+STUCK = 240.0
+
+
+class Watcher:
+    """All of it; :class:`..service.daemon.Service`.
+
+    :param load: reads the configuration; called again on a reload.
+    """
+
+    def __init__(self, load: Callable[[], Config], *, dry_run: bool = False) -> None:
+        self._load = load
+        self.config = load()
+        self._dry_run = dry_run
+        self._client = Client(self.config.cluster)
+        self._manager_client = self._client.clone()
+        path = ":memory:" if dry_run else self.config.spool
+        self.spool = SqliteSpool(path, postpone=True)
+        self._evidence: Evidence | None = None
+        if not dry_run:
+            self._evidence = Evidence(
+                self.config.evidence,
+                previous=self.spool.note("evidence"),
+                max_bytes=self.config.evidence_max_bytes,
+            )
+        self.meters = Meters(self._gauges)
+        self._clock: ClusterClock | None = None
+        self._clock_measured = 0.0
+        self._rules = RuleSet(self.config.rules, [None] * len(self.config.rules))
+        self._rules_lock = threading.Lock()
+        self._refreshed = 0.0
+        self._refreshing = threading.Lock()
+        self._followers: dict[str, Follower] = {}
+        self._recursive_mode = ""
+        self._workers: Workers | None = None
+        self._server: metrics.Server | None = None
+        self._stopped = threading.Event()
+        self._wake = threading.Event()
+        self._beat = time.monotonic()
+        self._failure: BaseException | None = None
+        self._message = "connecting to the cluster"
+        self._totals: Counter[str] = Counter()
+        self._manager = threading.Thread(target=self._manage, name="manager", daemon=True)
+
+    # -- service --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; the cluster need not be there yet."""
+        self._server = metrics.Server(
+            self.config.metrics_port, self.meters.registry, self.facts, self.healthy
+        )
+        self._manager.start()
+        _LOG.info("watching by %d rules", len(self.config.rules))
+
+    def reload(self) -> None:
+        """Go by a new configuration; streams of directories that stay are not dropped."""
+        fresh = self._load()
+        kept = ("cluster", "spool", "evidence", "metrics_port", "lock_file", "workers", "name")
+        for name in kept:
+            if getattr(fresh, name) != getattr(self.config, name):
+                _LOG.warning("'%s' has changed, and counts after a restart", name)
+        if self._evidence is not None:
+            self._evidence.reopen()
+        with self._rules_lock:
+            self.config = fresh
+            self._rules = RuleSet(fresh.rules, self._roots_of(fresh))
+        self._wake.set()
+
+    def healthy(self) -> bool:
+        """Tell whether manager and workers have moved lately."""
+        now = time.monotonic()
+        workers = self._workers
+        return now - self._beat < STUCK and (workers is None or now - workers.beat < STUCK)
+
+    def failure(self) -> BaseException | None:
+        """Return what ended a thread, or None."""
+        found = [self._failure, self._workers.failure() if self._workers else None]
+        found += [follower.failure for follower in list(self._followers.values())]
+        return next((failure for failure in found if failure is not None), None)
+
+    def status(self) -> str:
+        """Return one line about what it does."""
+        if self._workers is None:
+            return self._message
+        counts = self.spool.counts()
+        states = Counter(follower.state for follower in list(self._followers.values()))
+        told = ", ".join(f"{state} {count}" for state, count in states.items())
+        return (
+            f"{told or 'nothing to watch'}; {counts.waiting} pending, "
+            f"{self._totals['locked']} locked"
+            + (f", {counts.given_up} given up" if counts.given_up else "")
+            + (f"; {self._message}" if self._message else "")
+        )
+
+    def stop(self, deadline: float) -> None:
+        """End; what is not done stays in the spool."""
+        self._stopped.set()
+        self._wake.set()
+        followers = list(self._followers.values())
+        for follower in followers:
+            follower.stop()
+        if self._workers is not None:
+            self._workers.stop(deadline - 1.0)
+        for follower in followers:
+            follower.join(deadline - 0.5)
+        self._manager.join(max(0.0, deadline - time.monotonic()))
+        if self._server is not None:
+            self._server.close()
+        if self._evidence is not None:
+            self.spool.set_notes(evidence=self._evidence.last)
+            self._evidence.close()
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    def _gauges(self) -> Gauges:
+        counts = self.spool.counts()
+        return Gauges(
+            counts.waiting,
+            counts.given_up,
+            self._overdue(counts.oldest),
+            0.0 if self._clock is None else self._clock.skew.total_seconds(),
+            {follower.root.path: follower.state for follower in list(self._followers.values())},
+        )
+
+    def _overdue(self, oldest: float | None) -> float:
+        if oldest is None or self._clock is None:
+            return 0.0
+        return max(0.0, self._clock.now().timestamp() - oldest)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``status`` shows."""
+        gauges = self._gauges()
+        return {
+            "status": self.status(),
+            "pending": gauges.pending,
+            "given_up": gauges.given_up,
+            "oldest_pending_seconds": round(gauges.oldest_pending, 3),
+            "clock_skew_seconds": round(gauges.clock_skew, 3),
+            "locked": self._totals["locked"],
+            "already_locked": self._totals["already locked"],
+            "failures": self._totals["failures"],
+            "catch_ups": self._totals["catch-ups"],
+            "directories": {
+                follower.root.path: {"state": follower.state, "message": follower.message}
+                for follower in list(self._followers.values())
+            },
+        }
+
+    def now(self) -> datetime:
+        """Return the cluster's time; only called once it is known."""
+        assert self._clock is not None
+        return self._clock.now()
+
+    # -- the manager ----------------------------------------------------------------------------
+
+    def _manage(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._beat = time.monotonic()
+                self._wake.clear()
+                try:
+                    self._look()
+                    self._message = ""
+                except QumuloError as exc:
+                    if exc.message != self._message:
+                        _LOG.error("%s", exc)
+                    self._message = exc.message
+                self._wake.wait(LOOK)
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self._failure = exc  # raised again by the main thread
+
+    def _look(self) -> None:
+        """See that all directories that there are are followed, and none else."""
+        if self._clock is None or time.monotonic() - self._clock_measured > CLOCK_AGAIN:
+            self._measure_clock()
+        self._ask_settings()
+        rules = self._find_roots(self._manager_client)
+        if self._workers is None:
+            self._workers = self._start_workers()
+        wanted = rules.watched()
+        for root_id, follower in list(self._followers.items()):
+            there = wanted.get(root_id)
+            same = there is not None and (there[1], there[2]) == (
+                follower.recursive,
+                follower.types,
+            )
+            if follower.gone or not same or follower.poll != self._poll(follower.recursive):
+                follower.stop()
+                del self._followers[root_id]
+        for root_id, (root, recursive, types) in wanted.items():
+            if root_id not in self._followers and not self._stopped.is_set():
+                self._follow(root, recursive, types)
+
+    def _measure_clock(self) -> None:
+        self._clock = self._manager_client.measure_clock()
+        self._clock_measured = time.monotonic()
+        skew = self._clock.skew
+        if abs(skew) > self.config.max_clock_skew:
+            _LOG.error(
+                "the cluster's clock is %s %s this host's: retention counts on the cluster's",
+                abs(skew),
+                "ahead of" if skew.total_seconds() > 0 else "behind",
+            )
+
+    def _ask_settings(self) -> None:
+        """See whether the cluster tells what happens below directories."""
+        if not any(rule.recursive for rule in self._rules.rules):
+            return
+        try:
+            answer = self._manager_client.get("/v1/file-system/settings/notify")
+            mode = str(answer.get("recursive_mode", ""))
+        except (MissingPrivilegeError, NotFoundError):
+            mode = "ENABLED"  # can not be asked; the stream itself refuses, if it does
+        if mode != self._recursive_mode:
+            self._recursive_mode = mode
+            if mode != "ENABLED":
+                _LOG.error(
+                    "the cluster tells nothing of what is below directories (recursive_mode %s): "
+                    "catching up every %s instead. Switch it on: "
+                    "qq fs_set_notify_settings --recursive-mode ENABLED",
+                    mode,
+                    self.config.poll,
+                )
+
+    def _poll(self, recursive: bool) -> bool:
+        return recursive and self._recursive_mode != "ENABLED"
+
+    def _roots_of(self, config: Config) -> list[Root | None]:
+        """Return what is known of the directories of rules, without asking."""
+        known = dict(zip((rule.directory for rule in self._rules.rules), self._rules.roots))
+        return [known.get(rule.directory) for rule in config.rules]
+
+    def _find_roots(self, client: Client) -> RuleSet:
+        """Look where the directories of rules are; return the rules that go by it."""
+        began = time.monotonic()
+        with self._rules_lock:
+            rules = self._rules.rules
+        found: dict[str, Root | None] = {}
+        for directory in dict.fromkeys(rule.directory for rule in rules):
+            try:
+                info = files.get(client, directory)
+            except NotFoundError:
+                found[directory] = None
+                self._message = f"{directory} is not there"
+                continue
+            found[directory] = Root(info.id, info.path) if info.type == DIRECTORY else None
+        with self._rules_lock:
+            before = dict(zip((r.directory for r in self._rules.rules), self._rules.roots))
+            fresh = [found.get(r.directory, before[r.directory]) for r in self._rules.rules]
+            if tuple(fresh) != self._rules.roots:
+                self._rules = RuleSet(self._rules.rules, fresh)
+            for directory, root in zip((r.directory for r in self._rules.rules), fresh):
+                known = before[directory]
+                if root is None and known is not None:
+                    _LOG.warning("%s is gone", directory)
+                if root is None or (known is not None and root.id != known.id):
+                    # When it is there (again), all that is in it is new.
+                    self.spool.set_notes(**{f"absent:{directory}": "1"})
+            self._refreshed = began
+            return self._rules
+
+    def _refresh(self, client: Client, since: float) -> RuleSet:
+        """Look where the directories are, unless that was done after ``since``; for workers."""
+        with self._refreshing:
+            if self._refreshed >= since:
+                return self._rules
+            return self._find_roots(client)
+
+    def _start_workers(self) -> Workers:
+        config = self.config
+        context = Context(
+            now=self.now,
+            rules=lambda: self._rules,
+            refresh=self._refresh,
+            put=self._put,
+            cluster=config.cluster.hosts[0],
+            max_attempts=config.max_attempts,
+            dry_run=self._dry_run,
+        )
+        workers = Workers(
+            self._client, self.spool, self._record, context, config.workers, self._done
+        )
+        workers.start()
+        return workers
+
+    def _follow(self, root: Root, recursive: bool, types: frozenset[str]) -> None:
+        config = self.config
+        absent = any(
+            known is not None and known.id == root.id and self.spool.note(f"absent:{r.directory}")
+            for r, known in zip(self._rules.rules, self._rules.roots)
+        )
+        catch_up = CatchUp(
+            self._client.clone(),
+            config,
+            root,
+            self.spool,
+            lambda: self._rules,
+            self.now,
+            self._put,
+            all_is_new=config.existing or absent,
+            leave_no_trace=self._dry_run,
+        )
+        follower = Follower(
+            self._client,
+            root,
+            recursive=recursive,
+            types=types,
+            catch_up=catch_up,
+            take=self._take,
+            caught_up=self._caught_up,
+            rotate=config.rotate.total_seconds(),
+            poll=self._poll(recursive),
+            poll_every=config.poll.total_seconds(),
+            silence=config.silence.total_seconds(),
+        )
+        self._followers[root.id] = follower
+        follower.start()
+        _LOG.info("following %s", root.path, extra={"file_id": root.id})
+
+    # -- what they tell -------------------------------------------------------------------------
+
+    def _record(self, records: list[dict[str, Any]]) -> None:
+        if self._evidence is not None:
+            self._evidence.append(records)
+
+    def _put(self, entries: list[Entry]) -> None:
+        self.spool.put(entries)
+
+    def _take(self, root: Root, events: list[Event]) -> bool:
+        """Put what happened into the spool; False if the watched directory is gone."""
+        for kind, count in Counter(event.type for event in events).items():
+            self.meters.events.labels(kind).inc(count)
+        todo = translate(events, root, self._rules, self.now().timestamp())
+        entries = list(todo.starts.values())
+        known = self.spool.known([key for key in todo.restarts if key not in todo.starts])
+        entries += [todo.restarts[key] for key in known]
+        if entries:
+            self.spool.put(entries)
+        return not todo.removed
+
+    def _caught_up(self, count: int, seconds: float) -> None:
+        self.meters.catch_ups.inc()
+        self.meters.caught_up.inc(count)
+        self._totals["catch-ups"] += 1
+        _LOG.info("caught up: %d files in %.1f s", count, seconds)
+
+    def _done(self, outcome: Outcome) -> None:
+        item = outcome.item
+        if outcome.record is not None:
+            path, rule = outcome.record["path"], outcome.rule
+            self._totals[outcome.what.value] += 1
+            self.meters.locks.labels(rule, outcome.what.value).inc()
+            if outcome.what is What.LOCKED:
+                self.meters.delay.observe(max(0.0, self.now().timestamp() - item.due))
+                _LOG.info(
+                    "%s %s",
+                    "would lock" if self._dry_run else "locked",
+                    path,
+                    extra={
+                        "file_id": item.key,
+                        "rule": rule,
+                        "until": outcome.record["retention_until"] or "-",
+                        "hold": outcome.record["legal_hold"],
+                    },
+                )
+            return
+        if not outcome.reason:
+            return
+        level = logging.DEBUG
+        if outcome.what is What.LATER:
+            self._totals["failures"] += 1
+            self.meters.failures.inc()
+            level = logging.INFO
+        elif outcome.what is What.GIVE_UP:
+            self._totals["failures"] += 1
+            self.meters.failures.inc()
+            level = logging.ERROR
+        extra = {"file_id": item.key}
+        if outcome.due:
+            again = datetime.fromtimestamp(outcome.due, timezone.utc).replace(microsecond=0)
+            extra["again"] = format_rfc3339(again)
+        _LOG.log(level, "%s: %s", outcome.what.value, outcome.reason, extra=extra)

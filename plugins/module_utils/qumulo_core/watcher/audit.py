@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The answer to "prove that nothing slipped through": each file that is not locked, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from .. import files
+from ..client import Client
+from ..errors import NotFoundError, QumuloError
+from ..file_locks import LockState
+from ..files import DIRECTORY, FILE, FileInfo
+from ..pool import map_unordered
+from ..service.spool import SqliteSpool
+from .rules import Root, Rule, RuleSet
+
+PENDING, FAILED, EXCLUDED, MISSED, UNREADABLE = (
+    "pending",
+    "failed",
+    "excluded",
+    "missed",
+    "unreadable",
+)
+
+
+@dataclass(frozen=True)
+class Unlocked:
+    """A file in a watched directory that is not locked, or what could not be looked at."""
+
+    path: str
+    file_id: str
+    why: str
+    detail: str
+
+    def render(self) -> dict[str, Any]:
+        """Return it for JSON."""
+        return {"path": self.path, "file_id": self.file_id, "why": self.why, "detail": self.detail}
+
+
+@dataclass
+class Totals:
+    """How many files there are, and what they are."""
+
+    files: int = 0
+    locked: int = 0
+    pending: int = 0
+    failed: int = 0
+    excluded: int = 0
+    missed: int = 0
+    unreadable: int = 0
+
+    def describe(self) -> str:
+        """Return the numbers for a person."""
+        return (
+            f"{self.files} files: {self.locked} locked, {self.pending} pending, "
+            f"{self.failed} failed, {self.excluded} excluded, {self.missed} missed"
+            + (f"; {self.unreadable} could not be looked at" if self.unreadable else "")
+        )
+
+
+def find_roots(client: Client, rules: Sequence[Rule]) -> RuleSet:
+    """Return rules with the directories that they mean; one that is not there covers nothing."""
+    roots: list[Root | None] = []
+    for rule in rules:
+        try:
+            info = files.get(client, rule.directory)
+        except NotFoundError:
+            roots.append(None)
+            continue
+        roots.append(Root(info.id, info.path) if info.type == DIRECTORY else None)
+    return RuleSet(rules, roots)
+
+
+def judge(
+    info: FileInfo, state: LockState, rules: RuleSet, spool: SqliteSpool, now: datetime
+) -> Unlocked | None:
+    """Decide about one file; None if it is locked."""
+    if state.is_locked(now):
+        return None
+    known = spool.get(info.id)
+    if known is not None:
+        item, given_up = known
+        if given_up:
+            return Unlocked(info.path, info.id, FAILED, item.error)
+        return Unlocked(info.path, info.id, PENDING, item.error or "it waits until it is quiet")
+    decision = rules.decide(info.path, info.size)
+    if decision.rule is None:
+        return Unlocked(info.path, info.id, EXCLUDED, decision.reason)
+    if state.until is not None:
+        return Unlocked(info.path, info.id, EXCLUDED, "its retention period is over")
+    return Unlocked(info.path, info.id, MISSED, f"rule '{decision.rule.name}' covers it")
+
+
+def audit(
+    client: Client, rules: RuleSet, spool: SqliteSpool, totals: Totals, *, workers: int = 32
+) -> Iterator[Unlocked]:
+    """Walk the watched directories; yield each file that is not locked, and count all."""
+    now = client.clock().now()
+    troubles: list[Unlocked] = []
+
+    def on_error(path: str, error: QumuloError) -> None:
+        troubles.append(Unlocked(path, "", UNREADABLE, error.message))
+
+    def watched() -> Iterator[FileInfo]:
+        seen: set[str] = set()
+        for root, recursive, _types in _outermost(rules):
+            listing = (
+                files.walk(client, [root.id], on_error=on_error)
+                if recursive
+                else files.entries(client, root.id)
+            )
+            for info in listing:
+                if info.type != FILE or not rules.decide(info.path).covered:
+                    continue
+                if info.num_links > 1:
+                    if info.id in seen:
+                        continue
+                    seen.add(info.id)
+                yield info
+
+    def read(own: Client, info: FileInfo) -> FileInfo:
+        return files.get(own, info.id, lock=True)
+
+    for outcome in map_unordered(client, read, watched(), workers=workers):
+        if outcome.error is not None:
+            if isinstance(outcome.error, NotFoundError):
+                continue  # deleted meanwhile
+            troubles.append(
+                Unlocked(outcome.item.path, outcome.item.id, UNREADABLE, outcome.error.message)
+            )
+        elif outcome.value is not None:
+            totals.files += 1
+            unlocked = judge(outcome.value, LockState.of(outcome.value), rules, spool, now)
+            if unlocked is None:
+                totals.locked += 1
+            else:
+                setattr(totals, unlocked.why, getattr(totals, unlocked.why) + 1)
+                yield unlocked
+        while troubles:
+            totals.unreadable += 1
+            yield troubles.pop()
+    while troubles:
+        totals.unreadable += 1
+        yield troubles.pop()
+
+
+def _outermost(rules: RuleSet) -> list[tuple[Root, bool, frozenset[str]]]:
+    """Return directories to walk, without those that are walked with another one."""
+    watched = list(rules.watched().values())
+    return [
+        each
+        for each in watched
+        if not any(
+            other is not each and other[1] and other[0].relative(each[0].path) is not None
+            for other in watched
+        )
+    ]

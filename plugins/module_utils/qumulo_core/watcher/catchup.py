@@ -1,0 +1,231 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Catching up: what has happened since the last checkpoint, into the spool."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+
+from .. import files, snapshots
+from ..changelist.diff import changes
+from ..changelist.entries import CREATE, DELETE
+from ..client import Client
+from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
+from ..files import DIRECTORY, FILE, FileInfo
+from ..pool import map_unordered
+from ..service.spool import Entry, SqliteSpool
+from ..times import parse_rfc3339
+from . import checkpoints
+from .checkpoints import Mark
+from .config import Config
+from .pending import of_listing
+from .rules import Root, RuleSet
+
+_LOG = logging.getLogger("lockstep.watcher")
+#: Files that are put into the spool at a time.
+BATCH = 1000
+_WORKERS = 16
+
+
+class CatchUp:
+    """Catches up for one watched directory; used by one thread at a time.
+
+    :param rules: gives the rules of the moment.
+    :param now: the cluster's clock.
+    :param put: puts entries into the spool.
+    :param all_is_new: at the first time, what is there already counts, too.
+    :param leave_no_trace: take no snapshots, whatever the configuration says.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        config: Config,
+        root: Root,
+        spool: SqliteSpool,
+        rules: Callable[[], RuleSet],
+        now: Callable[[], datetime],
+        put: Callable[[list[Entry]], None],
+        *,
+        all_is_new: bool,
+        leave_no_trace: bool = False,
+    ) -> None:
+        self._client = client
+        self._config = config
+        self._root = root
+        self._spool = spool
+        self._rules = rules
+        self._now = now
+        self._put = put
+        self._all_is_new = all_is_new
+        self._walks = leave_no_trace or not config.use_snapshots
+
+    def run(self) -> int:
+        """Put all that has happened since the last time into the spool; return how many files.
+
+        The stream must be open before: what happens from now on is told by it.
+
+        :raises QumuloError: it did not work; nothing is lost, and the next run begins where this
+            one did.
+        """
+        if not self._walks:
+            try:
+                return self._by_snapshot()
+            except (MissingPrivilegeError, PermissionDeniedError) as exc:
+                _LOG.warning("catching up by walking instead of by snapshots: %s", exc)
+                self._walks = True
+        return self._by_walk()
+
+    def take(self) -> int | None:
+        """Take a snapshot that may become the checkpoint; return its ID, None without snapshots.
+
+        It becomes one by :meth:`settle`. One that does not is deleted with the next tidying.
+        """
+        if self._walks:
+            return None
+        return checkpoints.take(self._client, self._config.name, self._root, self._now()).id
+
+    def settle(self, snapshot_id: int) -> None:
+        """Let a snapshot be the checkpoint: all that was before it is in the spool."""
+        self._checkpoint(snapshot_id)
+
+    # -- by tree diff ---------------------------------------------------------------------------
+
+    def _by_snapshot(self) -> int:
+        marks = checkpoints.load(self._spool, self._root)
+        found = checkpoints.present(self._client, self._config.name, self._root)
+        start = checkpoints.begin_at(found, marks)
+        taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
+        if start is not None:
+            count = self._store(self._changed(start.id, taken.id))
+        elif marks is None and not self._all_is_new:
+            count = 0  # from now on
+        else:
+            if marks is not None:
+                _LOG.warning("the checkpoint is gone: looking at all files of %s", self._root.path)
+            count = self._store(self._all_files(taken.id))
+        self._checkpoint(taken.id)
+        return count
+
+    def _checkpoint(self, snapshot_id: int) -> None:
+        """Note a new checkpoint, and delete what is no longer needed."""
+        marks = checkpoints.load(self._spool, self._root) or []
+        marks.append(Mark(snapshot_id, self._spool.last_number))
+        checkpoints.save(self._spool, self._root, marks)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Delete checkpoints that are no longer needed: of this watcher and directory alone."""
+        if self._walks:
+            return
+        marks = checkpoints.load(self._spool, self._root) or []
+        found = checkpoints.present(self._client, self._config.name, self._root)
+        doomed = checkpoints.spare(
+            found,
+            marks,
+            self._spool.first_number(),
+            oldest_taken=self._now() - self._config.keep_checkpoint,
+        )
+        gone = {snapshot.id for snapshot in doomed}
+        left = [mark for mark in marks if mark.snapshot_id not in gone]
+        if len(left) != len(marks):
+            checkpoints.save(self._spool, self._root, left)
+        for snapshot in doomed:
+            snapshots.delete(self._client, snapshot)
+
+    def _changed(self, older: int, newer: int) -> Iterator[FileInfo]:
+        """Yield files that were created, written or renamed between two snapshots."""
+
+        def one_by_one() -> Iterator[str]:
+            for operation, path in changes(self._client, newer, older):
+                if operation == DELETE:
+                    continue
+                if not path.endswith("/"):
+                    if self._rules().decide(path).rule is not None:
+                        yield path
+                elif operation == CREATE:
+                    created.append(path)
+
+        def read(client: Client, path: str) -> FileInfo | None:
+            try:
+                return files.get(client, path, snapshot=newer)
+            except NotFoundError:
+                return None
+
+        created: list[str] = []
+        for outcome in map_unordered(self._client, read, one_by_one(), workers=_WORKERS):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.value is not None and outcome.value.type == FILE:
+                yield outcome.value
+        # A created directory stands for all that is in it, whether that is listed or not.
+        for info in files.walk(self._client, _outermost(sorted(created)), snapshot=newer):
+            if info.type == FILE:
+                yield info
+
+    def _all_files(self, snapshot: int | None) -> Iterator[FileInfo]:
+        for info in files.walk(self._client, [self._root.id], snapshot=snapshot):
+            if info.type == FILE:
+                yield info
+
+    # -- by walking -----------------------------------------------------------------------------
+
+    def _by_walk(self) -> int:
+        """Compare times: of files, and of directories, below which all may have been moved in."""
+        name = f"walked:{self._root.id}"
+        noted = self._spool.note(name)
+        began = self._now()
+        if noted is None and not self._all_is_new:
+            count = 0
+        else:
+            count = self._store(self._newer_than(parse_rfc3339(noted) if noted else None))
+        self._spool.set_notes(**{name: began.isoformat()})
+        return count
+
+    def _newer_than(self, since: datetime | None) -> Iterator[FileInfo]:
+        changed: list[str] = []
+
+        def on_error(path: str, error: QumuloError) -> None:
+            if not isinstance(error, NotFoundError):
+                raise error
+
+        for info in files.walk(self._client, [self._root.id], on_error=on_error):
+            new = since is None or parse_rfc3339(info.change_time) >= since
+            if info.type == FILE and new:
+                yield info
+            elif info.type == DIRECTORY and new and since is not None:
+                # What was moved in with it has kept its times. The path sorts with a slash.
+                changed.append(info.path + "/")
+        for info in files.walk(self._client, _outermost(sorted(changed)), on_error=on_error):
+            if info.type == FILE:
+                yield info
+
+    def _store(self, found: Iterable[FileInfo]) -> int:
+        """Put files that some rule wants locked into the spool; return how many."""
+        count = 0
+        batch: list[FileInfo] = []
+
+        def flush() -> int:
+            entries = of_listing(batch, self._rules(), self._now().timestamp())
+            if entries:
+                self._put(entries)
+            batch.clear()
+            return len(entries)
+
+        for info in found:
+            batch.append(info)
+            if len(batch) >= BATCH:
+                count += flush()
+        return count + flush()
+
+
+def _outermost(paths: Iterable[str]) -> Iterator[str]:
+    """Yield directories that lie in no other one, of sorted paths that end in a slash."""
+    above: str | None = None
+    for path in paths:
+        if above is None or not path.startswith(above):
+            above = path
+            yield path

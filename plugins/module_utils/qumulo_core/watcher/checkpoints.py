@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checkpoints: snapshots up to which everything that happened is in the spool.
+
+They are found by name, so that a host that takes the place of a dead one finds them. The newest
+is what the next tree diff begins at. An older one is kept as long as files from before the newest
+are still not locked: if host and spool are lost together, it tells what was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .. import snapshots
+from ..client import Client
+from ..service.spool import SqliteSpool
+from ..snapshots import Expiration, Snapshot
+from .rules import Root
+
+#: A host that is gone for good leaves nothing behind for longer.
+EXPIRES_AFTER = timedelta(days=60)
+
+
+def suffix(name: str) -> str:
+    """Return the name of the snapshots of a watcher."""
+    return f"lockstep-watcher-{name}"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is noted of a checkpoint.
+
+    :param number: last number that the spool had given when everything before it was in.
+    """
+
+    snapshot_id: int
+    number: int
+
+
+def load(spool: SqliteSpool, root: Root) -> list[Mark] | None:
+    """Return what is noted of a directory's checkpoints, oldest first; None on a first start."""
+    note = spool.note(f"checkpoints:{root.id}")
+    return None if note is None else [Mark(*pair) for pair in json.loads(note)]
+
+
+def save(spool: SqliteSpool, root: Root, marks: Sequence[Mark]) -> None:
+    """Note the checkpoints of a directory, durably."""
+    pairs = [[mark.snapshot_id, mark.number] for mark in marks]
+    spool.set_notes(**{f"checkpoints:{root.id}": json.dumps(pairs)})
+
+
+def present(client: Client, name: str, root: Root) -> list[Snapshot]:
+    """Return the checkpoints of this watcher that the cluster has, oldest first."""
+    return snapshots.of_name(snapshots.list_all(client), suffix(name), root.id)
+
+
+def take(client: Client, name: str, root: Root, now: datetime) -> Snapshot:
+    """Take a snapshot of a directory that may become a checkpoint."""
+    expiration = Expiration(now.replace(microsecond=0) + EXPIRES_AFTER)
+    known = snapshots.list_all(client)
+    return snapshots.create(client, known, suffix(name), root.id, expiration)
+
+
+def begin_at(found: Sequence[Snapshot], marks: Sequence[Mark] | None) -> Snapshot | None:
+    """Decide from which checkpoint to catch up; None if there is none.
+
+    That is the newest one that was noted. Without notes, as on a host that takes the place of
+    another, it is the oldest: what lies before the newer ones may have been in a lost spool.
+    """
+    by_id = {snapshot.id: snapshot for snapshot in found}
+    for mark in reversed(marks or ()):
+        if mark.snapshot_id in by_id:
+            return by_id[mark.snapshot_id]
+    return found[0] if found else None
+
+
+def spare(
+    found: Sequence[Snapshot],
+    marks: Sequence[Mark],
+    first_waiting: int | None,
+    *,
+    oldest_taken: datetime,
+) -> list[Snapshot]:
+    """Decide which checkpoints are no longer needed.
+
+    :param found: of this watcher and directory, oldest first.
+    :param marks: what is noted, oldest first; the last one is the newest checkpoint.
+    :param first_waiting: least number of the entries that wait; None if none does.
+    :param oldest_taken: an older one is not kept, whatever waits.
+    """
+    if not marks:
+        return []
+    newest = marks[-1].snapshot_id
+    behind = [m for m in marks if first_waiting is None or m.number < first_waiting]
+    keep = {newest}
+    if behind:
+        keep.add(behind[-1].snapshot_id)  # all that was before it is locked
+    else:
+        # Nothing is settled: the oldest one still counts, unless it is too old.
+        keep |= {s.id for s in found[:1] if s.taken >= oldest_taken}
+    return [s for s in found if s.id not in keep and s.id <= newest]

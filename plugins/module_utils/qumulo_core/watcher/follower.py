@@ -1,0 +1,247 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following one directory: open the stream, then catch up, then go by what it tells."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from ..client import Client
+from ..errors import InvalidRequestError, PermissionDeniedError, QumuloError
+from ..notifications import SILENCE, Stream, StreamEnd
+from ..retry import backoff
+from ..service.spool import SpoolError
+from .catchup import CatchUp
+from .rules import Root
+
+_LOG = logging.getLogger("lockstep.watcher")
+CONNECTING, CATCHING_UP, FOLLOWING, WAITING, POLLING = (
+    "connecting",
+    "catching up",
+    "following",
+    "waiting",
+    "polling",
+)
+#: Seconds of following after which the next failure is the first again.
+CALM = 60.0
+#: Most seconds between two tries to open the stream.
+MAX_WAIT = 30.0
+
+
+class Follower:
+    """Two threads for one watched directory: one reads the stream, one catches up.
+
+    The stream is read while catching up, so that the cluster never has to queue for us.
+
+    :param recursive: watch what is below directories, too.
+    :param types: events to listen to.
+    :param take: puts what happened into the spool, durably; returns False if the directory is gone.
+    :param caught_up: is told how many files a catch-up found, and how many seconds it took.
+    :param poll: no stream can be had that tells everything: catch up again and again instead.
+    :param poll_every: seconds between these catch-ups.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        root: Root,
+        *,
+        recursive: bool,
+        types: frozenset[str],
+        catch_up: CatchUp,
+        take: Callable[[Root, list], bool],  # type: ignore[type-arg]
+        caught_up: Callable[[int, float], None],
+        rotate: float,
+        poll: bool,
+        poll_every: float,
+        silence: float = SILENCE,
+    ) -> None:
+        self.root = root
+        self.recursive = recursive
+        self.types = types
+        self.poll = poll
+        self._poll_every = poll_every
+        self.state = CONNECTING
+        self.message = ""
+        self.gone = False
+        self.failure: BaseException | None = None
+        self._client = client
+        self._catch_up = catch_up
+        self._take = take
+        self._caught_up = caught_up
+        self._rotate = rotate
+        self._silence = silence
+        self._random = random.Random()
+        self._stopped = threading.Event()
+        self._stream: Stream | None = None
+        #: Streams that were opened, and the one up to which all is caught up.
+        self._opened = self._settled = 0
+        self._change = threading.Condition()
+        self._threads = [
+            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+            for name, work in (
+                (f"follow-{root.id}", self._follow),
+                (f"catch-up-{root.id}", self._keep_up),
+            )
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Tell both threads to end; :meth:`join` waits for it."""
+        self._stopped.set()
+        with self._change:
+            self._change.notify_all()
+        stream = self._stream
+        if stream is not None:
+            stream.close()
+
+    def join(self, deadline: float) -> None:
+        """Wait for the end until ``deadline`` (``time.monotonic()``)."""
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def settled(self) -> bool:
+        """True if all that has happened is known."""
+        return self.state == FOLLOWING
+
+    def _guard(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self.failure = exc  # raised again by the main thread
+
+    # -- the stream -----------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        if self.poll:
+            self._poll_for_ever()
+            return
+        waits = backoff(self._random)
+        with self._client.clone() as client:
+            while not self._stopped.is_set():
+                began = time.monotonic()
+                try:
+                    self._session(client)
+                    return  # the directory is gone, or we are told to stop
+                except (StreamEnd, SpoolError) as exc:
+                    self._note(exc)
+                except QumuloError as exc:
+                    self._note(exc)
+                    if exc.status == 404:
+                        self.gone = True
+                        return
+                    if isinstance(exc, (InvalidRequestError, PermissionDeniedError)):
+                        # Refused for good, unless somebody grants it: look at what is there.
+                        self._request_catch_up()
+                        self._stopped.wait(self._poll_every)
+                if time.monotonic() - began > CALM:
+                    waits = backoff(self._random)
+                self._stopped.wait(min(next(waits), MAX_WAIT))
+
+    def _session(self, client: Client) -> None:
+        """Follow one stream to its end.
+
+        :raises StreamEnd: it ended; what happens from now on has to be caught up.
+        :raises SpoolError: what it told could not be kept.
+        """
+        self.state = CONNECTING
+        with Stream(
+            client,
+            self.root.id,
+            recursive=self.recursive,
+            types=self.types,
+            silence=self._silence,
+        ) as stream:
+            self._stream = stream
+            try:
+                self._request_catch_up()
+                for events in stream:
+                    if events and not self._take(self.root, events):
+                        _LOG.warning("%s is gone; waiting for it to come back", self.root.path)
+                        self.gone = True
+                        return
+                    if self._stopped.is_set():
+                        return
+            finally:
+                self._stream = None
+
+    def _note(self, error: QumuloError) -> None:
+        if self._stopped.is_set():
+            return
+        self.state, self.message = WAITING, error.message
+        _LOG.warning(
+            "not following %s: %s What happens meanwhile is caught up.", self.root.path, error
+        )
+
+    def _poll_for_ever(self) -> None:
+        while not self._stopped.is_set():
+            self._request_catch_up()
+            self._stopped.wait(self._poll_every)
+
+    # -- catching up ----------------------------------------------------------------------------
+
+    def _request_catch_up(self) -> None:
+        self.state = CATCHING_UP
+        with self._change:
+            self._opened += 1
+            self._change.notify_all()
+
+    def _keep_up(self) -> None:
+        rotated = time.monotonic()
+        waits = backoff(self._random)
+        while not self._stopped.is_set():
+            with self._change:
+                if self._opened == self._settled:
+                    self._change.wait(max(0.0, rotated + self._rotate - time.monotonic()))
+                if self._stopped.is_set():
+                    return
+                opened = self._opened
+            try:
+                if opened != self._settled:
+                    began = time.monotonic()
+                    count = self._catch_up.run()
+                    self._caught_up(count, time.monotonic() - began)
+                    self._settled = opened
+                    if opened == self._opened and self.state == CATCHING_UP:
+                        self.state = FOLLOWING if self._stream is not None else POLLING
+                        if self.state == FOLLOWING:
+                            self.message = ""
+                elif time.monotonic() < rotated + self._rotate:
+                    continue  # woken up for nothing
+                elif self.settled:
+                    self._rotate_checkpoint(opened)
+                rotated = time.monotonic()
+                waits = backoff(self._random)
+            except (QumuloError, SpoolError) as exc:
+                self.message = exc.message
+                _LOG.warning("catching up with %s has failed: %s", self.root.path, exc)
+                self._stopped.wait(min(next(waits), MAX_WAIT))
+
+    def _rotate_checkpoint(self, opened: int) -> None:
+        """Take a new checkpoint while the stream tells everything.
+
+        What happened just before the snapshot may still be on its way through the stream. So it
+        counts only after a while in which the stream did not break: longer than it may be silent.
+        """
+        taken = self._catch_up.take()
+        if taken is None:
+            return
+        deadline = time.monotonic() + self._silence
+        with self._change:
+            while self._opened == opened and not self._stopped.is_set():
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    break
+                self._change.wait(left)
+        if self._opened == opened and self.settled and not self._stopped.is_set():
+            self._catch_up.settle(taken)

@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What becomes of one file whose time has come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from .. import file_locks, files
+from ..client import Client
+from ..errors import (
+    AuthenticationError,
+    BusyError,
+    NotFoundError,
+    QumuloError,
+    TlsError,
+    UnreachableError,
+)
+from ..file_locks import LockRequest, LockState
+from ..files import DIRECTORY, FILE, FileInfo
+from ..service.spool import Entry, Item
+from ..smb_locks import listing
+from ..times import format_rfc3339, parse_rfc3339
+from .pending import Pending, of_listing
+from .rules import Decision, Rule, RuleSet
+
+#: A lock that already reaches as far as a new one would, less this part of the period, is enough:
+#: two watchers on one directory must not outbid each other.
+SLACK = 0.1
+MAX_SLACK = timedelta(days=1)
+#: Seconds between looks at a file that somebody holds open.
+LOOK_AGAIN = 10.0
+#: Seconds until what has failed is tried again: twice as long each time, up to a bound.
+FIRST_RETRY, LAST_RETRY = 2.0, 300.0
+#: Entries that a directory puts into the spool at a time.
+_BATCH = 1000
+#: Failures of the cluster or the way to it, not of the file: never a reason to give up.
+FOR_NOW = (AuthenticationError, BusyError, TlsError, UnreachableError)
+
+
+class What(Enum):
+    """What became of an item."""
+
+    LOCKED = "locked"
+    ALREADY = "already locked"
+    DONE = "done"
+    LATER = "later"
+    GIVE_UP = "given up"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an item.
+
+    :param record: for the evidence.
+    :param due: when to try again; seconds of the cluster's clock.
+    :param reason: for people; for ``LATER`` empty if it was not in vain.
+    :param rule: name of the rule that locked it.
+    """
+
+    item: Item
+    what: What
+    reason: str = ""
+    record: dict[str, Any] | None = None
+    due: float = 0.0
+    rule: str = ""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a worker needs beside its client.
+
+    :param now: the cluster's clock.
+    :param rules: gives the rules of the moment.
+    :param refresh: looks where the watched directories are, unless that was done after a moment
+        (``time.monotonic()``); returns the rules that go by it.
+    :param put: puts entries into the spool.
+    """
+
+    now: Callable[[], datetime]
+    rules: Callable[[], RuleSet]
+    refresh: Callable[[Client, float], RuleSet]
+    put: Callable[[list[Entry]], None]
+    cluster: str
+    max_attempts: int
+    dry_run: bool
+
+
+def quiet_until(rule: Rule, pending: Pending, info: FileInfo, now: datetime) -> datetime:
+    """Return when a file will have been quiet for long enough.
+
+    Both what was seen and the file's own modification time count, so that what was written
+    while nobody listened counts, too. A time in the future is somebody's mistake, and does not.
+    """
+    written = parse_rfc3339(info.modification_time)
+    last = max(pending.seen_at, written) if written <= now else pending.seen_at
+    return last + rule.quiet if rule.quiet else last
+
+
+def request_of(rule: Rule, now: datetime) -> LockRequest:
+    """Return the lock that a rule asks for at ``now``; a longer one is left alone."""
+    until = rule.until(now)
+    slack = timedelta(0) if until is None else min((until - now) * SLACK, MAX_SLACK)
+    return LockRequest(until, True if rule.hold else None, slack, keep_longer=True)
+
+
+def retry_after(attempts: int) -> float:
+    """Return the seconds until a try after ``attempts`` that were in vain."""
+    return float(min(FIRST_RETRY * 2 ** min(attempts, 20), LAST_RETRY))
+
+
+def handle(client: Client, item: Item, context: Context) -> Outcome:
+    """Do what an item asks for; every failure becomes an outcome."""
+    pending = Pending.of(item)
+    try:
+        if pending.is_directory:
+            return _expand(client, item, pending, context)
+        return _file(client, item, pending, context)
+    except NotFoundError:
+        return Outcome(item, What.DONE, "it is gone")
+    except QumuloError as exc:
+        return failed(item, exc, context)
+
+
+def failed(item: Item, error: QumuloError, context: Context) -> Outcome:
+    """Decide whether what has failed is tried again."""
+    if not isinstance(error, FOR_NOW) and item.attempts + 1 >= context.max_attempts:
+        return Outcome(item, What.GIVE_UP, error.message)
+    due = context.now().timestamp() + retry_after(item.attempts)
+    return Outcome(item, What.LATER, error.message, due=due)
+
+
+def _decide(client: Client, info: FileInfo, read_at: float, context: Context) -> Decision:
+    decision = context.rules().decide(info.path, info.size)
+    if not decision.covered:
+        # A watched directory may have been renamed since it was looked at.
+        decision = context.refresh(client, read_at).decide(info.path, info.size)
+    return decision
+
+
+def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
+    info = files.get(client, pending.file_id, lock=True)
+    decision = _decide(client, info, time.monotonic(), context)
+    rule = decision.rule
+    if rule is None:
+        return Outcome(item, What.DONE, decision.reason)
+    if info.type == DIRECTORY:
+        return Outcome(item, What.DONE, "it is a directory")  # whose time has changed
+    if info.type != FILE:
+        reason = f"{info.path} is a {info.type}, and only files can be locked."
+        return Outcome(item, What.GIVE_UP, reason)
+    now = context.now()
+    ready = quiet_until(rule, pending, info, now)
+    if ready > now:
+        return Outcome(item, What.LATER, due=ready.timestamp())
+    state = LockState.of(info)
+    request = request_of(rule, now)
+    todo = file_locks.plan(info.path, state, request)
+    if not todo.changes:
+        record = _record(info, state, rule, context, "already locked")
+        return Outcome(item, What.ALREADY, record=record, rule=rule.name)
+    if rule.wait_for_handles and listing.is_open_for_writing(client, info.id):
+        return Outcome(item, What.LATER, due=now.timestamp() + LOOK_AGAIN)
+    dry = context.dry_run
+    state = todo.result(state) if dry else file_locks.apply(client, info, state, todo)
+    record = _record(info, state, rule, context, "locked")
+    return Outcome(item, What.LOCKED, record=record, rule=rule.name)
+
+
+def _record(
+    info: FileInfo, state: LockState, rule: Rule, context: Context, outcome: str
+) -> dict[str, Any]:
+    return {
+        "time": format_rfc3339(context.now()),
+        "cluster": context.cluster,
+        "file_id": info.id,
+        "path": info.path,
+        "size": info.size,
+        "modification_time": info.modification_time,
+        "retention_until": None if state.until is None else format_rfc3339(state.until),
+        "legal_hold": state.hold,
+        "rule": rule.name,
+        "outcome": outcome,
+    }
+
+
+def _expand(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
+    """Put the files below a directory that was moved in into the spool."""
+    batch: list[FileInfo] = []
+
+    def flush(found: Iterable[FileInfo]) -> None:
+        entries = of_listing(found, context.rules(), context.now().timestamp())
+        if entries:
+            context.put(entries)
+
+    # Few threads of its own: this runs on one of the workers.
+    for info in files.walk(client, [pending.file_id], workers=4):
+        if info.type == FILE:
+            batch.append(info)
+        if len(batch) >= _BATCH:
+            flush(batch)
+            batch = []
+    flush(batch)
+    return Outcome(item, What.DONE, "its files are looked at")

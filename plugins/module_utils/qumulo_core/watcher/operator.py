@@ -1,0 +1,214 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people ask a watcher: how it is, what waits, what has failed, is all locked."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from .. import files
+from ..client import Client
+from ..errors import NotFoundError
+from ..file_locks import LockState
+from ..pool import map_unordered
+from ..service import exit_codes, instance, metrics
+from ..service.logs import one_line
+from ..service.spool import Item, SqliteSpool
+from ..times import format_rfc3339, parse_rfc3339
+from . import audit, evidence
+from .config import Config
+from .pending import Pending
+
+#: Lines that are shown without being asked for more.
+SHOWN = 50
+
+
+def say(text: str) -> None:
+    """A line for the person who asks."""
+    sys.stdout.write(text + "\n")
+
+
+def check(config: Config) -> int:
+    """Say what each rule means."""
+    now = datetime.now(timezone.utc)
+    for rule in config.rules:
+        say(rule.describe(now))
+    first = "too" if config.existing else "not unless they change"
+    say(f"On the first start, files that are there already are locked {first}.")
+    return exit_codes.OK
+
+
+def _spool(config: Config) -> SqliteSpool:
+    return SqliteSpool(config.spool, postpone=True)
+
+
+def status(config: Config, options: argparse.Namespace) -> int:
+    """Say how the running watcher is."""
+    facts = metrics.fetch_status(config.metrics_port)
+    holder = instance.holder_of(config.lock_file)
+    if options.json:
+        say(json.dumps({"running": holder is not None, **(facts or {})}))
+        return exit_codes.OK if facts else exit_codes.FAILED
+    if facts is None:
+        running = "no watcher runs" if holder is None else f"it runs ({holder.describe()})"
+        say(f"The watcher does not answer on port {config.metrics_port}: {running}.")
+        return exit_codes.FAILED
+    say(facts["status"])
+    rows = [
+        ("pending", facts["pending"]),
+        ("longest unlocked", f"{facts['oldest_pending_seconds']:.1f} s after it was finished"),
+        ("locked since start", facts["locked"]),
+        ("found locked", facts["already_locked"]),
+        ("given up", facts["given_up"]),
+        ("tries in vain", facts["failures"]),
+        ("caught up", f"{facts['catch_ups']} times"),
+        ("clock skew", f"{facts['clock_skew_seconds']:+.1f} s (cluster to host)"),
+    ]
+    for name, value in rows:
+        say(f"  {name + ':':<20} {value}")
+    for path, facts_of in facts["directories"].items():
+        trouble = f" ({facts_of['message']})" if facts_of["message"] else ""
+        say(f"  {one_line(path)}: {facts_of['state']}{one_line(trouble)}")
+    return exit_codes.OK
+
+
+def listing(config: Config, options: argparse.Namespace) -> int:
+    """Show what waits, or what was given up."""
+    given_up = options.command == "failed"
+    items = _spool(config).items(given_up=given_up, limit=options.limit)
+    for item in items:
+        say(json.dumps(_render(item)) if options.json else _line(item, given_up=given_up))
+    if not options.json:
+        if not items:
+            say("Nothing has failed." if given_up else "Nothing waits.")
+        elif given_up:
+            say("'retry FILE_ID' or 'retry --all' tries again.")
+    return exit_codes.OK
+
+
+def _render(item: Item) -> dict[str, Any]:
+    pending = Pending.of(item)
+    return {
+        "file_id": pending.file_id,
+        "path": pending.path,
+        "directory": pending.is_directory,
+        "seen": format_rfc3339(pending.seen_at),
+        "due": format_rfc3339(datetime.fromtimestamp(item.due, timezone.utc)),
+        "attempts": item.attempts,
+        "error": item.error,
+    }
+
+
+def _line(item: Item, *, given_up: bool) -> str:
+    pending = Pending.of(item)
+    if given_up:
+        return f"{pending.file_id}  {one_line(pending.path)}: {one_line(item.error)}"
+    due = datetime.fromtimestamp(item.due, timezone.utc).replace(microsecond=0)
+    why = f" ({one_line(item.error)})" if item.error else ""
+    return f"{pending.file_id}  {one_line(pending.path)}  due {format_rfc3339(due)}{why}"
+
+
+def retry(config: Config, options: argparse.Namespace) -> int:
+    """Let what was given up be tried again."""
+    if not options.ids and not options.all:
+        say("Name file IDs (see 'failed'), or --all.")
+        return exit_codes.USAGE
+    # Due since for ever, so that the clock of neither side matters.
+    count = _spool(config).retry(None if options.all else options.ids, 0.0)
+    say(f"{count} will be tried again.")
+    return exit_codes.OK if count or options.all else exit_codes.FAILED
+
+
+def run_audit(config: Config, options: argparse.Namespace) -> int:
+    """Look at every file that a rule covers; 0 if none was missed or has failed."""
+    totals = audit.Totals()
+    with Client(config.cluster) as client:
+        rules = audit.find_roots(client, config.rules)
+        for rule, root in zip(rules.rules, rules.roots):
+            if root is None:
+                say(f"Rule '{rule.name}': {rule.directory} is not there.")
+        for found in audit.audit(client, rules, _spool(config), totals):
+            if found.why == audit.EXCLUDED and not options.excluded:
+                continue
+            if options.json:
+                say(json.dumps(found.render()))
+            else:
+                say(f"{found.why}: {one_line(found.path)} ({one_line(found.detail)})")
+    say(json.dumps(vars(totals)) if options.json else f"{totals.describe()}.")
+    bad = totals.missed + totals.failed + totals.unreadable
+    return exit_codes.FAILED if bad else exit_codes.OK
+
+
+def verify(config: Config | None, options: argparse.Namespace) -> int:
+    """Check the chain of a record, and on request whether the cluster still holds the locks."""
+    paths = options.files
+    checked = evidence.verify(paths)
+    begins = (
+        "from the beginning"
+        if checked.previous == evidence.GENESIS
+        else (f"after a line with hash {checked.previous[:16]}...")
+    )
+    say(f"{checked.lines} lines hold together, {begins}. The last has hash {checked.last}.")
+    if not options.cluster:
+        return exit_codes.OK
+    if config is None:
+        say("Name the configuration with --config, to reach the cluster.")
+        return exit_codes.USAGE
+    with Client(config.cluster) as client:
+        wrong = list(_differences(client, paths))
+    for text in wrong:
+        say(one_line(text))
+    say(f"{len(wrong)} of the recorded locks are not as recorded." if wrong else "All as recorded.")
+    return exit_codes.FAILED if wrong else exit_codes.OK
+
+
+def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
+    """Yield what the cluster says that differs from the newest record of each file."""
+    newest: dict[str, dict[str, Any]] = {}
+    for _path, _number, line in evidence.read(paths):
+        record = json.loads(line)
+        newest[record["file_id"]] = record
+    now = client.clock().now()
+
+    def look(own: Client, record: dict[str, Any]) -> str | None:
+        until = record["retention_until"]
+        wanted = None if until is None else parse_rfc3339(until)
+        try:
+            state = LockState.of(files.get(own, record["file_id"], lock=True))
+        except NotFoundError:
+            if wanted is not None and wanted <= now:
+                return None  # its time is over, and it was deleted
+            return f"{record['path']}: is gone, though it was {_held(record)}"
+        if wanted is not None and (state.until is None or state.until < wanted):
+            return f"{record['path']}: {state.describe()}, though it was {_held(record)}"
+        return None
+
+    for outcome in map_unordered(client, look, newest.values(), workers=16):
+        if outcome.error is not None:
+            yield f"{outcome.item['path']}: {outcome.error}"
+        elif outcome.value is not None:
+            yield outcome.value
+
+
+def _held(record: dict[str, Any]) -> str:
+    parts = []
+    if record["retention_until"]:
+        parts.append(f"retained until {record['retention_until']}")
+    if record["legal_hold"]:
+        parts.append("under legal hold")
+    return " and ".join(parts)
+
+
+COMMANDS = {
+    "status": status,
+    "pending": listing,
+    "failed": listing,
+    "retry": retry,
+    "audit": run_audit,
+}

@@ -1,0 +1,112 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What waits to be locked: from events and listings to entries of the spool."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from ..files import FileInfo
+from ..notifications import Event
+from ..service.spool import Entry, Item
+from .rules import GROUPS, WRITTEN, Root, RuleSet
+
+_DIRECTORY = "d"  # before the ID of a directory, in keys
+_FILE_EVENTS = frozenset(
+    ["child_file_added", "child_file_moved_to", *GROUPS[WRITTEN]],
+)
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A file that waits until it is quiet, or a directory whose files are to be looked at.
+
+    :param seen: seconds since 1970 on the cluster's clock at which it was last seen to change.
+    """
+
+    file_id: str
+    path: str
+    seen: float
+    is_directory: bool
+
+    @classmethod
+    def of(cls, item: Item) -> Pending:
+        """Return what an item of the spool is about."""
+        path, seen = json.loads(item.payload)
+        if item.key.startswith(_DIRECTORY):
+            return cls(item.key[len(_DIRECTORY) :], path, seen, is_directory=True)
+        return cls(item.key, path, seen, is_directory=False)
+
+    @property
+    def seen_at(self) -> datetime:
+        """When it was last seen to change, aware, in UTC."""
+        return datetime.fromtimestamp(self.seen, timezone.utc)
+
+
+def file_entry(file_id: str, path: str, seen: float, quiet: float) -> Entry:
+    """Return the entry of a file that is due when it has been quiet for ``quiet`` seconds."""
+    return Entry(file_id, json.dumps([path, seen]), 0, seen + quiet)
+
+
+def directory_entry(file_id: str, path: str, seen: float) -> Entry:
+    """Return the entry of a directory whose files are to be looked at."""
+    return Entry(_DIRECTORY + file_id, json.dumps([path, seen]), 0, seen)
+
+
+@dataclass
+class Translated:
+    """What events mean for the spool.
+
+    :param starts: entries of files that are to be locked, now or by this event.
+    :param restarts: entries that count only if the file waits already.
+    :param removed: the watched directory is gone.
+    """
+
+    starts: dict[str, Entry]
+    restarts: dict[str, Entry]
+    removed: bool = False
+
+
+def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -> Translated:
+    """Decide what events mean; of several for one file the last one counts.
+
+    :param now: seconds since 1970 on the cluster's clock.
+    """
+    result = Translated({}, {})
+    above = "" if root.path == "/" else root.path
+    for event in events:
+        if event.type == "self_removed":
+            result.removed = True
+        elif event.stream_name is not None:
+            continue  # a named stream: the file's own data are as they were
+        elif event.type == "child_dir_moved_to":
+            path = f"{above}/{event.path}"
+            if rules.decide(f"{path}/x").covered:
+                entry = directory_entry(event.file_id, path, now)
+                result.starts[entry.key] = entry
+        elif event.type in _FILE_EVENTS:
+            path = f"{above}/{event.path}"
+            rule = rules.decide(path).rule
+            if rule is None:
+                continue
+            entry = file_entry(event.file_id, path, now, rule.quiet.total_seconds())
+            starts = rules.starts(path, event.type) is not None
+            if starts or entry.key in result.starts:
+                result.starts[entry.key] = entry
+            else:
+                result.restarts[entry.key] = entry
+    return result
+
+
+def of_listing(found: Iterable[FileInfo], rules: RuleSet, now: float) -> list[Entry]:
+    """Return entries for files of a listing that some rule wants locked."""
+    entries = []
+    for info in found:
+        rule = rules.decide(info.path, info.size).rule
+        if rule is not None:
+            entries.append(file_entry(info.id, info.path, now, rule.quiet.total_seconds()))
+    return entries

@@ -1,0 +1,200 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files are to be locked, when, and how: rules, of which the first that matches wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ..durations import Span
+from ..errors import InputError
+from ..globs import PathFilter
+from ..times import format_rfc3339
+
+#: What is never a finished file: half-written, hidden, or bookkeeping of programs.
+NEVER_FINISHED = (
+    "*.tmp",
+    "*.temp",
+    "*.part",
+    "*.partial",
+    "*.crdownload",
+    "*.download",
+    "*.filepart",
+    "*.swp",
+    "*.swx",
+    "*.lock",
+    "*.lck",
+    "~$*",
+    ".~lock.*#",
+    ".~*",
+    "._*",
+    ".DS_Store",
+    ".nfs*",
+    "Thumbs.db",
+    "desktop.ini",
+)
+#: Groups of events that can make a file one to be locked.
+ADDED, MOVED, WRITTEN = "added", "moved", "written"
+GROUPS = {
+    ADDED: ("child_file_added",),
+    MOVED: ("child_file_moved_to", "child_dir_moved_to"),
+    WRITTEN: ("child_data_written", "child_size_changed", "child_mtime_changed"),
+}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    :param name: for people: in logs, evidence and metrics.
+    :param directory: path or file ID of the directory.
+    :param recursive: what is below directories in it, too.
+    :param min_size: bytes; smaller files are left alone.
+    :param retention: span from the time of locking, or None.
+    :param hold: set a legal hold.
+    :param quiet: how long nothing must have been written.
+    :param wait_for_handles: also wait until nobody has it open for writing over SMB.
+    :param events: groups of :data:`GROUPS`.
+    """
+
+    name: str
+    directory: str
+    recursive: bool = True
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = NEVER_FINISHED
+    min_size: int = 0
+    retention: Span | None = None
+    hold: bool = False
+    quiet: timedelta = timedelta(seconds=60)
+    wait_for_handles: bool = False
+    events: tuple[str, ...] = (ADDED, MOVED, WRITTEN)
+    _filter: PathFilter = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.retention is None and not self.hold:
+            raise InputError(
+                f"Rule '{self.name}' locks nothing: set its retention, its legal_hold, or both."
+            )
+        object.__setattr__(self, "_filter", PathFilter(self.include, self.exclude))
+
+    def matches_name(self, path: str) -> bool:
+        """Tell whether the patterns mean an absolute path."""
+        return self._filter.matches(path)
+
+    def until(self, now: datetime) -> datetime | None:
+        """Return the end of the retention period for a file that is locked at ``now``."""
+        return None if self.retention is None else self.retention.after(now.replace(microsecond=0))
+
+    def describe(self, now: datetime) -> str:
+        """Return what the rule means, for a person."""
+        what = "files in and below" if self.recursive else "files directly in"
+        parts = [f"{self.name}: {what} {self.directory}"]
+        if self.include:
+            parts.append(f"that match {' or '.join(self.include)}")
+        if self.min_size:
+            parts.append(f"of at least {self.min_size} bytes")
+        until = self.until(now)
+        how = []
+        if until is not None:
+            how.append(f"retained for {self.retention} (today: until {format_rfc3339(until)})")
+        if self.hold:
+            how.append("put under legal hold")
+        quiet = self.quiet.total_seconds()
+        when = f"{quiet:g} s after the last write" if quiet else "at once"
+        if self.wait_for_handles:
+            when += " and when nobody has them open for writing"
+        parts.append(f"are {' and '.join(how)} {when}")
+        text = " ".join(parts)
+        if self.exclude:
+            text += f"; never {', '.join(self.exclude)}"
+        return text + "."
+
+
+@dataclass(frozen=True)
+class Root:
+    """A watched directory as it is on the cluster."""
+
+    id: str
+    path: str
+
+    def relative(self, path: str) -> str | None:
+        """Return a path relative to the directory, or None if it is not below it."""
+        above = "/" if self.path == "/" else self.path + "/"
+        return path[len(above) :] if path.startswith(above) else None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Which rule a file falls under; if none, why.
+
+    :param covered: some rule watches the place, whatever its patterns say.
+    """
+
+    rule: Rule | None
+    reason: str
+    covered: bool
+
+
+def _relative(rule: Rule, root: Root | None, path: str) -> str | None:
+    """Return a path relative to a rule's directory, or None if it is not below it.
+
+    A rule that names a path means that path, whatever directory is there; one that names an ID
+    means that directory, wherever it is.
+    """
+    if rule.directory.startswith("/"):
+        root = Root("", rule.directory)
+    return None if root is None else root.relative(path)
+
+
+class RuleSet:
+    """Rules with the directories that they mean on the cluster.
+
+    :param rules: in order; the first that matches wins.
+    :param roots: directory of each rule, in the same order; None where there is none at present.
+    """
+
+    def __init__(self, rules: Sequence[Rule], roots: Sequence[Root | None]) -> None:
+        self.rules = tuple(rules)
+        self.roots = tuple(roots)
+
+    def watched(self) -> dict[str, tuple[Root, bool, frozenset[str]]]:
+        """Return directories to watch by ID, with whether recursively and for which events."""
+        found: dict[str, tuple[Root, bool, frozenset[str]]] = {}
+        for rule, root in zip(self.rules, self.roots):
+            if root is None:
+                continue
+            types = frozenset(name for group in rule.events for name in GROUPS[group])
+            # What restarts a quiet period is listened to, whatever makes a file a candidate.
+            types |= frozenset(GROUPS[WRITTEN]) | frozenset(GROUPS[MOVED])
+            _root, recursive, before = found.get(root.id, (root, False, frozenset()))
+            found[root.id] = (root, recursive or rule.recursive, before | types)
+        return found
+
+    def decide(self, path: str, size: int | None = None) -> Decision:
+        """Decide which rule a regular file falls under.
+
+        :param size: bytes; None if it is not known yet and must not count.
+        """
+        reason, covered = "no rule watches its directory", False
+        for rule, root in zip(self.rules, self.roots):
+            relative = _relative(rule, root, path)
+            if relative is None or (not rule.recursive and "/" in relative):
+                continue
+            covered = True
+            if not rule.matches_name(path):
+                reason = f"rule '{rule.name}' leaves out its name"
+            elif size is not None and size < rule.min_size:
+                reason = f"it is smaller than rule '{rule.name}' wants ({rule.min_size} bytes)"
+            else:
+                return Decision(rule, "", covered=True)
+        return Decision(None, reason, covered)
+
+    def starts(self, path: str, event_type: str) -> Rule | None:
+        """Return the rule for which an event makes a file one to be locked, or None."""
+        rule = self.decide(path).rule
+        if rule is None or not any(event_type in GROUPS[group] for group in rule.events):
+            return None
+        return rule

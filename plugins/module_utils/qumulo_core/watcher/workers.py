@@ -1,0 +1,202 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The threads that take what is due from the spool, and write back what became of it."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..client import Client
+from ..service.spool import Item, SpoolError, SqliteSpool
+from .evidence import EvidenceError
+from .locking import Context, Outcome, What, handle
+
+_LOG = logging.getLogger("lockstep.watcher")
+#: Seconds between looks for what is due, and most seconds that results are gathered.
+LOOK, GATHER = 0.1, 0.05
+#: Items that wait for a worker, for each worker.
+AHEAD = 8
+#: Seconds to wait when results can not be written back.
+_AGAIN = 1.0
+#: Results that are written back at once.
+_BATCH = 2000
+
+
+class Workers:
+    """Takes items that are due, hands them to threads, and writes back the outcomes.
+
+    :param record: writes records of locks, durably.
+    :param done: is told of each outcome that has been written back.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        spool: SqliteSpool,
+        record: Callable[[list[dict[str, Any]]], None],
+        context: Context,
+        count: int,
+        done: Callable[[Outcome], None],
+    ) -> None:
+        self._client = client
+        self._spool = spool
+        self._record = record
+        self._context = context
+        self._done = done
+        self._stopped = threading.Event()
+        self._in_flight: set[str] = set()
+        self._queue: queue.Queue[Item | None] = queue.Queue(count * AHEAD)
+        self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        self._failure: BaseException | None = None
+        self.beat = time.monotonic()
+        names = [("take", self._take), ("write-back", self._write_back)]
+        names += [(f"lock-{number}", self._work) for number in range(count)]
+        self._threads = [
+            threading.Thread(target=self._guard, args=(target,), name=name, daemon=True)
+            for name, target in names
+        ]
+
+    def start(self) -> None:
+        """Begin."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """Take nothing more; what is under way is written back until ``deadline``.
+
+        What is not stays in the spool, and is looked at again after the next start.
+        """
+        self._stopped.set()
+        for thread in self._threads:
+            if thread.name != "write-back":
+                thread.join(max(0.0, deadline - time.monotonic()))
+        self._results.put(None)
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def failure(self) -> BaseException | None:
+        """Return what ended a thread, or None."""
+        return self._failure
+
+    def _guard(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self._failure = exc  # raised again by the main thread
+
+    # -- taking ---------------------------------------------------------------------------------
+
+    def _take(self) -> None:
+        limit = self._queue.maxsize
+        while not self._stopped.is_set():
+            self.beat = time.monotonic()
+            taken = 0
+            for item in self._due(limit + len(self._in_flight)):
+                if item.key in self._in_flight:
+                    continue
+                self._in_flight.add(item.key)
+                taken += 1
+                if not self._hand_over(item):
+                    return
+            if not taken:
+                self._stopped.wait(LOOK)
+
+    def _due(self, limit: int) -> Sequence[Item]:
+        try:
+            return self._spool.due(self._context.now().timestamp(), limit)
+        except SpoolError as exc:
+            _LOG.error("%s", exc)
+            self._stopped.wait(_AGAIN)
+            return ()
+
+    def _hand_over(self, item: Item) -> bool:
+        while not self._stopped.is_set():
+            try:
+                self._queue.put(item, timeout=LOOK)
+                return True
+            except queue.Full:
+                self.beat = time.monotonic()
+        return False
+
+    # -- working --------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        with self._client.clone() as client:
+            while not self._stopped.is_set():
+                try:
+                    item = self._queue.get(timeout=LOOK * 5)
+                except queue.Empty:
+                    continue
+                if item is not None:
+                    self._results.put(self._handle(client, item))
+
+    def _handle(self, client: Client, item: Item) -> Outcome:
+        try:
+            return handle(client, item, self._context)
+        except SpoolError as exc:  # a directory whose files find no room
+            due = self._context.now().timestamp() + _AGAIN
+            return Outcome(item, What.LATER, exc.message, due=due)
+
+    # -- writing back ---------------------------------------------------------------------------
+
+    def _write_back(self) -> None:
+        ended = False
+        while not ended:
+            batch, ended = self._gather()
+            if batch and not self._write(batch):
+                return  # it stays in the spool
+            for outcome in batch:
+                self._in_flight.discard(outcome.item.key)
+                self._done(outcome)
+
+    def _gather(self) -> tuple[list[Outcome], bool]:
+        """Return outcomes of a short while, and whether these were the last."""
+        batch: list[Outcome] = []
+        deadline = None
+        while len(batch) < _BATCH:
+            wait = LOOK if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                outcome = self._results.get(timeout=wait)
+            except queue.Empty:
+                break
+            if outcome is None:
+                return batch, True
+            batch.append(outcome)
+            if deadline is None:
+                deadline = time.monotonic() + GATHER
+        return batch, False
+
+    def _write(self, batch: list[Outcome]) -> bool:
+        """Write a batch back, however often that has to be tried; False if told to stop."""
+        recorded = False
+        while True:
+            try:
+                if not recorded:
+                    # First the record: what is not recorded is looked at again.
+                    self._record([o.record for o in batch if o.record is not None])
+                    recorded = True
+                self._settle(batch)
+                return True
+            except (EvidenceError, SpoolError) as exc:
+                _LOG.error("%s", exc)
+                if self._stopped.wait(_AGAIN):
+                    return False
+
+    def _settle(self, batch: list[Outcome]) -> None:
+        """Let go of what is done, and put off what is not."""
+        ended = (What.LOCKED, What.ALREADY, What.DONE)
+        done = [o.item for o in batch if o.what in ended]
+        later = [(o.item, o.due, o.reason) for o in batch if o.what is What.LATER]
+        given_up = [(o.item, o.reason) for o in batch if o.what is What.GIVE_UP]
+        if done:
+            self._spool.done(done)
+        if later:
+            self._spool.later(later)
+        if given_up:
+            self._spool.give_up(given_up)
