@@ -16,7 +16,7 @@ from ..durations import parse_timedelta
 from ..errors import InputError
 from ..settings import DEFAULT_PORT, Settings
 
-#: A session token of the cluster lasts that long, so a longer session here would be a false promise.
+#: A session token of the cluster lasts that long; a longer session would be a false promise.
 LONGEST_SESSION = timedelta(hours=10)
 SHORTEST_REFRESH = timedelta(seconds=2)
 
@@ -148,7 +148,8 @@ def _check(config: Config) -> None:
     for host in config.allowed_hosts:
         if "/" in host or "*" in host or (":" in host and not host.startswith("[")):
             raise InputError(
-                f"'{host}' in 'allowed_hosts' is no host name: leave out scheme, port and wildcards."
+                f"'{host}' in 'allowed_hosts' is no host name: "
+                "leave out scheme, port and wildcards."
             )
     if bool(config.certificate) != bool(config.private_key):
         lacking = "private_key" if config.certificate else "certificate"

@@ -15,7 +15,7 @@ from ..times import format_rfc3339
 from .board import Entry
 
 _ROWS = 500
-#: With one of these at its beginning a spreadsheet takes a cell for a formula (OWASP, CSV injection).
+#: A cell that begins with one of these is a formula to a spreadsheet (OWASP, CSV injection).
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 HANDLE_COLUMNS = (

@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import AuthenticationError, InputError, MissingPrivilegeError, QumuloError
-from ..smb_locks.words import describe_access
 from . import export, views
 from .accounts import Account, accept_token, log_in
 from .gate import Visit, message, render, safe_next
@@ -236,7 +235,7 @@ def confirm(services: Services, visit: Visit) -> Response:
         people=people(plan.handles),
         risky=sum(handle.can_lose_work for handle in plan.handles),
         shown=SHOWN_OF_PERSON,
-        rows={h.location: describe_access(h.access, h.denies) for h in plan.handles},
+        lines=views.lines,
     )
 
 

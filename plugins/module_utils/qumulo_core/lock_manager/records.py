@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of who closed what, when, why and with what outcome: JSON lines, only ever added to."""
+"""The record of who closed what, when, why and with what outcome, in JSON lines."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,7 +48,11 @@ def _units(large: tuple[int, str], small: tuple[int, str]) -> str:
 
 def seen(sighting: Sighting, now: datetime) -> str:
     """Return for how long a handle has been seen."""
-    return ("over " if sighting.at_least else "") + duration(now - sighting.since)
+    span = now - sighting.since
+    if span < timedelta(seconds=2):
+        return "just now"
+    vague = sighting.at_least and span >= timedelta(minutes=1)
+    return f"over {duration(span)}" if vague else duration(span)
 
 
 def short_list(names: Iterable[str]) -> str:
@@ -289,3 +294,30 @@ def together(handles: Sequence[Handle]) -> str:
     if not writers:
         return "all reading, some keep others out" if denied else "all reading"
     return f"{writers} writing, {others} reading" if others else "all writing"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Handles that look the same, in a confirmation."""
+
+    path: str
+    about: str
+    count: int
+
+
+def lines(handles: Sequence[Handle]) -> list[Line]:
+    """Return handles as lines; several that look the same make one."""
+    counted = Counter(
+        (handle.path or f"deleted file {handle.file_id}", _about(handle)) for handle in handles
+    )
+    return [Line(path, about, count) for (path, about), count in counted.items()]
+
+
+def _about(handle: Handle) -> str:
+    text = describe_access(handle.access, handle.denies)
+    if handle.num_byte_ranges:
+        plural = "" if handle.num_byte_ranges == 1 else "s"
+        text += f", {handle.num_byte_ranges} byte-range lock{plural}"
+    if handle.addresses:
+        text += f", from {' or '.join(handle.addresses)}"
+    return text
