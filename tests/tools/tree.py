@@ -30,7 +30,13 @@ def linked_tree() -> Path:
 
 
 #: What has nothing to do with Ansible, is not in the artifact, and follows ruff and mypy alone.
-PLAIN_PYTHON = ("tests/bench/", "tests/functional/", "tests/simulator/", "tests/tools/")
+PLAIN_PYTHON = (
+    "tests/bench/",
+    "tests/browser/",
+    "tests/functional/",
+    "tests/simulator/",
+    "tests/tools/",
+)
 
 
 def copied_tree(where: Path, *, without: tuple[str, ...] = ()) -> Path:

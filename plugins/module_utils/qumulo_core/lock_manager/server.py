@@ -46,7 +46,7 @@ class Server:
         if _UVICORN_ERROR is not None:
             raise LibraryMissingError("uvicorn", str(_UVICORN_ERROR))
         self._config = config
-        app = make_app(config)
+        self.app = app = make_app(config)
         self.services: Services = app.state.services
         self._stamp = _stamp(config)
         options = uvicorn.Config(

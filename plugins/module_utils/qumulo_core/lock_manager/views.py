@@ -16,7 +16,7 @@ from .board import PAGE, SHOWN_OF_FILE, Board, Entry, Group
 from .search import Query
 from .sightings import Sighting
 
-_NAMED = 2  # people or clients of a file that are named; the others are counted
+_NAMED = 2  # so many people or clients of a file are named; of more, the first
 
 
 def split_path(path: str, file_id: str) -> tuple[str, str]:
@@ -56,12 +56,11 @@ def seen(sighting: Sighting, now: datetime) -> str:
 
 
 def short_list(names: Iterable[str]) -> str:
-    """Return the first few of some names, and how many more there are."""
+    """Return some names, or the first and how many more there are."""
     distinct = list(dict.fromkeys(filter(None, names)))
-    more = len(distinct) - _NAMED
-    if more <= 0:
+    if len(distinct) <= _NAMED:
         return ", ".join(distinct)
-    return f"{', '.join(distinct[:_NAMED])} and {more} more"
+    return f"{distinct[0]} and {len(distinct) - 1} more"
 
 
 def user_filter(handle: Handle) -> str:
