@@ -33,7 +33,13 @@ async def status(services: Services, visit: Visit) -> Response:
         raise InputError("'after' is the number of a generation.")
     view = watch.look()
     waited = 0.0
-    while after and view.error is None and view.generation <= int(after) and waited < LONGEST_WAIT:
+    while (
+        after
+        and view.error is None
+        and view.generation <= int(after)
+        and waited < LONGEST_WAIT
+        and not services.stopping.is_set()
+    ):
         await asyncio.sleep(_LOOK_EVERY)  # not a thread for each page that is open
         waited += _LOOK_EVERY
         view = watch.look()

@@ -102,6 +102,7 @@ class Server:
 
         :param timeout: seconds.
         """
+        self.services.stopping.set()
         self._server.should_exit = True
         self._thread.join(timeout)
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from dataclasses import dataclass
 
 from .config import Config
@@ -23,7 +24,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 @dataclass(frozen=True)
 class Services:
-    """The parts of a running page."""
+    """The parts of a running page.
+
+    :param stopping: set when whoever waits for something should give up.
+    """
 
     config: Config
     counters: Counters
@@ -34,6 +38,7 @@ class Services:
     jobs: Jobs
     records: Records
     templates: Environment
+    stopping: threading.Event
 
     @classmethod
     def make(cls, config: Config) -> Services:
@@ -69,6 +74,7 @@ class Services:
                 trim_blocks=True,
                 lstrip_blocks=True,
             ),
+            stopping=threading.Event(),
         )
 
     def stop(self) -> None:

@@ -18,6 +18,7 @@ from ..smb_locks.filters import HandleFilter
 from ..smb_locks.listing import list_handles
 from ..smb_locks.names import Names
 from .board import Board, Entry
+from .collector import Collector
 from .counters import Counters
 from .sightings import Sightings
 
@@ -59,6 +60,7 @@ class Watch:
         *,
         interval: float,
         sightings: Sightings,
+        collector: Collector,
         counters: Counters,
         rejected: Callable[[str], None],
         name: str,
@@ -66,6 +68,7 @@ class Watch:
         self.names = Names()
         self._interval = interval
         self._sightings = sightings
+        self._collector = collector
         self._counters = counters
         self._rejected = rejected
         self._changed = threading.Condition()
@@ -164,7 +167,8 @@ class Watch:
                 self._asked = False
                 session_id, client = next(reversed(self._clients.items()))
             began = time.monotonic()
-            self._refresh(session_id, client)
+            with self._collector.resting():
+                self._refresh(session_id, client)
             pause = max(self._interval, _PAUSE_FACTOR * (time.monotonic() - began))
             self._rest(pause)
 
@@ -239,6 +243,7 @@ class Watches:
         self._interval = interval.total_seconds()
         # A listing itself takes its time; only a real break is a gap.
         self._sightings = Sightings(max(4 * interval, timedelta(minutes=1)))
+        self._collector = Collector()
         self._counters = counters
         self._rejected = rejected
         self._lock = threading.Lock()
@@ -252,6 +257,7 @@ class Watches:
                 watch = Watch(
                     interval=self._interval,
                     sightings=self._sightings,
+                    collector=self._collector,
                     counters=self._counters,
                     rejected=self._rejected,
                     name=account_id,
