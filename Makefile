@@ -4,10 +4,11 @@ TREE ?= /usr/share/doc
 STEPS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint unit integration clean requirements
+SCENARIO ?=
+.PHONY: help setup demo test test-matrix hosts molecule bench lint unit integration clean requirements
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup:  ## Make .venv with pinned packages (skipped when it is up to date)
 	@$(PYTHON) tests/tools/setup_venv.py
@@ -27,12 +28,23 @@ unit: setup  ## Run the Python tests alone
 integration: setup  ## Run the playbook tests alone
 	@.venv/bin/python -m tests.tools.run --steps integration
 
+test-matrix: setup  ## Test all versions of ansible-core and Python that are promised
+	@.venv/bin/nox
+
+hosts: setup  ## Make the image of the test hosts (skipped without root)
+	@.venv/bin/python -m tests.hosts
+
+molecule: setup  ## Test the roles on hosts with systemd (SCENARIO=watcher for one of them)
+	@.venv/bin/python -m tests.hosts.molecule $(SCENARIO)
+
 bench: setup  ## Measure (takes some minutes)
 	@.venv/bin/python -m tests.bench
 
 requirements:  ## Pin the newest packages anew (needs uv)
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-strip-extras \
 	  --python-version 3.11 requirements/dev.in -o requirements/dev.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
+	  --python-version 3.9 requirements/service.in -o roles/_service/files/requirements.txt
 
 clean:  ## Remove .venv and all that was built
 	rm -rf .venv .cache tests/output

@@ -29,7 +29,7 @@ def play(simulator: Simulator) -> Play:
         **kept,
         **simulator.environment(),
         "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_PYTHON_INTERPRETER": os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable),
         "ANSIBLE_NOCOLOR": "true",
     }
 

@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 
-from .steps import STEPS, WORK, Counts, Log, StepError
+from .steps import STEPS, WORK, Counts, Log, StepError, StepSkipped
 
 TAIL = 60  # lines of a failed step's log
 
@@ -24,18 +24,21 @@ class Outcome:
     counts: Counts
     seconds: float
     error: str = ""
+    skipped: str = ""
 
 
 def _run(name: str) -> Outcome:
     path = WORK / "logs" / f"{name}.log"
     path.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    error = ""
+    error = skipped = ""
     with open(path, "w+", encoding="utf-8", errors="replace") as file:
         try:
             counts = STEPS[name](Log(file))
         except StepError as exc:
             counts, error = exc.counts, str(exc)
+        except StepSkipped as exc:
+            counts, skipped = Counts(0, 0), str(exc)
         except subprocess.TimeoutExpired as exc:
             counts, error = Counts(0, 1), f"no end after {exc.timeout:.0f} s"
     seconds = time.monotonic() - began
@@ -43,7 +46,7 @@ def _run(name: str) -> Outcome:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
         print("\n".join(f"    {line}" for line in lines))
         print(f"    -- the end of {path}")
-    return Outcome(name, counts, seconds, error)
+    return Outcome(name, counts, seconds, error, skipped)
 
 
 def main() -> int:
@@ -59,12 +62,16 @@ def main() -> int:
     for name in names:
         print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
         outcome = _run(name)
-        verdict = f"FAILED: {outcome.error}" if outcome.error else "ok"
+        verdict = "ok"
+        if outcome.error:
+            verdict = f"FAILED: {outcome.error}"
+        elif outcome.skipped:
+            verdict = f"left out: {outcome.skipped}"
         print(f"    {verdict}, {outcome.seconds:.0f} s", flush=True)
         outcomes.append(outcome)
     print(f"\n{'step':<14} {'result':<8} {'passed':>7} {'failed':>7} {'seconds':>8}")
     for outcome in outcomes:
-        result = "FAILED" if outcome.error else "ok"
+        result = "FAILED" if outcome.error else "left out" if outcome.skipped else "ok"
         counts = outcome.counts
         print(
             f"{outcome.name:<14} {result:<8} {counts.passed:>7} {counts.failed:>7} "

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests.hosts import molecule
+from tests.hosts.image import Unavailable
 from tests.simulator.harness import start
 
 from .tree import CACHE, PLAIN_PYTHON, ROOT, copied_tree, linked_tree
@@ -47,6 +49,10 @@ class StepError(Exception):
     def __init__(self, message: str, counts: Counts | None = None) -> None:
         super().__init__(message)
         self.counts = counts or Counts(0, 1)
+
+
+class StepSkipped(Exception):
+    """A check can not be made on this machine; the message says why. Never in CI."""
 
 
 class Log:
@@ -92,6 +98,11 @@ class Log:
                 f"{Path(command[0]).name} exited with {done.returncode}", counts if count else None
             )
         return counts
+
+    def text(self) -> str:
+        """Return all that was logged."""
+        self._file.flush()
+        return Path(self._file.name).read_text(encoding="utf-8", errors="replace")
 
 
 def read_counts(output: str) -> Counts:
@@ -153,6 +164,8 @@ def mypy(log: Log) -> Counts:
             *cache,
             "-p",
             "tests.simulator",
+            "-p",
+            "tests.hosts",
             "-p",
             "tests.tools",
             "-p",
@@ -301,6 +314,35 @@ def demo(log: Log) -> Counts:
     return log.run([str(BIN / "python"), "-m", "tests.tools.demo"])
 
 
+def matrix(log: Log) -> Counts:
+    """The oldest and the newest ansible-core, and Python on hosts."""
+    ends = ["control_node(2.16)", "control_node(2.21)", "hosts(3.9)", "hosts(3.13)"]
+    log.run([str(BIN / "nox"), "--session", *ends], env={"NOX_COLOR": "no"})
+    return Counts(len(ends))
+
+
+def hosts(log: Log) -> Counts:
+    """The roles on hosts with a real systemd."""
+
+    def run(command: Sequence[str], env: Mapping[str, str]) -> None:
+        paths = os.pathsep.join(
+            filter(None, [str(linked_tree()), env.get("LOCKSTEP_COLLECTIONS", "")])
+        )
+        log.run(command, env={**env, "ANSIBLE_COLLECTIONS_PATH": paths})
+
+    try:
+        count = molecule.run_scenarios(molecule.scenarios(), run)
+    except Unavailable as exc:
+        if os.environ.get("CI") == "true":
+            raise StepError(str(exc)) from exc
+        raise StepSkipped(str(exc)) from exc
+    except RuntimeError as exc:
+        raise StepError(str(exc)) from exc
+    if molecule.SECRET in log.text():
+        raise StepError("a password stands in what a play has printed")
+    return Counts(count)
+
+
 STEPS: dict[str, Callable[[Log], Counts]] = {
     "ruff": ruff,
     "mypy": mypy,
@@ -312,4 +354,6 @@ STEPS: dict[str, Callable[[Log], Counts]] = {
     "ansible-lint": ansible_lint,
     "importer": importer,
     "demo": demo,
+    "matrix": matrix,
+    "hosts": hosts,
 }

@@ -31,9 +31,11 @@ def linked_tree() -> Path:
 
 #: What has nothing to do with Ansible, is not in the artifact, and follows ruff and mypy alone.
 PLAIN_PYTHON = (
+    "noxfile.py",
     "tests/bench/",
     "tests/browser/",
     "tests/functional/",
+    "tests/hosts/",
     "tests/simulator/",
     "tests/tools/",
 )

@@ -28,7 +28,7 @@ _EXACT = (
     (r"PATCH /v1/files/[^/]+/file-lock", "PRIVILEGE_FS_FILE_LOCK_WRITE"),
     (r"GET /v1/file-system", "PRIVILEGE_FS_ATTRIBUTES_READ"),
     (r"POST /v1/identity/(find|expand)", "PRIVILEGE_IDENTITY_READ"),
-    (r"GET /v1/time/.*", "PRIVILEGE_TIME_READ"),
+    (r"GET /v\d/time/.*", "PRIVILEGE_TIME_READ"),
 )
 
 

@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is checked, from a file or from the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..service import config, instance, logs
+from ..settings import DEFAULT_PORT, Settings
+from .needs import SERVICES
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is checked and how often.
+
+    :param every: seconds between two checks when it runs as a service.
+    """
+
+    cluster: Settings
+    services: tuple[str, ...]
+    every: float
+    metrics_port: int | None
+    lock_file: str
+    log_format: str
+    log_level: str
+
+
+def parse(section: config.Section) -> Config:
+    """Return the configuration of a file.
+
+    :raises InputError: it makes no sense.
+    """
+    with section:
+        services = section.texts("services", SERVICES)
+        check_services(services)
+        return Config(
+            cluster=config.cluster(section.section("cluster")),
+            services=services,
+            every=max(1.0, section.span("every", 60).total_seconds()),
+            metrics_port=section.optional_integer("metrics_port", least=0, most=65535),
+            lock_file=section.text("lock_file", f"{instance.DIRECTORY}/check.lock"),
+            log_format=section.choice("log_format", logs.FORMATS, "plain"),
+            log_level=section.choice("log_level", logs.LEVELS, "info"),
+        )
+
+
+def check_services(services: Sequence[str]) -> None:
+    """Refuse services that there are not.
+
+    :raises InputError: one is none of :data:`needs.SERVICES`.
+    """
+    for service in services:
+        if service not in SERVICES:
+            raise InputError(f"'{service}' can not be checked: choose from {', '.join(SERVICES)}.")
+
+
+def from_environment(services: tuple[str, ...]) -> Config:
+    """Return a configuration from the variables that the modules read, too.
+
+    :raises InputError: they make no sense.
+    """
+    get = os.environ.get
+    token = get("QUMULO_ACCESS_TOKEN")
+    try:
+        port = int(get("QUMULO_PORT", str(DEFAULT_PORT)))
+    except ValueError as exc:
+        raise InputError(f"QUMULO_PORT is '{get('QUMULO_PORT')}', and not a number.") from exc
+    settings = Settings(
+        hosts=tuple(get("QUMULO_HOST", "").split(",")),
+        port=port,
+        username=None if token else get("QUMULO_USERNAME"),
+        password=None if token else get("QUMULO_PASSWORD"),
+        access_token=token,
+        ca_path=get("QUMULO_CA_PATH"),
+        retries=2,
+    )
+    return Config(settings, services, 60.0, None, "", "plain", "info")

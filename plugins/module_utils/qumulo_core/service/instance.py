@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One instance a host, by ``fcntl.flock`` on a file that is never unlinked.
+
+A lock file that is removed on release lets two holders in: one that locked the old inode and one
+that created a new file. So the file stays, and what is written in it is only for people.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from types import TracebackType
+
+from ..errors import InputError, QumuloError
+from ..times import format_rfc3339
+
+DIRECTORY = "/run/lockstep"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who holds the lock, as far as the file tells."""
+
+    pid: int | None
+    since: str | None
+
+    def describe(self) -> str:
+        """Return the holder in words."""
+        if self.pid is None:
+            return "by another process"
+        return f"by process {self.pid}" + (f" since {self.since}" if self.since else "")
+
+
+class AlreadyRunningError(QumuloError):
+    """Another instance of the service runs on this host."""
+
+    def __init__(self, path: str, holder: Holder) -> None:
+        super().__init__(
+            f"The service runs already: {path} is held {holder.describe()}. Stop that one first."
+        )
+        self.holder = holder
+
+
+class SingleInstance:
+    """The lock of a service, held from :meth:`acquire` until the process ends.
+
+    :param path: lock file; it is made if it is not there.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._number: int | None = None
+
+    def __enter__(self) -> SingleInstance:
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def acquire(self) -> None:
+        """Take the lock.
+
+        :raises AlreadyRunningError: somebody has it.
+        :raises InputError: the file can not be opened.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        while True:
+            try:
+                number = os.open(self.path, flags, 0o640)
+            except OSError as exc:
+                raise InputError(
+                    f"The lock file {self.path} can not be opened ({exc.strerror}): its directory "
+                    "must be there and writable for the service."
+                ) from exc
+            try:
+                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as exc:
+                holder = _read_holder(number)
+                os.close(number)
+                raise AlreadyRunningError(self.path, holder) from exc
+            if _is_still(self.path, number):
+                break
+            os.close(number)  # a person has removed or replaced the file meanwhile
+        self._number = number
+        note = {"pid": os.getpid(), "since": format_rfc3339(datetime.now(timezone.utc))}
+        os.ftruncate(number, 0)  # not before the lock is won
+        os.pwrite(number, (json.dumps(note) + "\n").encode(), 0)
+
+    def release(self) -> None:
+        """Let the lock go; the file stays."""
+        if self._number is not None:
+            os.close(self._number)
+            self._number = None
+
+
+def holder_of(path: str) -> Holder | None:
+    """Return who holds a lock, or None if nobody does.
+
+    :raises InputError: the file can not be read.
+    """
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise InputError(f"The lock file {path} can not be read ({exc.strerror}).") from exc
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _read_holder(number)
+    finally:
+        os.close(number)
+    return None
+
+
+def _is_still(path: str, number: int) -> bool:
+    try:
+        named = os.stat(path, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(named, os.fstat(number))
+
+
+def _read_holder(number: int) -> Holder:
+    try:
+        note = json.loads(os.pread(number, 4096, 0))
+        return Holder(int(note["pid"]), str(note["since"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Holder(None, None)  # it has not written yet

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Metrics for Prometheus and a status for people, on a port of the loopback interface."""
+
+from __future__ import annotations
+
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from socketserver import ThreadingMixIn
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from ..errors import InputError, LibraryMissingError
+
+try:
+    import prometheus_client
+    from prometheus_client import CollectorRegistry
+
+    _PROMETHEUS_ERROR: ImportError | None = None
+except ImportError as _exc:
+    prometheus_client = None  # type: ignore[assignment]
+    CollectorRegistry = object  # type: ignore[assignment,misc]
+    _PROMETHEUS_ERROR = _exc
+
+LOOPBACK = "127.0.0.1"
+_TIMEOUT = 5.0  # seconds, for a client of this server and for asking it
+
+
+def registry() -> CollectorRegistry:
+    """Return an empty registry that also tells about the process.
+
+    :raises LibraryMissingError: prometheus-client is not installed.
+    """
+    if _PROMETHEUS_ERROR is not None:
+        raise LibraryMissingError("prometheus-client", str(_PROMETHEUS_ERROR))
+    made = CollectorRegistry()
+    prometheus_client.ProcessCollector(registry=made)
+    return made
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True  # a client that hangs must not hold up the end
+
+
+class _Handler(WSGIRequestHandler):
+    timeout = _TIMEOUT
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Say nothing: a scrape every few seconds is not worth a line each."""
+
+
+class Server:
+    """Serves ``/metrics``, ``/status`` (JSON) and ``/healthz`` in a thread of its own.
+
+    :param port: 0 for one that is free.
+    :param status: gives the facts of ``/status``.
+    :param healthy: decides between 200 and 503 for ``/healthz``.
+    :raises InputError: the port is taken.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        metrics: CollectorRegistry,
+        status: Callable[[], dict[str, Any]],
+        healthy: Callable[[], bool],
+    ) -> None:
+        self._metrics = prometheus_client.make_wsgi_app(metrics)
+        self._status = status
+        self._healthy = healthy
+        try:
+            self._server = make_server(
+                LOOPBACK, port, self._serve, server_class=_Server, handler_class=_Handler
+            )
+        except OSError as exc:
+            raise InputError(
+                f"The metrics port {port} can not be used ({exc.strerror}): choose another one."
+            ) from exc
+        self.port: int = self._server.server_port
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, name="metrics", daemon=True
+        )
+        self._thread.start()
+
+    def _serve(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        path = environ.get("PATH_INFO", "")
+        if path == "/metrics":
+            served: Iterable[bytes] = self._metrics(environ, start_response)
+            return served
+        if path == "/status":
+            body = json.dumps(self._status(), default=str).encode()
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [body]
+        if path == "/healthz":
+            well = self._healthy()
+            start_response(
+                "200 OK" if well else "503 Service Unavailable", [("Content-Type", "text/plain")]
+            )
+            return [b"ok\n" if well else b"not healthy\n"]
+        start_response("404 Not Found", [("Content-Type", "text/plain")])
+        return [b"There are /metrics, /status and /healthz.\n"]
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def fetch_status(port: int) -> dict[str, Any] | None:
+    """Return what a service on this host tells of itself, or None if it does not answer."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{LOOPBACK}:{port}/status", timeout=_TIMEOUT) as answer:
+            facts = json.load(answer)
+    except (OSError, ValueError, urllib.error.URLError):
+        return None
+    return facts if isinstance(facts, dict) else None

@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs Molecule's scenarios on test hosts that reach a simulated cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.simulator.harness import start
+from tests.tools.tree import CACHE, ROOT, linked_tree
+
+from .image import Unavailable, build, environment, podman
+from .network import network, of_checkout
+
+BIN = Path(sys.executable).parent
+SCENARIOS = ROOT / "extensions" / "molecule"
+#: Collections of others that roles and scenarios use, from the package that bundles them.
+BUNDLE = ROOT / "requirements" / "ansible-collections.txt"
+WANTED = ("ansible/posix", "containers/podman")
+#: Requirements that are installed on hosts.
+SERVICES = tuple(sorted(ROOT.glob("roles/*/files/requirements*.txt")))
+
+#: The account of the services; its password must not be seen in what plays print.
+ACCOUNT, SECRET = "lockstep", "Never-to-be-seen-1!"
+
+Run = Callable[[Sequence[str], Mapping[str, str]], None]
+
+
+def scenarios() -> list[str]:
+    """Return the names of all scenarios."""
+    return sorted(path.parent.name for path in SCENARIOS.glob("*/molecule.yml"))
+
+
+def collections(run: Run) -> Path:
+    """Return a collections path with the collections of others; fetched once."""
+    place = CACHE / "collections" / _digest([BUNDLE])
+    if place.is_dir():
+        return place
+    fetched, unpacked = CACHE / "bundle", CACHE / "collections" / "unpacking"
+    for directory in (fetched, unpacked):
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+    _pip(run, "download", "--no-deps", "--require-hashes", "-d", str(fetched), "-r", str(BUNDLE))
+    with zipfile.ZipFile(next(fetched.glob("*.whl"))) as wheel:
+        beginnings = tuple(f"ansible_collections/{name}/" for name in WANTED)
+        wheel.extractall(unpacked, [n for n in wheel.namelist() if n.startswith(beginnings)])
+    shutil.rmtree(fetched)
+    unpacked.rename(place)
+    return place
+
+
+def wheels(run: Run, image: str) -> Path:
+    """Return a directory with all wheels that services install on hosts; fetched once."""
+    place = CACHE / "wheels" / _digest(SERVICES)
+    if place.is_dir():
+        return place
+    code = "import sys; print('%d.%d' % sys.version_info[:2])"
+    python = podman("run", "--rm", "--network", "none", image, "python3", "-c", code).stdout.strip()
+    fetched = CACHE / "wheels" / "fetching"
+    shutil.rmtree(fetched, ignore_errors=True)
+    fetched.mkdir(parents=True)
+    platforms = [f"--platform=manylinux{n}_x86_64" for n in ("2014", "_2_17", "_2_28")]
+    for requirements in SERVICES:
+        _pip(
+            run,
+            *("download", "--require-hashes", "--only-binary=:all:", *platforms),
+            *(f"--python-version={python}", "-d", str(fetched), "-r", str(requirements)),
+        )
+    fetched.rename(place)
+    return place
+
+
+def run_scenarios(names: Sequence[str], run: Run, *, command: str = "test") -> int:
+    """Run scenarios one after the other; return how many.
+
+    :param run: runs a command with additions to the environment, and raises if it fails
+    :raises Unavailable: this machine can have no test hosts
+    """
+
+    def plain(argv: Sequence[str]) -> None:
+        run(argv, {})
+
+    image = build(plain)
+    others, packages = collections(run), wheels(run, image)
+    with network(ROOT, image) as net, start(["--address", net.gateway]) as simulator:
+        variables = {
+            "CONTAINERS_CONF": environment()["CONTAINERS_CONF"],
+            "LOCKSTEP_RUN": of_checkout(ROOT)[0],
+            "LOCKSTEP_NETWORK": net.name,
+            "LOCKSTEP_IMAGE": image,
+            "LOCKSTEP_WHEELS": str(packages),
+            "LOCKSTEP_COLLECTIONS": str(others),
+            "LOCKSTEP_CLUSTER_HOST": net.gateway,
+            "LOCKSTEP_CLUSTER_PORT": str(simulator.port),
+            "LOCKSTEP_CLUSTER_PASSWORD": simulator.password(),
+            "LOCKSTEP_CLUSTER_CA": simulator.ca_file,
+            "LOCKSTEP_CLUSTER_CONTROL": simulator.control_url,
+        }
+        for name in names:
+            simulator.reset()
+            run(
+                [
+                    str(BIN / "molecule"),
+                    command,
+                    "--no-command-borders",
+                    "--scenario-name",
+                    name,
+                ],
+                variables,
+            )
+    return len(names)
+
+
+def main(names: Sequence[str]) -> int:
+    """Run scenarios in the foreground; 0 if all is well."""
+
+    def run(command: Sequence[str], env: Mapping[str, str]) -> None:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+        paths = os.pathsep.join(
+            filter(None, [str(linked_tree()), env.get("LOCKSTEP_COLLECTIONS", "")])
+        )
+        additions = {
+            "ANSIBLE_COLLECTIONS_PATH": paths,
+            "ANSIBLE_HOME": str(CACHE / "ansible"),
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+            "LC_ALL": "C.UTF-8",
+        }
+        subprocess.run(command, cwd=ROOT, env={**kept, **additions, **env}, check=True)
+
+    unknown = [name for name in names if name not in scenarios()]
+    if unknown:
+        print(f"There is no scenario {unknown[0]}: choose from {', '.join(scenarios())}.")
+        return 2
+    try:
+        run_scenarios(list(names) or scenarios(), run)
+    except Unavailable as exc:
+        print(f"Left out: {exc}.")
+        return 1 if os.environ.get("CI") == "true" else 0
+    except subprocess.CalledProcessError as exc:
+        return exc.returncode
+    return 0
+
+
+def _pip(run: Run, *arguments: str) -> None:
+    run([sys.executable, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"], {})
+
+
+def _digest(files: Sequence[Path]) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
