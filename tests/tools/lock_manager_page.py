@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         Server,
     )
 
+LIBRARY = "ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core"
 ADDRESS = "127.0.0.1"
 STOP_TIMEOUT = 10.0
 
@@ -34,9 +36,11 @@ def configuration(simulator: Simulator, directory: Path, **changes: Any) -> dict
     certificate = str(directory / "server.pem")  # the key is in it too
     return {
         "title": "Simulated cluster",
-        "hosts": simulator.addresses,
-        "port": simulator.port,
-        "ca_path": simulator.ca_file,
+        "cluster": {
+            "host": simulator.addresses,
+            "port": simulator.port,
+            "ca_path": simulator.ca_file,
+        },
         "listen_address": ADDRESS,
         "listen_port": 0,
         "certificate": certificate,
@@ -51,12 +55,12 @@ def configuration(simulator: Simulator, directory: Path, **changes: Any) -> dict
 @contextmanager
 def running_page(simulator: Simulator, directory: Path, **changes: Any) -> Iterator[Server]:
     """The page for the time of a block."""
-    from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import (
-        config,
-        server,
+    config = import_module(f"{LIBRARY}.lock_manager.config")
+    server = import_module(f"{LIBRARY}.lock_manager.server")
+    section = import_module(f"{LIBRARY}.service.config").Section(
+        configuration(simulator, directory, **changes)
     )
-
-    made = server.Server(config.parse(configuration(simulator, directory, **changes)))
+    made: Server = server.Server(config.parse(section))
     made.start()
     try:
         yield made

@@ -40,6 +40,15 @@ class Visitor:
         self.http.trust_env = False
         self._ca_file = ca_file
 
+    def trust_plain_http(self) -> None:
+        """Send Secure cookies over plain HTTP too, as a proxy with TLS makes it look."""
+
+        def keep(answer: requests.Response, **_options: Any) -> None:
+            kept = {**self.http.cookies, **answer.cookies}
+            self.http.headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in kept.items())
+
+        self.http.hooks["response"].append(keep)
+
     def get(self, path: str, **options: Any) -> requests.Response:
         """Ask for a page; redirects are not followed."""
         return self._ask("GET", path, **options)

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The lock manager: a web page on which the help desk finds who holds a file, and closes it.
 
-- ``config``: what the page is told at its start
 - ``accounts``, ``sessions``, ``throttle``: who is there
 - ``board``, ``search``, ``watch``: what is open, ready to be searched, and kept fresh
 - ``plans``, ``jobs``, ``records``: closing, and what is kept of it
+- ``config``, ``server``, ``daemon``: the process
 - ``app``, ``gate``, ``shield``, ``pages``, ``api``: HTTP
 """
 

@@ -66,7 +66,8 @@ def log_in(config: Config, username: str, password: str) -> tuple[Account, Clien
             token = str(answer["bearer_token"])
         except (KeyError, TypeError) as exc:
             raise ProtocolError(
-                "The login gave no token: is this a Qumulo cluster? Check 'hosts' and 'port'."
+                "The login gave no token: is this a Qumulo cluster? "
+                "Check 'cluster.host' and 'cluster.port'."
             ) from exc
     return accept_token(config, token)
 

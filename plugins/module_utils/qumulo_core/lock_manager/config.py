@@ -7,29 +7,34 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from ..durations import parse_timedelta
 from ..errors import InputError
-from ..settings import DEFAULT_PORT, Settings
+from ..service import instance, logs
+from ..service.config import Section
+from ..service.config import cluster as parse_cluster
+from ..settings import Settings
 
 #: A session token of the cluster lasts that long; a longer session would be a false promise.
 LONGEST_SESSION = timedelta(hours=10)
 SHORTEST_REFRESH = timedelta(seconds=2)
+AUDIT_FILE = "/var/lib/lockstep/lock_manager/closed.jsonl"
+DEFAULT_PORT = 8443
+#: A person waits before the page, so it gives up sooner than a service does.
+_RETRIES = 5
 
 
 @dataclass(frozen=True)
 class Config:
     """The page's configuration; see :func:`parse` for how it is written.
 
-    :param hosts: nodes of the cluster.
+    :param cluster: how to reach it; credentials are those of whoever logs in.
     :param title: name of the cluster, as people call it.
+    :param allowed_hosts: names under which the page may be asked for.
     :param certificate: PEM file; without one the page speaks plain HTTP on loopback, to a proxy.
     :param trusted_proxies: addresses whose ``X-Forwarded-For`` is believed.
-    :param allowed_hosts: names under which the page may be asked for.
     :param idle_timeout: a session ends after so much time without a click.
     :param session_lifetime: and after this in any case.
     :param refresh_interval: between two listings of an account that somebody looks at.
@@ -38,119 +43,96 @@ class Config:
     :param max_sessions: more people are not logged in at a time.
     """
 
-    hosts: tuple[str, ...]
+    cluster: Settings
+    title: str
     allowed_hosts: tuple[str, ...]
+    listen_address: str
+    listen_port: int
+    certificate: str | None
+    private_key: str | None
+    trusted_proxies: tuple[str, ...]
+    idle_timeout: timedelta
+    session_lifetime: timedelta
+    refresh_interval: timedelta
     audit_file: str
-    port: int = DEFAULT_PORT
-    ca_path: str | None = None
-    validate_certs: bool = True
-    timeout: float = 30.0
-    title: str = ""
-    listen_address: str = "127.0.0.1"
-    listen_port: int = 8443
-    certificate: str | None = None
-    private_key: str | None = None
-    trusted_proxies: tuple[str, ...] = ()
-    idle_timeout: timedelta = timedelta(minutes=30)
-    session_lifetime: timedelta = LONGEST_SESSION
-    refresh_interval: timedelta = timedelta(seconds=15)
-    max_close: int = 1000
-    max_sessions: int = 200
+    max_close: int
+    max_sessions: int
+    metrics_port: int | None
+    lock_file: str
+    log_format: str
+    log_level: str
 
     def settings(self, **credentials: Any) -> Settings:
-        """Return connection settings with somebody's credentials.
-
-        The patience is that of a person who waits before a page.
-        """
-        return Settings(
-            hosts=self.hosts,
-            port=self.port,
-            ca_path=self.ca_path,
-            validate_certs=self.validate_certs,
-            timeout=self.timeout,
-            retries=5,
-            retry_deadline=2 * self.timeout,
+        """Return connection settings with somebody's credentials."""
+        patience = min(self.cluster.retry_deadline, 2 * self.cluster.timeout)
+        return replace(
+            self.cluster,
+            retries=min(self.cluster.retries, _RETRIES),
+            retry_deadline=patience,
             **credentials,
         )
 
 
-_TEXTS = ("ca_path", "title", "listen_address", "certificate", "private_key", "audit_file")
-_LISTS = ("hosts", "allowed_hosts", "trusted_proxies")
-_SPANS = ("idle_timeout", "session_lifetime", "refresh_interval")
-_COUNTS = ("port", "listen_port", "max_close", "max_sessions")
+def parse(section: Section) -> Config:
+    """Return the configuration of a file.
 
-
-def parse(mapping: Mapping[str, Any]) -> Config:
-    """Return the configuration that a YAML file holds. Reads no file.
-
-    :param mapping: members of :class:`Config`; spans of time are written as ``30min`` or ``10h``.
     :raises InputError: a value is missing, unknown, or can not work; the sentence names it.
     """
-    known = [field.name for field in fields(Config)]
-    unknown = sorted(str(key) for key in mapping if key not in known)
-    if unknown:
-        raise InputError(f"'{unknown[0]}' is no setting of the lock manager: {_choices(known)}.")
-    values = {key: _value(key, value) for key, value in mapping.items() if value is not None}
-    for key, example in (
-        ("hosts", "[10.0.0.11, 10.0.0.12]"),
-        ("allowed_hosts", "[locks.example.com]"),
-        ("audit_file", "/var/lib/lockstep/closed.jsonl"),
-    ):
-        if not values.get(key):
-            raise InputError(f"'{key}' is missing: write for instance '{key}: {example}'.")
-    config = Config(**values)
+    with section:
+        cluster = _cluster(section.section("cluster"))
+        config = Config(
+            cluster=cluster,
+            title=section.text("title", cluster.hosts[0]),
+            allowed_hosts=section.texts("allowed_hosts"),
+            listen_address=section.text("listen_address", "127.0.0.1"),
+            # 0: any port that is free
+            listen_port=section.integer("listen_port", DEFAULT_PORT, least=0, most=65535),
+            certificate=section.optional_text("certificate"),
+            private_key=section.optional_text("private_key"),
+            trusted_proxies=section.texts("trusted_proxies", ()),
+            idle_timeout=_span(section, "idle_timeout", timedelta(minutes=30)),
+            session_lifetime=_span(section, "session_lifetime", LONGEST_SESSION),
+            refresh_interval=section.span("refresh_interval", timedelta(seconds=15)),
+            audit_file=section.text("audit_file", AUDIT_FILE),
+            max_close=section.integer("max_close", 1000, least=1, most=1_000_000),
+            max_sessions=section.integer("max_sessions", 200, least=1, most=10_000),
+            metrics_port=section.optional_integer("metrics_port", least=0, most=65535),
+            lock_file=section.text("lock_file", f"{instance.DIRECTORY}/lock_manager.lock"),
+            log_format=section.choice("log_format", logs.FORMATS, "plain"),
+            log_level=section.choice("log_level", logs.LEVELS, "info"),
+        )
     _check(config)
     return config
 
 
-def _value(key: str, value: Any) -> Any:
-    if key in _TEXTS:
-        if not isinstance(value, str):
-            raise InputError(f"'{key}' must be text, not {value!r}.")
-        return value
-    if key in _LISTS:
-        return _list(key, value)
-    if key in _SPANS:
-        if not isinstance(value, str):
-            raise InputError(f"'{key}' must be a span of time such as 30min or 10h, not {value!r}.")
-        return parse_timedelta(value)
-    if key in _COUNTS:
-        least = 0 if key == "listen_port" else 1  # 0: any that is free
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise InputError(f"'{key}' must be a whole number above 0, not {value!r}.")
-        return value
-    if key == "timeout":
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
-            raise InputError(f"'timeout' must be a number of seconds above 0, not {value!r}.")
-        return float(value)
-    if not isinstance(value, bool):
-        raise InputError(f"'{key}' must be true or false, not {value!r}.")
-    return value
+def _cluster(section: Section) -> Settings:
+    for key in ("username", "password_file", "access_token_file", "credentials_file"):
+        if section.has(key):
+            raise InputError(
+                f"'{section.name(key)}' is not for the lock manager: each person logs in with an "
+                "account of their own. Leave it out."
+            )
+    return parse_cluster(section, environment={})
 
 
-def _list(key: str, value: Any) -> tuple[str, ...]:
-    items = [value] if isinstance(value, str) else value
-    if not isinstance(items, Sequence) or not all(isinstance(item, str) for item in items):
-        raise InputError(f"'{key}' must be a list of texts, not {value!r}.")
-    items = [item.strip() for item in items]
-    if not all(items):
-        raise InputError(f"'{key}' holds an empty text: leave it out.")
-    return tuple(items)
+def _span(section: Section, key: str, default: timedelta) -> timedelta:
+    span = section.span(key, default)
+    if not timedelta(seconds=1) <= span <= LONGEST_SESSION:
+        raise InputError(
+            f"'{section.name(key)}' must be from 1s to 10h: a session of the cluster ends then."
+        )
+    return span
 
 
 def _check(config: Config) -> None:
-    config.settings()  # hosts, port and timeout
-    for key in ("port", "listen_port"):
-        if getattr(config, key) > 65535:
-            raise InputError(
-                f"'{key}' must be a TCP port (1 to 65535), not {getattr(config, key)}."
-            )
     for host in config.allowed_hosts:
         if "/" in host or "*" in host or (":" in host and not host.startswith("[")):
             raise InputError(
                 f"'{host}' in 'allowed_hosts' is no host name: "
                 "leave out scheme, port and wildcards."
             )
+    if not config.allowed_hosts:
+        raise InputError("'allowed_hosts' is empty: name the page, such as [locks.example.com].")
     if bool(config.certificate) != bool(config.private_key):
         lacking = "private_key" if config.certificate else "certificate"
         raise InputError(f"'{lacking}' is missing: certificate and private key go together.")
@@ -164,13 +146,6 @@ def _check(config: Config) -> None:
         _address("trusted_proxies", proxy)
     if not os.path.isabs(config.audit_file):
         raise InputError(f"'audit_file' must be an absolute path, not '{config.audit_file}'.")
-    if config.session_lifetime > LONGEST_SESSION:
-        raise InputError(
-            "'session_lifetime' can be 10h at most: a session of the cluster ends then."
-        )
-    for key in ("idle_timeout", "session_lifetime"):
-        if getattr(config, key) < timedelta(seconds=1):
-            raise InputError(f"'{key}' must be one second at least.")
     if config.refresh_interval < SHORTEST_REFRESH:
         raise InputError("'refresh_interval' must be 2s at least, for the cluster's sake.")
 
@@ -182,7 +157,3 @@ def _address(key: str, text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Addre
         raise InputError(
             f"'{text}' in '{key}' is no IP address: write for instance 127.0.0.1."
         ) from exc
-
-
-def _choices(known: Sequence[str]) -> str:
-    return f"use {', '.join(known)}"

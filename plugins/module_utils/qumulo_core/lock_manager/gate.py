@@ -87,7 +87,7 @@ def render(
     """Return a page from a template; what it is given is escaped there."""
     session = visit.session_or_none if visit is not None else None
     text = services.templates.get_template(template).render(
-        title=services.config.title or services.config.hosts[0],
+        title=services.config.title,
         session=session,
         **context,
     )

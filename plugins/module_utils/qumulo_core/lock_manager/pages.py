@@ -220,7 +220,7 @@ def confirm(services: Services, visit: Visit) -> Response:
     choice = Choice.parse(visit.form)
     query = Query.parse({name: visit.field(name) for name in visit.form})
     watch = watch_of(services, account)
-    board = watch.wait(0, services.config.timeout).board
+    board = watch.wait(0, services.config.cluster.timeout).board
     if board is None:
         raise InputError("The list is not there yet: wait for it, and choose again.")
     handles, spared = choose(board, choice, query)
