@@ -27,9 +27,10 @@ DEPARTMENTS = ("finance", "projects", "hr", "marketing", "legal", "engineering")
 DOCUMENTS = ("Budget", "Plan", "Forecast", "Minutes", "Contract", "Report", "Schedule", "Review")
 SUFFIXES = (".xlsx", ".docx", ".pptx", ".pdf")
 NAMES = (
-    "ana ben chloe david elif femi grace hugo ines jane kofi lena mei nils omar priya quinn rosa "
-    "sven tara umar vera wei xenia yusuf zoe"
-).split()
+    *("ana", "ben", "chloe", "david", "elif", "femi", "grace", "hugo", "ines", "jane", "kofi"),
+    *("lena", "mei", "nils", "omar", "priya", "quinn", "rosa", "sven", "tara", "umar", "vera"),
+    *("wei", "xenia", "yusuf", "zoe"),
+)
 
 
 def fill(simulator: Simulator, chance: random.Random) -> list[str]:

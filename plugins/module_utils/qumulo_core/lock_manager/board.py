@@ -9,7 +9,7 @@ import ipaddress
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -94,7 +94,7 @@ class Board:
             self._by_location[entry.handle.location] = at
         self._lock = threading.Lock()
         self._orders: dict[tuple[str, bool], Sequence[int]] = {}
-        self._results: OrderedDict[tuple[object, ...], Found] = OrderedDict()
+        self._results: OrderedDict[Query, Found] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -124,18 +124,24 @@ class Board:
 
     def find(self, query: Query) -> Found:
         """Return what a query finds. Paging through a result does not search again."""
-        key = (*query.selection, query.sort, query.descending)
+        query = replace(query, page=1, opened=frozenset())
         with self._lock:
-            known = self._results.get(key)
+            known = self._results.get(query)
             if known is not None:
-                self._results.move_to_end(key)
+                self._results.move_to_end(query)
                 return known
         found = self._find(query)
         with self._lock:
-            self._results[key] = found
+            self._results[query] = found
             while len(self._results) > _KEPT_RESULTS:
                 self._results.popitem(last=False)
         return found
+
+    @property
+    def recent(self) -> list[Query]:
+        """What has been looked for lately."""
+        with self._lock:
+            return list(self._results)
 
     def _find(self, query: Query) -> Found:
         wanted = query.handle_filter()
@@ -181,12 +187,6 @@ class Board:
         return [self.entries[at] for _file_id, indices in found.groups for at in indices]
 
     # -- order ---------------------------------------------------------------------------------
-
-    @property
-    def sorted_by(self) -> list[tuple[str, bool]]:
-        """The orders that somebody has used."""
-        with self._lock:
-            return list(self._orders)
 
     def order(self, column: str, descending: bool) -> Sequence[int]:
         """Return the indices of all handles in an order; equal ones stay as they were."""

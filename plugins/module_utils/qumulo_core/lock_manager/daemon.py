@@ -69,7 +69,8 @@ class LockManager:
             raise InputError("The configuration has changed: restart the service to use it.")
 
     def healthy(self) -> bool:
-        """Tell whether the page is served; looks for a renewed certificate on the way."""
+        """Tell whether the page is served; does on the way what is due now and then."""
+        self._page.services.sessions.sweep()  # nobody may ask for a page for hours
         if time.monotonic() - self._looked > _RENEWAL:
             self._looked = time.monotonic()
             try:

@@ -20,6 +20,7 @@ from ..smb_locks.names import Names
 from .board import Board, Entry
 from .collector import Collector
 from .counters import Counters
+from .search import Query
 from .sightings import Sightings
 
 log = logging.getLogger(__name__)
@@ -196,18 +197,23 @@ class Watch:
             log.warning("the list of open files can not be had: %s", exc)
             self._fail(exc)
             return
+        except Exception:
+            # A defect must not end the thread unseen: the page would show an old list for ever.
+            log.exception("the list of open files can not be had")
+            self._fail(QumuloError("The list can not be read: the log of the service says why."))
+            return
         with self._changed:
             self._closed = {place: at for place, at in self._closed.items() if at >= started}
             closed = set(self._closed)
-            orders = [] if self._view.board is None else self._view.board.sorted_by
+            before = self._view.board
         handles = [handle for handle in handles if handle.location not in closed]
         seen = self._sightings.note(
             [handle.location for handle in handles], began, datetime.now(timezone.utc)
         )
         entries = [Entry(handle, sighting) for handle, sighting in zip(handles, seen)]
         board = Board(entries, taken=began)
-        for column, descending in orders or [("path", False)]:
-            board.order(column, descending)  # here rather than while somebody waits
+        for query in [Query()] if before is None else before.recent:
+            board.find(query)  # here rather than while somebody waits
         self._counters.add("refreshes")
         self._counters.add("refresh_seconds", time.monotonic() - started)
         with self._changed:
