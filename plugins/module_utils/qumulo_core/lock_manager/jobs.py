@@ -187,7 +187,7 @@ class Jobs:
         """
         job = Job(secrets.token_urlsafe(9), order, datetime.now(timezone.utc))
         self._records.write([_asked(job)])
-        log.info("%s closes %s (%d handles)", order.account.name, order.plan.what, job.total)
+        log.info("%s closes %s", order.account.name, order.plan.what)
         with self._lock:
             self._jobs[job.id] = job
             while len(self._jobs) > _KEPT:

@@ -59,6 +59,7 @@ class Server:
             timeout_graceful_shutdown=_GRACE,
             lifespan="on",
             log_config=None,
+            log_level="warning",
             access_log=False,
             server_header=False,
             ws="none",
