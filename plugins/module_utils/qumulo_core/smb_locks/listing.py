@@ -62,8 +62,10 @@ def list_handles(
     holders = _holders(client, handles, names)
     handles = _of_holders(handles, wanted, holders)
     sessions = _sessions(client, handles, shares)
-    handles = [_join(handle, holders, shares, ranges, sessions) for handle in handles]
-    handles = [handle for handle in handles if wanted.matches_client(handle)]
+    by_client = {} if sessions is None else _by_client(shares)
+    handles = [_join(handle, holders, shares, ranges, sessions, by_client) for handle in handles]
+    if wanted.networks or wanted.nodes:
+        handles = [handle for handle in handles if wanted.matches_client(handle)]
     handles.sort(key=lambda handle: (handle.path, handle.holder.label, handle.location))
     return handles
 
@@ -191,6 +193,7 @@ def _join(
     shares: Shares,
     ranges: Ranges,
     sessions: dict[str, set[str]] | None,
+    by_client: dict[str, dict[str, list[ShareGrant]]],
 ) -> Handle:
     """Attach the holder's names and the locks that can be the handle's.
 
@@ -202,14 +205,15 @@ def _join(
     if len(candidates) > 1:
         addresses = None if sessions is None else sessions.get(handle.holder.auth_id)
         if addresses:
-            candidates = [g for g in candidates if g.address in addresses] or candidates
+            of_file = by_client[handle.file_id]
+            candidates = [g for a in addresses for g in of_file.get(a, ())] or candidates
         fitting = _shared_access(handle.access)
         candidates = [g for g in candidates if g.access == fitting] or candidates
-    clients = {grant.address for grant in candidates if grant.address}
+    clients, nodes, denies = _owners(candidates)
     held: tuple[RangeGrant, ...] = ()
     if handle.num_byte_ranges:
-        of_file = ranges.get(handle.file_id, [])
-        held = tuple(r for r in of_file if not clients or r.address in clients)
+        locked = ranges.get(handle.file_id, [])
+        held = tuple(r for r in locked if not clients or r.address in clients)
     return Handle(
         handle.location,
         handle.file_id,
@@ -217,11 +221,46 @@ def _join(
         holders[handle.holder.auth_id],
         handle.access,
         handle.num_byte_ranges,
-        tuple(sorted(clients)),
-        tuple(sorted({grant.node for grant in candidates if grant.node})),
-        tuple(sorted({word for grant in candidates for word in grant.denies})),
+        clients,
+        nodes,
+        denies,
         held,
     )
+
+
+def _by_client(shares: Shares) -> dict[str, dict[str, list[ShareGrant]]]:
+    """Return the grants of each file by client, for files that several have open."""
+    found: dict[str, dict[str, list[ShareGrant]]] = {}
+    for file_id, grants in shares.items():
+        if len(grants) > 1:
+            of_file = found[file_id] = defaultdict(list)
+            for grant in grants:
+                of_file[grant.address].append(grant)
+    return found
+
+
+_Texts = tuple[str, ...]
+
+
+def _owners(grants: Sequence[ShareGrant]) -> tuple[_Texts, _Texts, _Texts]:
+    """Return clients, nodes and denials of grants; nearly always there is just one."""
+    if len(grants) == 1:
+        grant = grants[0]
+        return (
+            (grant.address,) if grant.address else (),
+            (grant.node,) if grant.node else (),
+            _in_order(grant.denies),
+        )
+    return (
+        _in_order(frozenset(grant.address for grant in grants if grant.address)),
+        _in_order(frozenset(grant.node for grant in grants if grant.node)),
+        _in_order(frozenset(word for grant in grants for word in grant.denies)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _in_order(texts: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(texts))
 
 
 @lru_cache(maxsize=256)
