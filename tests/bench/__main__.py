@@ -19,6 +19,9 @@ from typing import Any
 from tests.simulator.harness import Simulator, start
 from tests.tools.tree import ROOT, linked_tree
 
+from . import lock_manager
+from .child import peak_mib
+
 BIN = Path(sys.executable).parent
 LIMIT = 1800
 LATENCIES = (0.0, 0.005)
@@ -112,6 +115,30 @@ class Bench:
                 f"   {rate:,.0f}/s"
             )
             say(f"  qq smb_close_file_handle, each           {each:8.2f} s   {rate * each:,.0f} x")
+
+    def page(self, count: int) -> None:
+        """The lock manager in a browser."""
+        say(f"\nThe lock manager's page, {count:,} open handles, no latency")
+        self.reset()
+        crowd = {"handles": count, "files": count // 10, "users": 300}
+        self._simulator.control("smb/crowd", directory="/crowd", **crowd)
+        plain = self.child("plain_listing")["seconds"]
+        bare = self.child("bare_listing")["seconds"]
+        times = lock_manager.measure(self._simulator, self._directory, peak_mib)
+        if times is None:
+            say("  not measured: there is no chromium")
+            return
+        say(f"  a plain API listing of the handles       {plain:8.2f} s")
+        say(f"  and of all locks                         {bare:8.2f} s")
+        for what, seconds in (
+            ("from the login to the first rows", times.login),
+            ("from the last key to what was found", times.search),
+            ("the next page", times.next_page),
+            ("sorted by user", times.sort),
+            ("a link in a ticket", times.link),
+        ):
+            say(f"  {what:<40} {seconds:8.2f} s   {seconds / plain:.2f} x a plain listing")
+        say(f"  peak of the page and this benchmark      {times.peak_mib:8.0f} MiB")
 
     def locks(self, count: int) -> None:
         """Locking files."""
@@ -221,6 +248,7 @@ def main() -> int:
         bench.modules()
         bench.locks(int(10_000 * scale))
         bench.handles(int(100_000 * scale))
+        bench.page(int(100_000 * scale))
         bench.changes([int(1_000_000 * scale), int(5_000_000 * scale)])
     return 0
 

@@ -9,6 +9,7 @@ import http.client
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,30 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
     list_handles,
 )
 
+LISTINGS = (
+    ("/v1/smb/files/?resolve_paths=true&limit=10000", "file_handles"),
+    ("/v1/files/locks/smb/share-mode/?limit=10000", "grants"),
+    ("/v1/files/locks/smb/byte-range/?limit=10000", "grants"),
+)
+
 
 def bare_listing(client: Client, where: dict[str, Any]) -> int:
     """Fetch and parse the pages that a listing needs with the HTTP client of Python alone."""
+    return _fetch(client, where, LISTINGS)
+
+
+def plain_listing(client: Client, where: dict[str, Any]) -> int:
+    """The same for the handles alone, without their locks and holders."""
+    return _fetch(client, where, LISTINGS[:1])
+
+
+def _fetch(client: Client, where: dict[str, Any], listings: Sequence[tuple[str, str]]) -> int:
     token = client.rest.auth.login(where["username"], where["password"])["bearer_token"]
     connection = http.client.HTTPSConnection(
         where["hosts"][0], where["port"], context=client.settings.ssl_context()
     )
     count = 0
-    for uri, key in (
-        ("/v1/smb/files/?resolve_paths=true&limit=10000", "file_handles"),
-        ("/v1/files/locks/smb/share-mode/?limit=10000", "grants"),
-        ("/v1/files/locks/smb/byte-range/?limit=10000", "grants"),
-    ):
+    for uri, key in listings:
         following = uri
         while following:
             connection.request("GET", following, headers={"Authorization": f"Bearer {token}"})
@@ -119,6 +131,7 @@ def changelist(client: Client, where: dict[str, Any]) -> int:
 
 WORK = {
     "bare_listing": bare_listing,
+    "plain_listing": plain_listing,
     "listing": listing,
     "close": close,
     "lock": lock,

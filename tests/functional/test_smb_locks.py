@@ -20,6 +20,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
     list_handles,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.names import (
+    Names,
+)
 from tests.simulator.harness import Simulator
 
 JANE, BOB = "CORP\\jane", "CORP\\bob"
@@ -102,6 +105,26 @@ def test_each_holder_is_looked_up_once(office: Simulator, client: Client) -> Non
         assert len(found(client)) == 504
     lookups = [entry for entry in seen if entry["uri"] == "/v1/identity/find"]
     assert len(lookups) == 22
+
+
+def test_names_are_remembered_from_one_listing_to_the_next(
+    office: Simulator, client: Client
+) -> None:
+    names = Names()
+    list_handles(client, HandleFilter.make(), names=names)
+    office.control("smb/open", user="CORP\\new", path="/office/b.xlsx")
+    with office.recorded(changes=False) as seen:
+        handles = list_handles(client, HandleFilter.make(), names=names)
+    assert {handle.holder.label for handle in handles} == {JANE, BOB, "CORP\\new"}
+    assert len([entry for entry in seen if entry["uri"] == "/v1/identity/find"]) == 1
+
+
+def test_progress_is_told_batch_by_batch(office: Simulator, client: Client) -> None:
+    office.control("smb/crowd", directory="/crowd", handles=1200, files=50, users=20)
+    wanted = HandleFilter.make(directories=["/crowd"])
+    told: list[int] = []
+    closing.close(client, list_handles(client, wanted), wanted, progress=told.append)
+    assert told == [500, 1000, 1200]
 
 
 def test_pages_that_are_smaller_than_asked_for(office: Simulator, client: Client) -> None:

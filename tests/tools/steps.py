@@ -197,6 +197,8 @@ def _ensure_command(log: Log, name: str, *packages: str) -> None:
 
 def pytest(log: Log) -> Counts:
     """Python tests, with and without the simulator, and their coverage."""
+    _ensure_command(log, "chromium")  # for the tests of the lock manager's page
+    _ensure_command(log, "npm")  # which fetches axe-core for them
     _ensure_command(log, "rsync")  # for the playbook that copies; without root its test is skipped
     _ensure_command(log, "rsyslogd", "rsyslog", "rsyslog-relp")  # for tests with a real one
     command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]

@@ -33,6 +33,7 @@ def linked_tree() -> Path:
 PLAIN_PYTHON = (
     "noxfile.py",
     "tests/bench/",
+    "tests/browser/",
     "tests/functional/",
     "tests/hosts/",
     "tests/simulator/",

@@ -19,7 +19,7 @@ from ..client import Client
 from ..errors import InputError, MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import FileInfo
 from ..pool import map_ordered
-from ..smb_locks.listing import find_identity
+from ..smb_locks.names import find_identity
 from .entries import DELETE, Attributes, Entry
 
 #: Owner of a file whose owner has no number: the number of "nobody" on Linux.

@@ -3,7 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """SMB locks: who holds which file open, and how to free it.
 
-- ``handles``: records and words
+- ``handles``: records
+- ``words``: what a handle does, in a phrase
+- ``names``: who the holders are
 - ``filters``: which handles are meant
 - ``listing``: open handles joined with holders, clients and locks
 - ``closing``: closing what is meant, and looking again

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from ..errors import ConflictError, InputError
 from .filters import HandleFilter, UserFilter
 from .handles import Handle
 from .listing import list_handles
+from .names import Names
 
 #: Handles in one close request.
 BATCH = 500
@@ -94,6 +96,8 @@ def close(
     wanted: HandleFilter,
     *,
     known: Sequence[Handle] = (),
+    names: Names | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Closed:
     """Close handles in batches, then look again; what is gone is closed, whatever was answered.
 
@@ -104,9 +108,27 @@ def close(
 
     :param wanted: the filter that found the handles.
     :param known: handles that it found too and that are not to be closed.
+    :param names: remembers holders from one listing to the next.
+    :param progress: is told how many handles the cluster has been asked to close so far.
     """
-    reasons = _close_batches(client, handles)
-    present = {handle.location: handle for handle in list_handles(client, wanted)}
+    reasons = _close_batches(client, handles, progress)
+    return look_again(client, handles, wanted, known=known, names=names, reasons=reasons)
+
+
+def look_again(
+    client: Client,
+    handles: Sequence[Handle],
+    wanted: HandleFilter,
+    *,
+    known: Sequence[Handle] = (),
+    names: Names | None = None,
+    reasons: Sequence[str] = (),
+) -> Closed:
+    """Tell by a new listing what became of handles that were to be closed.
+
+    :param reasons: what was answered for those that could not be closed.
+    """
+    present = {handle.location: handle for handle in list_handles(client, wanted, names=names)}
     result = Closed()
     for handle in handles:
         if handle.location in present:
@@ -123,7 +145,9 @@ def close(
     return result
 
 
-def _close_batches(client: Client, handles: Sequence[Handle]) -> list[str]:
+def _close_batches(
+    client: Client, handles: Sequence[Handle], progress: Callable[[int], None] | None
+) -> list[str]:
     reasons: list[str] = []
     for at in range(0, len(handles), BATCH):
         body = [
@@ -132,13 +156,17 @@ def _close_batches(client: Client, handles: Sequence[Handle]) -> list[str]:
         # The SDK closes one handle a call; the endpoint takes a list.
         answer: Any = client.rest.request("POST", "/v1/smb/files/close", body=body)
         reasons.extend(str(entry.get("error_message", "")) for entry in answer or ())
+        if progress is not None:
+            progress(min(at + BATCH, len(handles)))
     return reasons
 
 
 def _reason(handle: Handle, reasons: Sequence[str]) -> str:
     """Return what the cluster said of a handle; its entries name no handle but in their text."""
+    # 1/12 begins with 1/1, and is another handle.
+    named = re.compile(rf"(?<![\w/.]){re.escape(handle.location)}(?![\w/])")
     for reason in reasons:
-        if handle.location in reason:
+        if named.search(reason):
             return reason
     distinct = sorted(set(filter(None, reasons)))
     return "; ".join(distinct) or "the handle is still open, and the cluster gave no reason"

@@ -17,6 +17,7 @@ from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..pool import map_unordered
 from .filters import HandleFilter
 from .handles import Handle, Identity, RangeGrant, ShareGrant
+from .names import Names
 
 #: Entries to ask for in a page: cursors are sequential, so few large pages are fast.
 PAGE = 10_000
@@ -28,13 +29,18 @@ Shares = dict[str, list[ShareGrant]]
 Ranges = dict[str, list[RangeGrant]]
 
 
-def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
+def list_handles(
+    client: Client, wanted: HandleFilter, *, names: Names | None = None
+) -> list[Handle]:
     """Return the open handles that are meant, with everything known about each.
 
     Each holder is looked up once, however many handles it has. Needs
     PRIVILEGE_SMB_FILE_HANDLE_READ, PRIVILEGE_FS_LOCK_READ and PRIVILEGE_IDENTITY_READ; with
     PRIVILEGE_SMB_SESSION_READ clients are told apart better.
+
+    :param names: remembers holders from one listing to the next.
     """
+    names = names or Names()
     targeted = wanted.by_file and len(wanted.file_ids) <= FEW_FILES
     if targeted:
         handles = [h for h in _of_files(client, wanted.file_ids) if wanted.matches_open(h)]
@@ -42,7 +48,7 @@ def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
     elif wanted.needs_paths or wanted.users or wanted.access or wanted.by_file:
         with_paths = wanted.needs_paths
         handles = [h for h in _all(client, with_paths=with_paths) if wanted.matches_open(h)]
-        handles = _of_holders(handles, wanted, _holders(client, handles))
+        handles = _of_holders(handles, wanted, _holders(client, handles, names))
         shares, ranges = _locks_of_files(client, handles)
         if not with_paths:
             handles = _with_paths(client, handles)
@@ -53,11 +59,13 @@ def list_handles(client: Client, wanted: HandleFilter) -> list[Handle]:
             _all_shares,
             _all_ranges,
         )
-    holders = _holders(client, handles)
+    holders = _holders(client, handles, names)
     handles = _of_holders(handles, wanted, holders)
     sessions = _sessions(client, handles, shares)
-    handles = [_join(handle, holders, shares, ranges, sessions) for handle in handles]
-    handles = [handle for handle in handles if wanted.matches_client(handle)]
+    by_client = {} if sessions is None else _by_client(shares)
+    handles = [_join(handle, holders, shares, ranges, sessions, by_client) for handle in handles]
+    if wanted.networks or wanted.nodes:
+        handles = [handle for handle in handles if wanted.matches_client(handle)]
     handles.sort(key=lambda handle: (handle.path, handle.holder.label, handle.location))
     return handles
 
@@ -112,16 +120,9 @@ def _resolve(client: Client, ids: Sequence[str]) -> dict[str, str]:
 # -- holders ------------------------------------------------------------------------------------
 
 
-def _holders(client: Client, handles: list[Handle]) -> dict[str, Identity]:
+def _holders(client: Client, handles: list[Handle], names: Names) -> dict[str, Identity]:
     """Look up the names of all holders, by auth ID."""
-    known: dict[str, Identity] = {}
-    auth_ids = sorted({handle.holder.auth_id for handle in handles})
-    for outcome in map_unordered(client, find_identity, auth_ids, workers=8):
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.value is not None:
-            known[outcome.item] = outcome.value
-    return known
+    return names.find(client, {handle.holder.auth_id for handle in handles})
 
 
 def _of_holders(
@@ -130,21 +131,6 @@ def _of_holders(
     """Leave out the handles of holders that are not meant."""
     meant = {auth_id for auth_id, holder in holders.items() if wanted.matches_holder(holder)}
     return [handle for handle in handles if handle.holder.auth_id in meant]
-
-
-def find_identity(client: Client, auth_id: str) -> Identity:
-    """Return the names of an auth ID; only the ID if the cluster knows no more."""
-    try:
-        found = client.rest.auth.find_identity(auth_id=auth_id)
-    except NotFoundError:
-        return Identity(auth_id)
-    uid = found.get("uid")
-    return Identity(
-        auth_id,
-        found.get("name") or None,
-        found.get("sid") or None,
-        None if uid is None else int(uid),
-    )
 
 
 # -- locks --------------------------------------------------------------------------------------
@@ -215,6 +201,7 @@ def _join(
     shares: Shares,
     ranges: Ranges,
     sessions: dict[str, set[str]] | None,
+    by_client: dict[str, dict[str, list[ShareGrant]]],
 ) -> Handle:
     """Attach the holder's names and the locks that can be the handle's.
 
@@ -226,14 +213,15 @@ def _join(
     if len(candidates) > 1:
         addresses = None if sessions is None else sessions.get(handle.holder.auth_id)
         if addresses:
-            candidates = [g for g in candidates if g.address in addresses] or candidates
+            of_file = by_client[handle.file_id]
+            candidates = [g for a in addresses for g in of_file.get(a, ())] or candidates
         fitting = _shared_access(handle.access)
         candidates = [g for g in candidates if g.access == fitting] or candidates
-    clients = {grant.address for grant in candidates if grant.address}
+    clients, nodes, denies = _owners(candidates)
     held: tuple[RangeGrant, ...] = ()
     if handle.num_byte_ranges:
-        of_file = ranges.get(handle.file_id, [])
-        held = tuple(r for r in of_file if not clients or r.address in clients)
+        locked = ranges.get(handle.file_id, [])
+        held = tuple(r for r in locked if not clients or r.address in clients)
     return Handle(
         handle.location,
         handle.file_id,
@@ -241,11 +229,46 @@ def _join(
         holders[handle.holder.auth_id],
         handle.access,
         handle.num_byte_ranges,
-        tuple(sorted(clients)),
-        tuple(sorted({grant.node for grant in candidates if grant.node})),
-        tuple(sorted({word for grant in candidates for word in grant.denies})),
+        clients,
+        nodes,
+        denies,
         held,
     )
+
+
+def _by_client(shares: Shares) -> dict[str, dict[str, list[ShareGrant]]]:
+    """Return the grants of each file by client, for files that several have open."""
+    found: dict[str, dict[str, list[ShareGrant]]] = {}
+    for file_id, grants in shares.items():
+        if len(grants) > 1:
+            of_file = found[file_id] = defaultdict(list)
+            for grant in grants:
+                of_file[grant.address].append(grant)
+    return found
+
+
+_Texts = tuple[str, ...]
+
+
+def _owners(grants: Sequence[ShareGrant]) -> tuple[_Texts, _Texts, _Texts]:
+    """Return clients, nodes and denials of grants; nearly always there is just one."""
+    if len(grants) == 1:
+        grant = grants[0]
+        return (
+            (grant.address,) if grant.address else (),
+            (grant.node,) if grant.node else (),
+            _in_order(grant.denies),
+        )
+    return (
+        _in_order(frozenset(grant.address for grant in grants if grant.address)),
+        _in_order(frozenset(grant.node for grant in grants if grant.node)),
+        _in_order(frozenset(word for grant in grants for word in grant.denies)),
+    )
+
+
+@lru_cache(maxsize=4096)
+def _in_order(texts: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(texts))
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page as an ASGI application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from . import api, lib, pages
+from .config import Config
+from .gate import Handler, Visit, gate, message
+from .lib import (
+    HTTPException,
+    Middleware,
+    Mount,
+    PlainTextResponse,
+    Request,
+    Response,
+    Route,
+    Starlette,
+    StaticFiles,
+    run_in_threadpool,
+)
+from .services import HERE, Services
+from .sessions import COOKIE
+from .shield import HEALTH, Shield, harden
+
+#: All pages: method, address, handler. Each of them needs a session, each POST a CSRF token.
+_PAGES: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/", pages.list_page),
+    ("POST", "/logout", pages.log_out),
+    ("GET", "/open-files.csv", pages.export_csv),
+    ("POST", "/confirm", pages.confirm),
+    ("POST", "/close", pages.close),
+    ("GET", "/closings", pages.records_page),
+    ("GET", "/closings.csv", pages.records_csv),
+    ("GET", "/closings/{job}", pages.closing_page),
+    ("GET", "/api/v1/status", api.status),
+    ("GET", "/api/v1/files", api.files),
+    ("GET", "/api/v1/handles", api.handles),
+    ("GET", "/api/v1/closings", api.closings),
+    ("GET", "/api/v1/closings/{job}", api.closing),
+)
+#: And those before the login; its POST has a token of its own.
+_PUBLIC: tuple[tuple[str, str, Handler], ...] = (
+    ("GET", "/login", pages.login_page),
+    ("POST", "/login", pages.log_in_now),
+)
+
+
+def make_app(config: Config) -> Starlette:
+    """Return the application; ``app.state.services`` has its parts.
+
+    :raises LibraryMissingError: Starlette or Jinja2 is not installed.
+    :raises InputError: the record of closed handles can not be written.
+    """
+    lib.require()
+    services = Services.make(config)
+    services.records.check()
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        yield
+        await run_in_threadpool(services.stop)
+
+    async def health(request: Request) -> Response:
+        del request
+        return PlainTextResponse("ok\n")
+
+    async def refused(request: Request, exc: Exception) -> Response:
+        """What the router says: no such page, no such method."""
+        assert isinstance(exc, HTTPException)
+        session = services.sessions.find(request.cookies.get(COOKIE, ""), active=False)
+        text = "There is no such page." if exc.status_code == 404 else "That can not be done here."
+        return message(services, Visit(request, session), exc.status_code, "Nothing here", text)
+
+    async def defect(request: Request, exc: Exception) -> Response:
+        """An error of our own; Starlette logs it with its traceback."""
+        del exc
+        text = "Something went wrong inside: try again, and if it stays, look into the log."
+        answer = message(services, Visit(request, None), 500, "That did not work", text)
+        harden(answer.headers)  # this answer does not pass the shield
+        return answer
+
+    routes: list[Route | Mount] = [Route(HEALTH, health)]
+    for public, table in ((False, _PAGES), (True, _PUBLIC)):
+        for method, path, handler in table:
+            endpoint = gate(services, handler, public=public)
+            routes.append(Route(path, endpoint, methods=[method], name=handler.__name__))
+    files = StaticFiles(directory=os.path.join(HERE, "static"))
+    routes.append(Mount("/static", files))
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(Shield, hosts=config.allowed_hosts, counters=services.counters),
+        ],
+        exception_handlers={HTTPException: refused, Exception: defect},
+    )
+    app.state.services = services
+    return app

@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The HTTP server under the page, in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+
+from ..errors import InputError, LibraryMissingError
+from .app import make_app
+from .config import Config
+from .services import Services
+
+try:
+    import uvicorn
+
+    _UVICORN_ERROR: ImportError | None = None
+except ImportError as _exc:
+    uvicorn = None  # type: ignore[assignment]
+    _UVICORN_ERROR = _exc
+
+log = logging.getLogger(__name__)
+
+_BACKLOG = 128
+#: Connections at a time: each browser keeps a few.
+_CONNECTIONS = 1000
+#: Seconds in which open answers have to end when the page stops.
+_GRACE = 3
+_START_TIMEOUT = 10.0
+
+
+class Server:
+    """The page on its address.
+
+    :raises LibraryMissingError: a library is not installed.
+    :raises InputError: the address is taken, or the certificate can not be used.
+    """
+
+    def __init__(self, config: Config) -> None:
+        if _UVICORN_ERROR is not None:
+            raise LibraryMissingError("uvicorn", str(_UVICORN_ERROR))
+        self._config = config
+        self.app = app = make_app(config)
+        self.services: Services = app.state.services
+        self._stamp = _stamp(config)
+        options = uvicorn.Config(
+            app,
+            ssl_certfile=config.certificate,
+            ssl_keyfile=config.private_key,
+            proxy_headers=bool(config.trusted_proxies),
+            forwarded_allow_ips=list(config.trusted_proxies),
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=_GRACE,
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            ws="none",
+        )
+        try:
+            options.load()
+        except (OSError, ssl.SSLError) as exc:
+            raise InputError(
+                f"The certificate {config.certificate} can not be used ({exc}): name a PEM file "
+                "with the whole chain, and the private key that fits it."
+            ) from exc
+        self._options = options
+        self._socket = _bind(config)
+        self.port: int = self._socket.getsockname()[1]
+        self._server = uvicorn.Server(options)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where the page listens."""
+        scheme = "https" if self._config.certificate else "http"
+        host = self._config.listen_address
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    def start(self) -> None:
+        """Begin to serve; returns when it does.
+
+        :raises InputError: it does not.
+        """
+        self._thread.start()
+        deadline = time.monotonic() + _START_TIMEOUT
+        while not self._server.started:
+            if not self._thread.is_alive() or time.monotonic() > deadline:
+                raise InputError("The page does not start: the log above says why.")
+            time.sleep(0.01)
+        log.info("listening on %s", self.url)
+
+    def stop(self, timeout: float) -> None:
+        """Answer what is under way and end.
+
+        :param timeout: seconds.
+        """
+        self.services.stopping.set()
+        self._server.should_exit = True
+        self._thread.join(timeout)
+
+    @property
+    def healthy(self) -> bool:
+        """True while it serves."""
+        return self._thread.is_alive() and self._server.started
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended it, if that was not asked for."""
+        return self._failure
+
+    def renew_certificate(self) -> bool:
+        """Take a renewed certificate into use for new connections; returns whether there was one.
+
+        :raises InputError: it can not be used; the old one stays.
+        """
+        context = self._options.ssl
+        stamp = _stamp(self._config)
+        if context is None or self._config.certificate is None or stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        try:
+            context.load_cert_chain(self._config.certificate, self._config.private_key)
+        except (OSError, ssl.SSLError) as exc:
+            raise InputError(
+                f"The renewed certificate {self._config.certificate} can not be used ({exc}): "
+                "check it; the old one stays in use until then."
+            ) from exc
+        log.info("the renewed certificate is in use")
+        return True
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        except BaseException as exc:
+            self._failure = exc
+            raise
+
+
+def _bind(config: Config) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.listen_address else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((config.listen_address, config.listen_port))
+        made.listen(_BACKLOG)
+    except OSError as exc:
+        made.close()
+        raise InputError(
+            f"The page can not listen on {config.listen_address} port {config.listen_port} "
+            f"({exc.strerror}): choose another 'listen_port' or stop what is there."
+        ) from exc
+    return made
+
+
+def _stamp(config: Config) -> tuple[float, ...]:
+    """Return when certificate and key were written."""
+    found = []
+    for path in (config.certificate, config.private_key):
+        try:
+            found.append(os.stat(path).st_mtime if path else 0.0)
+        except OSError:
+            found.append(0.0)
+    return tuple(found)

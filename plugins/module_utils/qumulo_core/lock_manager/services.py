@@ -1,0 +1,83 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that the pages work with, made once."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+
+from .config import Config
+from .counters import Counters
+from .jobs import Jobs
+from .lib import Environment, FileSystemLoader, StrictUndefined
+from .plans import Plans
+from .records import Records
+from .sessions import Session, Sessions
+from .throttle import Throttle
+from .watch import Watches
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts of a running page.
+
+    :param stopping: set when whoever waits for something should give up.
+    """
+
+    config: Config
+    counters: Counters
+    sessions: Sessions
+    watches: Watches
+    throttle: Throttle
+    plans: Plans
+    jobs: Jobs
+    records: Records
+    templates: Environment
+    stopping: threading.Event
+
+    @classmethod
+    def make(cls, config: Config) -> Services:
+        """Make the parts and join them; nothing is asked of the cluster yet."""
+        counters = Counters()
+
+        def ended(session: Session) -> None:
+            watches.detach(session.account.id, session.id)
+
+        sessions = Sessions(
+            idle=config.idle_timeout.total_seconds(),
+            lifetime=config.session_lifetime.total_seconds(),
+            limit=config.max_sessions,
+            ended=ended,
+        )
+        watches = Watches(
+            interval=config.refresh_interval, counters=counters, rejected=sessions.close
+        )
+        records = Records(config.audit_file)
+        return cls(
+            config=config,
+            counters=counters,
+            sessions=sessions,
+            watches=watches,
+            throttle=Throttle(),
+            plans=Plans(config.max_close),
+            jobs=Jobs(records, counters),
+            records=records,
+            templates=Environment(
+                loader=FileSystemLoader(os.path.join(HERE, "templates")),
+                autoescape=True,
+                undefined=StrictUndefined,
+                trim_blocks=True,
+                lstrip_blocks=True,
+            ),
+            stopping=threading.Event(),
+        )
+
+    def stop(self) -> None:
+        """End what runs in the background."""
+        self.watches.stop()
+        self.jobs.stop()

@@ -1,0 +1,150 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is logged in: a signed cookie outside, everything else in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..client import Client
+from ..errors import BusyError
+from .accounts import Account
+
+#: The prefix makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis).
+COOKIE = "__Host-lockstep"
+LOGIN_COOKIE = "__Host-lockstep-login"
+
+
+@dataclass
+class Session:
+    """One login. The token is in the client and never leaves this process.
+
+    :param csrf: what every change must bring along.
+    """
+
+    id: str
+    account: Account
+    client: Client = field(repr=False)
+    csrf: str = field(repr=False)
+    opened: float
+    used: float
+
+
+class Signer:
+    """Signs short texts with a key that dies with the process."""
+
+    def __init__(self, key: bytes | None = None) -> None:
+        self._key = key or secrets.token_bytes(32)
+
+    def sign(self, text: str) -> str:
+        """Return the text with its signature."""
+        return f"{text}.{self._signature(text)}"
+
+    def open(self, signed: str) -> str | None:
+        """Return a text that was signed here, or None."""
+        text, _, signature = signed.rpartition(".")
+        right = self._signature(text)
+        # Bytes: comparing texts that are not ASCII is an error.
+        if text and hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace")):
+            return text
+        return None
+
+    def _signature(self, text: str) -> str:
+        return hmac.new(self._key, text.encode("utf-8", "replace"), hashlib.sha256).hexdigest()
+
+
+class Sessions:
+    """All logins; thread-safe.
+
+    :param idle: seconds without use after which a session ends.
+    :param lifetime: seconds after which it ends in any case.
+    :param limit: most sessions at a time.
+    :param ended: is told about each session that has ended, for whatever reason.
+    """
+
+    def __init__(
+        self,
+        *,
+        idle: float,
+        lifetime: float,
+        limit: int,
+        ended: Callable[[Session], None] = lambda session: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.signer = Signer()
+        self._idle = idle
+        self._lifetime = lifetime
+        self._limit = limit
+        self._ended = ended
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._sessions: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._sessions)
+
+    def open(self, account: Account, client: Client) -> tuple[Session, str]:
+        """Begin a session; returns it with the value of its cookie.
+
+        :raises BusyError: there are too many.
+        """
+        self.sweep()
+        now = self._monotonic()
+        session = Session(
+            secrets.token_urlsafe(32), account, client, secrets.token_urlsafe(32), now, now
+        )
+        with self._lock:
+            if len(self._sessions) >= self._limit:
+                raise BusyError(
+                    f"{self._limit} people are logged in already: try again when one has left."
+                )
+            self._sessions[session.id] = session
+        return session, self.signer.sign(session.id)
+
+    def find(self, cookie: str, *, active: bool = True) -> Session | None:
+        """Return the session of a cookie, or None if there is none any more.
+
+        :param active: a person did something; a page that refreshes itself is nobody.
+        """
+        self.sweep()
+        session_id = self.signer.open(cookie)
+        if session_id is None:
+            return None
+        with self._lock:
+            session = self._sessions.get(session_id)
+            if session is not None and active:
+                session.used = self._monotonic()
+        return session
+
+    def find_by_id(self, session_id: str) -> Session | None:
+        """Return a session that was there before, if it still is."""
+        self.sweep()
+        with self._lock:
+            return self._sessions.get(session_id)
+
+    def close(self, session_id: str) -> None:
+        """End a session, if it is still there."""
+        with self._lock:
+            session = self._sessions.pop(session_id, None)
+        if session is not None:
+            self._ended(session)
+
+    def sweep(self) -> None:
+        """End the sessions whose time is over."""
+        now = self._monotonic()
+        with self._lock:
+            over = [
+                session.id
+                for session in self._sessions.values()
+                if now - session.used >= self._idle or now - session.opened >= self._lifetime
+            ]
+        for session_id in over:
+            self.close(session_id)

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every request passes first, and every answer last, whatever it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+from .counters import Counters
+from .lib import (
+    ASGIApp,
+    Headers,
+    Message,
+    MutableHeaders,
+    PlainTextResponse,
+    Receive,
+    Response,
+    Scope,
+    Send,
+)
+
+#: Bytes of a form: a page of ticked boxes has some kilobytes.
+LARGEST_BODY = 1 << 20
+#: Asked for by machines that know no name of ours; it tells nothing.
+HEALTH = "/health"
+_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+        # No text ever becomes HTML in the browser.
+        "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_SAFE_METHODS = ("GET", "HEAD")
+
+
+def harden(headers: MutableHeaders) -> None:
+    """Add to an answer what keeps browsers from doing harm with it."""
+    for name, value in _HEADERS.items():
+        headers[name] = value
+    if "cache-control" not in headers:
+        headers["Cache-Control"] = "no-store"
+
+
+def hostname(host: str) -> str:
+    """Return a Host header without its port, in lower case."""
+    name = host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
+    return name.lower()
+
+
+def objection(method: str, path: str, headers: Headers, hosts: frozenset[str]) -> tuple[int, str]:
+    """Return status and reason if a request is to be refused whoever sent it; else 0."""
+    host = headers.get("host", "")
+    if path != HEALTH and hostname(host) not in hosts:
+        return 400, "This page does not go by that name: see 'allowed_hosts' of its configuration."
+    if method in _SAFE_METHODS:
+        return 0, ""
+    # A browser says where a form comes from; only our own may send one.
+    if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        return 403, "Another site has sent this form: nothing was done."
+    origin = headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        return 403, "Another site has sent this form: nothing was done."
+    length = headers.get("content-length")
+    if length is None or not length.isdigit():
+        return 411, "A form has to say how long it is."
+    if int(length) > LARGEST_BODY:
+        return 413, "The form is too large: select less."
+    return 0, ""
+
+
+class Shield:
+    """ASGI middleware that refuses what no browser of ours would send, and hardens answers."""
+
+    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], counters: Counters) -> None:
+        self._app = app
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._counters = counters
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, or refuse it."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                harden(MutableHeaders(raw=message["headers"]))
+            await send(message)
+
+        self._counters.add("requests")
+        headers = Headers(scope=scope)
+        status, reason = objection(scope["method"], scope["path"], headers, self._hosts)
+        if status:
+            self._counters.add("requests_refused")
+            refusal: Response = PlainTextResponse(reason, status)
+            await refusal(scope, receive, hardened)
+            return
+        await self._app(scope, receive, hardened)
