@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return exit_codes.USAGE
     logs.configure(found.log_format, found.log_level)
     try:
-        page = LockManager(options.config, found)
-        daemon.run(page, instance.SingleInstance(found.lock_file), Notifier())
+        with instance.SingleInstance(found.lock_file):
+            daemon.run(LockManager(options.config, found), Notifier())
     except instance.AlreadyRunningError as exc:
         _LOG.error("%s", exc)
         return exit_codes.ALREADY_RUNNING
