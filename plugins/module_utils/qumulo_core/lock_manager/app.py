@@ -76,7 +76,8 @@ def make_app(config: Config) -> Starlette:
         """What the router says: no such page, no such method."""
         error = cast(HTTPException, exc)
         session = services.sessions.find(request.cookies.get(COOKIE, ""), active=False)
-        text = "There is no such page." if error.status_code == 404 else "That can not be done here."
+        missing = error.status_code == 404
+        text = "There is no such page." if missing else "That can not be done here."
         return message(services, Visit(request, session), error.status_code, "Nothing here", text)
 
     async def defect(request: Request, exc: Exception) -> Response:
