@@ -99,6 +99,10 @@ class Log:
             )
         return counts
 
+    def run_plainly(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Run a command with additions to its environment."""
+        self.run(command, env=env)
+
     def text(self) -> str:
         """Return all that was logged."""
         self._file.flush()
@@ -289,7 +293,12 @@ def _ansible_test_environment() -> dict[str, str]:
 def ansible_lint(log: Log) -> Counts:
     """ansible-lint with its strictest profile."""
     place = _copy("lint")
-    return log.run([str(BIN / "ansible-lint"), "--offline", "--nocolor", "-q"], cwd=place)
+    others = molecule.collections(log.run_plainly)
+    return log.run(
+        [str(BIN / "ansible-lint"), "--offline", "--nocolor", "-q"],
+        cwd=place,
+        env={"ANSIBLE_COLLECTIONS_PATH": f"{place.parents[2]}{os.pathsep}{others}"},
+    )
 
 
 def importer(log: Log) -> Counts:
