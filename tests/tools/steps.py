@@ -183,7 +183,9 @@ def docs(log: Log) -> Counts:
     place = _copy("docs")
     log.run([str(BIN / "antsibull-changelog"), "lint"], cwd=place)
     command = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
-    return log.run([str(BIN / command[0]), *command[1:], "."], cwd=place)
+    others = molecule.collections(log.run_plainly)
+    paths = {"ANSIBLE_COLLECTIONS_PATH": f"{linked_tree()}{os.pathsep}{others}"}
+    return log.run([str(BIN / command[0]), *command[1:], "."], cwd=place, env=paths)
 
 
 # -- tests ----------------------------------------------------------------------------------
