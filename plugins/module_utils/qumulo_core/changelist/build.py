@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
@@ -16,17 +18,23 @@ from typing import Any, BinaryIO
 from ..client import Client
 from ..errors import ConflictError, InputError, QumuloError
 from ..files import FileInfo
-from ..output import AtomicFile
 from ..snapshots import Snapshot
 from . import attributes as attribute_sources
-from . import diff, entries, formats
-from .entries import CREATE, DELETE, Entry
-from .formats import CSV, JSONL, NUL, XML, Totals
+from . import diff, entries, formats, names, packing, parquet, ranges, rows, storage_dna
+from .entries import CREATE, DELETE, MODIFY, RENAME, Entry
+from .formats import BULK, CSV, JSONL, NUL, PARQUET, RCLONE, SEQUENTIAL, XML, Totals
+from .lists import Lists
+from .mount import Mount, from_mount
+from .progress import Progress
+from .renames import Renames
 from .sorting import Sorter
 
 API, MOUNT, NONE = "api", "mount", "none"
 #: Lines of the list that a module shows.
 SAMPLE = 10
+#: Lists that a run can be split into: each is an open file.
+MOST_LISTS = 256
+_STEP = 1000  # entries between two looks at the clock
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,11 @@ class Order:
     :param base_path: what names are relative to; None: the source directory.
     :param map_to: where the base path is mounted on this host, for attributes from there.
     :param index: number of the source folder in XML.
+    :param renames: a deletion and a creation of one file are a rename.
+    :param ranges: which bytes of modified files changed.
+    :param file_locks: with the WORM state of files, which takes a request for each.
+    :param split: number of lists.
+    :param compress: ``gzip``, ``zstd``, or None.
     """
 
     dest: str
@@ -47,6 +60,21 @@ class Order:
     map_to: str | None = None
     index: int = 1
     workers: int = 16
+    renames: bool = False
+    ranges: bool = False
+    file_locks: bool = False
+    split: int = 1
+    compress: str | None = None
+
+    @property
+    def finds_renames(self) -> bool:
+        """Whether renames are looked for; the format has to have a place for them."""
+        return self.renames and self.format in formats.WITH_RENAMES
+
+    @property
+    def has_first(self) -> bool:
+        """Whether what is gone goes into a list of its own."""
+        return self.deletes and (self.split > 1 or self.format in formats.DELETIONS_APART)
 
 
 @dataclass
@@ -57,10 +85,17 @@ class Result:
     totals: Totals
     sample: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    first: str | None = None
 
     def render(self) -> dict[str, Any]:
         """Return it as the module shows it."""
-        return {"totals": self.totals.render(), "sample": self.sample}
+        return {
+            "totals": self.totals.render(),
+            "sample": self.sample,
+            "lists": self.lists,
+            "first": self.first,
+        }
 
 
 def check_pair(newer: Snapshot, older: Snapshot) -> None:
@@ -88,12 +123,32 @@ def check_order(order: Order) -> None:
 
     :raises InputError: it does, with what to change.
     """
-    if order.format == XML and order.attributes == NONE:
-        raise InputError("The xml format needs sizes and times: set attributes to api or mount.")
+    form = order.format
+    if form in formats.NEED_ATTRIBUTES and order.attributes == NONE:
+        raise InputError(
+            f"The {form} format needs sizes and times: set attributes to api or mount."
+        )
     if order.attributes == MOUNT and not order.map_to:
         raise InputError("Attributes from a mount need map_to: the directory it is mounted on.")
     if order.expand_deleted and not order.deletes:
         raise InputError("expand_deleted needs deletes: true.")
+    if order.renames and not order.deletes:
+        raise InputError("renames needs deletes: true.")
+    if order.ranges and (form not in formats.WITH_RANGES or order.attributes != API):
+        raise InputError(
+            f"ranges needs attributes: api and one of the formats {_some(formats.WITH_RANGES)}."
+        )
+    if order.file_locks and order.attributes != API:
+        raise InputError("file_locks needs attributes: api.")
+    if not 1 <= order.split <= MOST_LISTS:
+        raise InputError(f"split is a number of lists from 1 to {MOST_LISTS}.")
+    if form == PARQUET:
+        parquet.require()
+    packing.require(order.compress if form != PARQUET else None)
+
+
+def _some(names_: Iterable[str]) -> str:
+    return ", ".join(names_)
 
 
 def relative_to(base_path: str | None, source_path: str) -> Callable[[str], str]:
@@ -119,128 +174,239 @@ def relative_to(base_path: str | None, source_path: str) -> Callable[[str], str]
 
 
 def build(
-    client: Client, newer: Snapshot, older: Snapshot, order: Order, *, check_mode: bool
+    client: Client,
+    newer: Snapshot,
+    older: Snapshot | None,
+    order: Order,
+    *,
+    check_mode: bool,
+    progress: Progress | None = None,
 ) -> Result:
     """Write the list of changes from ``older`` to ``newer``.
 
     Streams: what is in memory does not grow with the list. The file appears whole or not at all;
     if it holds the same already, it is left alone.
 
+    :param older: None: list everything in ``newer``.
     :param check_mode: find out whether the file would change, and leave it.
     :raises QumuloError: nothing was written then.
     """
-    check_pair(newer, older)
+    if older is not None:
+        check_pair(newer, older)
     check_order(order)
     relative = relative_to(order.base_path, newer.source_path)
     result = Result(False, Totals())
-    problems: list[Entry] = []
+    directory = os.path.dirname(os.path.abspath(order.dest))
+    with Lists(
+        order.dest,
+        _maker(order, relative, newer, directory),
+        result.totals,
+        split=order.split,
+        first=partial(_is_first, order) if order.has_first else None,
+        compress=None if order.format == PARQUET else order.compress,
+    ) as lists:
+        result.lists, result.first = lists.paths, lists.first_path
+        with _Run(client, newer, older, order, directory, progress) as run:
+            found = _sampled(run.entries(), relative, result.sample)
+            lists.write(_watched(found, result.totals, order, newer, progress))
+        result.changed = lists.commit(dry_run=check_mode)
+    result.warnings += _warnings(order, result.totals)
+    return result
 
-    def on_error(path: str, error: QumuloError) -> None:
-        problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
 
-    with AtomicFile(order.dest) as output:
-        directory = os.path.dirname(output.path)
-        with Sorter(directory, reverse=order.format == XML) as changed:
-            owners = attribute_sources.Owners(client) if order.format == XML else None
-            diff.collect(
-                client,
+def _warnings(order: Order, totals: Totals) -> Iterator[str]:
+    if totals.unreadable:
+        yield f"{totals.unreadable} entries could not be read; they are marked in the list."
+    if order.format == XML and totals.left_out:
+        yield f"{totals.left_out} symlinks and devices are left out: XML can not hold them."
+    if order.format == RCLONE and totals.left_out:
+        yield (
+            f"{totals.left_out} directories, symlinks and files with a line feed in their name are "
+            "left out: rclone's lists can not hold them."
+        )
+    if totals.changed_since:
+        yield (
+            f"{totals.changed_since} files have changed since the snapshot was taken: their "
+            "attributes are of now, and the next list has them again."
+        )
+    if order.renames and not order.finds_renames:
+        yield f"The {order.format} format knows no renames: they are deletions and creations."
+
+
+def _is_first(order: Order, entry: Entry) -> bool:
+    """Tell what has to be done before the lists of a split one are worked off in any order."""
+    if entry.operation in (DELETE, RENAME):
+        return True
+    # What is moved needs the directories that it moves into.
+    return order.finds_renames and entry.is_directory and entry.operation == CREATE
+
+
+class _Run:
+    """The changes of one run, in the order of the list."""
+
+    def __init__(
+        self,
+        client: Client,
+        newer: Snapshot,
+        older: Snapshot | None,
+        order: Order,
+        directory: str,
+        progress: Progress | None,
+    ) -> None:
+        self._client = client
+        self._newer = newer
+        self._older = older
+        self._order = order
+        self._directory = directory
+        self._progress = progress
+        self._stack = ExitStack()
+        self._problems: list[Entry] = []
+        backwards = order.format == XML
+        self._gone = self._stack.enter_context(Sorter(directory, reverse=backwards))
+        self._present = self._stack.enter_context(Sorter(directory, reverse=backwards))
+        self._owners = attribute_sources.Owners(client) if order.format == XML else None
+        self._renames = order.finds_renames and older is not None
+
+    def __enter__(self) -> _Run:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    def _on_error(self, path: str, error: QumuloError) -> None:
+        self._problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
+
+    def _on_progress(self, phase: str, done: int) -> None:
+        if self._progress is not None:
+            self._progress.update(phase, done)
+
+    def entries(self) -> Iterator[Entry]:
+        """Collect the changes and yield them."""
+        order, newer, older = self._order, self._newer, self._older
+        asked = order.attributes == API or self._renames
+        diff.collect(
+            self._client,
+            diff.Wanted(
+                newer=newer.id,
+                older=None if older is None else older.id,
+                source=newer.source_path,
+                gone=self._gone if order.deletes and older is not None else None,
+                present=self._present,
+                directory=self._directory,
+                expand_deleted=self._renames
+                or order.expand_deleted
+                or (order.deletes and order.format in formats.DELETIONS_APART),
+                packs=diff.Packs(
+                    new=partial(_pack, self._owners) if asked else None,
+                    old=partial(_pack, None) if self._renames else None,
+                ),
+                workers=order.workers,
+                on_error=self._on_error,
+                on_progress=self._on_progress,
+            ),
+        )
+        found = self._renamed() if self._renames else self._plain()
+        if older is not None and (order.ranges or self._renames):
+            found = ranges.with_ranges(
+                self._client,
+                found,
                 newer.id,
                 older.id,
-                changed=_Keyed(changed, order.format),
-                directory=directory,
-                deletes=order.deletes,
-                expand_deleted=order.expand_deleted,
-                pack=partial(_pack, owners) if order.attributes == API else _pack_nothing,
+                ranges=order.ranges,
                 workers=order.workers,
-                on_error=on_error,
             )
-            found = (_unkey(record, order.format) for record in diff.unique(changed))
-            listed = _with_attributes(client, found, newer, order, owners)
-            _writer(order, relative, newer, directory)(
-                _sampled(chain(problems, listed), relative, result.sample),
-                output.file,
-                result.totals,
-            )
-        result.changed = output.commit(dry_run=check_mode)
-    if result.totals.unreadable:
-        result.warnings.append(
-            f"{result.totals.unreadable} entries could not be read; they are marked in the list."
+        if order.attributes == MOUNT:
+            base = order.base_path if order.base_path is not None else newer.source_path
+            mount = Mount(order.map_to or "", base)
+            found = from_mount(self._client, mount, found, workers=order.workers)
+        elif order.attributes == NONE and self._renames:
+            found = (entry._replace(attributes=None) for entry in found)
+        return chain(self._problems, found)
+
+    def _plain(self) -> Iterator[Entry]:
+        """Changes by path, with deletions first where the list is applied from top to bottom."""
+        backwards = self._order.format == XML
+        each = diff.unique if self._order.attributes == API else diff.distinct
+        gone, present = diff.distinct(self._gone), each(self._present)
+        if self._order.format in SEQUENTIAL or self._order.has_first:
+            records: Iterable[bytes] = chain(gone, present)
+        else:
+            records = heapq.merge(gone, present, reverse=backwards)
+        found: Iterator[Entry] = map(entries.decode, records)
+        if backwards:
+            found = storage_dna.without_stale_deletes(found)
+        if self._order.attributes != API:
+            return found
+        return self._asked(found, self._newer.id, (CREATE, MODIFY))
+
+    def _renamed(self) -> Iterator[Entry]:
+        """Changes with renames, in the order in which they can be applied."""
+        older = self._older
+        assert older is not None
+        gone = self._asked(
+            map(entries.decode, diff.unique(self._gone)), older.id, (DELETE,), old=True
         )
-    if order.format == XML and result.totals.left_out:
-        result.warnings.append(
-            f"{result.totals.left_out} symlinks and devices are left out: XML can not hold them."
+        present = self._asked(
+            map(entries.decode, diff.unique(self._present)), self._newer.id, (CREATE, MODIFY)
         )
-    return result
+        top = self._newer.source_path.rstrip("/") + "/"
+        finder = self._stack.enter_context(
+            Renames(self._directory, top, expand_deleted=self._order.expand_deleted)
+        )
+        return finder.find(gone, present)
+
+    def _asked(
+        self,
+        found: Iterator[Entry],
+        snapshot: int,
+        operations: tuple[str, ...],
+        *,
+        old: bool = False,
+    ) -> Iterator[Entry]:
+        return attribute_sources.from_api(
+            self._client,
+            found,
+            snapshot,
+            None if old else self._owners,
+            workers=self._order.workers,
+            operations=operations,
+            lock=self._order.file_locks and not old,
+        )
 
 
 def _pack(owners: attribute_sources.Owners | None, info: FileInfo) -> bytes:
     return attribute_sources.of_info(info, owners).pack()
 
 
-def _pack_nothing(info: FileInfo) -> bytes:
-    del info
-    return b""
-
-
-class _Keyed:
-    """Puts records into a sorter under a key that gives the order of a format.
-
-    JSON lines and CSV are applied from top to bottom, so all deletions stand first.
-    """
-
-    def __init__(self, sorter: Sorter, form: str) -> None:
-        self._sorter = sorter
-        self._form = form
-
-    def add(self, record: bytes) -> None:
-        """Take a record."""
-        if self._form in (JSONL, CSV):
-            deleted = record[record.index(b"\0") + 1 : record.index(b"\0") + 2] == b"1"
-            record = (b"0" if deleted else b"1") + record
-        self._sorter.add(record)
-
-
-def _unkey(record: bytes, form: str) -> Entry:
-    return entries.decode(record[1:] if form in (JSONL, CSV) else record)
-
-
-def _with_attributes(
-    client: Client,
-    found: Iterator[Entry],
-    newer: Snapshot,
-    order: Order,
-    owners: attribute_sources.Owners | None,
-) -> Iterator[Entry]:
-    if order.attributes == API:
-        return attribute_sources.from_api(client, found, newer.id, owners, workers=order.workers)
-    if order.attributes == MOUNT:
-        base = order.base_path if order.base_path is not None else newer.source_path
-        return attribute_sources.from_mount(
-            attribute_sources.Mount(order.map_to or "", base), found
-        )
-    return found
-
-
-def _writer(
-    order: Order, relative: Callable[[str], str], newer: Snapshot, directory: str
-) -> formats.Writer:
-    if order.format == JSONL:
-        return formats.jsonl(relative)
-    if order.format == CSV:
-        return formats.comma_separated(relative)
-    if order.format == NUL:
-        return formats.nul_separated(relative)
+def _maker(
+    order: Order, relative: formats.Relative, newer: Snapshot, directory: str
+) -> formats.Maker:
+    form = order.format
+    if form == JSONL:
+        return rows.jsonl(relative)
+    if form == CSV:
+        more = [*(["from"] if order.renames else []), *(["ranges"] if order.ranges else [])]
+        more += ["retention_period", "legal_hold"] if order.file_locks else []
+        return rows.comma_separated(relative, tuple(more))
+    if form == BULK:
+        return rows.bulk(relative)
+    if form == NUL:
+        return names.nul_separated(relative)
+    if form == RCLONE:
+        return names.rclone(relative)
+    if form == PARQUET:
+        return parquet.parquet(relative, order.compress)
 
     def spool() -> BinaryIO:
         return tempfile.TemporaryFile(prefix=".list-", dir=directory)
 
     # The time of the newer snapshot, not the host's: the same two snapshots give the same file.
     now = int(newer.taken.timestamp())
-    return formats.storage_dna(relative, index=order.index, now=now, spool=spool)
+    return storage_dna.storage_dna(relative, index=order.index, now=now, spool=spool)
 
 
 def _sampled(
-    found: Iterator[Entry], relative: Callable[[str], str], sample: list[str]
+    found: Iterable[Entry], relative: Callable[[str], str], sample: list[str]
 ) -> Iterator[Entry]:
     """Pass entries on, without the base directory itself, and keep the first few in words."""
     for entry in found:
@@ -249,5 +415,24 @@ def _sampled(
         if len(sample) < SAMPLE:
             slash = "/" if entry.is_directory else ""
             name = entry.path if entry.operation == DELETE else relative(entry.path)
-            sample.append(f"{entry.operation} {name}{slash}")
+            was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
+            sample.append(f"{entry.operation} {was}{name}{slash}")
+        yield entry
+
+
+def _watched(
+    found: Iterable[Entry],
+    totals: Totals,
+    order: Order,
+    newer: Snapshot,
+    progress: Progress | None,
+) -> Iterator[Entry]:
+    """Pass entries on, and report how many; count files of a mount that are newer by now."""
+    taken_ns = int(newer.taken.timestamp()) * 1_000_000_000 + newer.taken.microsecond * 1000
+    live = order.attributes == MOUNT
+    for number, entry in enumerate(found, 1):
+        if live and entry.attributes is not None and entry.attributes.ctime_ns > taken_ns:
+            totals.changed_since += 1
+        if progress is not None and not number % _STEP:
+            progress.update("writing", number)
         yield entry
