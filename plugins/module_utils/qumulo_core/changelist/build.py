@@ -47,6 +47,7 @@ class Order:
     :param renames: a deletion and a creation of one file are a rename.
     :param ranges: which bytes of modified files changed.
     :param file_locks: with the WORM state of files, which takes a request for each.
+    :param separate_deletes: what is gone goes into a list of its own, as with ``split``.
     :param split: number of lists.
     :param compress: ``gzip``, ``zstd``, or None.
     """
@@ -63,6 +64,7 @@ class Order:
     renames: bool = False
     ranges: bool = False
     file_locks: bool = False
+    separate_deletes: bool = False
     split: int = 1
     compress: str | None = None
 
@@ -74,7 +76,9 @@ class Order:
     @property
     def has_first(self) -> bool:
         """Whether what is gone goes into a list of its own."""
-        return self.deletes and (self.split > 1 or self.format in formats.DELETIONS_APART)
+        return self.deletes and (
+            self.separate_deletes or self.split > 1 or self.format in formats.DELETIONS_APART
+        )
 
 
 @dataclass
@@ -132,6 +136,8 @@ def check_order(order: Order) -> None:
         raise InputError("Attributes from a mount need map_to: the directory it is mounted on.")
     if order.expand_deleted and not order.deletes:
         raise InputError("expand_deleted needs deletes: true.")
+    if order.separate_deletes and not order.deletes:
+        raise InputError("separate_deletes needs deletes: true.")
     if order.renames and not order.deletes:
         raise InputError("renames needs deletes: true.")
     if order.ranges and (form not in formats.WITH_RANGES or order.attributes != API):

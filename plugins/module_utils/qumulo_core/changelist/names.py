@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from ..files import FILE
-from .entries import DELETE, MODIFY, Entry, raw
+from .entries import DELETE, Entry, raw
 from .formats import Maker, Relative, Totals, type_of
 
 
@@ -20,14 +20,13 @@ class _Nul:
         self._last: str | None = None
 
     def add(self, entry: Entry) -> None:
-        if entry.is_directory and entry.operation == MODIFY:
-            self._totals.left_out += 1
-            return
         self._totals.count(entry)
         name = self._relative(entry.path)
         if name and name != self._last:
-            self._write(raw(name) + b"\0")
             self._last = name
+            # rsync takes it for a comment otherwise, --from0 or not.
+            mark = b"./" if name[0] in "#;" else b""
+            self._write(mark + raw(name) + b"\0")
 
     def close(self) -> None:
         pass
@@ -37,9 +36,8 @@ def nul_separated(relative: Relative) -> Maker:
     """NUL-separated paths for ``rsync --from0 --files-from``.
 
     A deleted path tells rsync to delete it there too, with ``--delete-missing-args`` and, for
-    directories, ``--force``; one that was deleted and made again is there, and is copied. A
-    directory that merely changed is left out: rsync sets the times of directories that lead to a
-    file anyway.
+    directories, ``--force``; one that was deleted and made again is there, and is copied. Of a
+    directory rsync takes the attributes alone, not what is in it.
     """
     return lambda output, totals: _Nul(output, totals, relative)
 
