@@ -8,9 +8,9 @@ from __future__ import annotations
 import heapq
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO
@@ -187,6 +187,7 @@ def build(
     *,
     check_mode: bool,
     progress: Progress | None = None,
+    perhaps: Sequence[Snapshot] = (),
 ) -> Result:
     """Write the list of changes from ``older`` to ``newer``.
 
@@ -194,12 +195,17 @@ def build(
     if it holds the same already, it is left alone.
 
     :param older: None: list everything in ``newer``.
+    :param perhaps: snapshots between the two whose lists the consumer may have worked off, or some
+        of them. The list is then right from each of them, and from any mixture: it has what
+        changed since any of them, and takes each file as a whole under its new path.
     :param check_mode: find out whether the file would change, and leave it.
     :raises QumuloError: nothing was written then.
     """
-    if older is not None:
-        check_pair(newer, older)
+    for one in (*([] if older is None else [older]), *perhaps):
+        check_pair(newer, one)
     check_order(order)
+    if perhaps:
+        order = replace(order, renames=False, ranges=False)
     relative = relative_to(order.base_path, newer.source_path)
     result = Result(False, Totals())
     directory = os.path.dirname(os.path.abspath(order.dest))
@@ -212,7 +218,7 @@ def build(
         compress=None if order.format == PARQUET else order.compress,
     ) as lists:
         result.lists, result.first = lists.paths, lists.first_path
-        with _Run(client, newer, older, order, directory, progress) as run:
+        with _Run(client, newer, (older, *perhaps), order, directory, progress) as run:
             found = _sampled(run.entries(), relative, result.sample)
             lists.write(_watched(found, result.totals, order, newer, progress))
         result.changed = lists.commit(dry_run=check_mode)
@@ -254,14 +260,15 @@ class _Run:
         self,
         client: Client,
         newer: Snapshot,
-        older: Snapshot | None,
+        olders: Sequence[Snapshot | None],
         order: Order,
         directory: str,
         progress: Progress | None,
     ) -> None:
         self._client = client
         self._newer = newer
-        self._older = older
+        self._olders = olders
+        self._older = older = olders[0]
         self._order = order
         self._directory = directory
         self._progress = progress
@@ -289,6 +296,28 @@ class _Run:
     def entries(self) -> Iterator[Entry]:
         """Collect the changes and yield them."""
         order, newer, older = self._order, self._newer, self._older
+        for each in self._olders:
+            self._collect(each)
+        found = self._renamed() if self._renames else self._plain()
+        if older is not None and (order.ranges or self._renames):
+            found = ranges.with_ranges(
+                self._client,
+                found,
+                newer.id,
+                older.id,
+                ranges=order.ranges,
+                workers=order.workers,
+            )
+        if order.attributes == MOUNT:
+            base = order.base_path if order.base_path is not None else newer.source_path
+            mount = Mount(order.map_to or "", base)
+            found = from_mount(self._client, mount, found, workers=order.workers)
+        elif order.attributes == NONE and self._renames:
+            found = (entry._replace(attributes=None) for entry in found)
+        return chain(self._problems, found)
+
+    def _collect(self, older: Snapshot | None) -> None:
+        order, newer = self._order, self._newer
         asked = order.attributes == API or self._renames
         diff.collect(
             self._client,
@@ -311,23 +340,6 @@ class _Run:
                 on_progress=self._on_progress,
             ),
         )
-        found = self._renamed() if self._renames else self._plain()
-        if older is not None and (order.ranges or self._renames):
-            found = ranges.with_ranges(
-                self._client,
-                found,
-                newer.id,
-                older.id,
-                ranges=order.ranges,
-                workers=order.workers,
-            )
-        if order.attributes == MOUNT:
-            base = order.base_path if order.base_path is not None else newer.source_path
-            mount = Mount(order.map_to or "", base)
-            found = from_mount(self._client, mount, found, workers=order.workers)
-        elif order.attributes == NONE and self._renames:
-            found = (entry._replace(attributes=None) for entry in found)
-        return chain(self._problems, found)
 
     def _plain(self) -> Iterator[Entry]:
         """Changes by path, with deletions first where the list is applied from top to bottom."""
