@@ -218,7 +218,7 @@ def build(
         compress=None if order.format == PARQUET else order.compress,
     ) as lists:
         result.lists, result.first = lists.paths, lists.first_path
-        with _Run(client, newer, (older, *perhaps), order, directory, progress) as run:
+        with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
             found = _sampled(run.entries(), relative, result.sample)
             lists.write(_watched(found, result.totals, order, newer, progress))
         result.changed = lists.commit(dry_run=check_mode)
@@ -253,7 +253,7 @@ def _is_first(order: Order, entry: Entry) -> bool:
     return order.finds_renames and entry.is_directory and entry.operation == CREATE
 
 
-class _Run:
+class Run:
     """The changes of one run, in the order of the list."""
 
     def __init__(
@@ -280,7 +280,7 @@ class _Run:
         self._owners = attribute_sources.Owners(client) if order.format == XML else None
         self._renames = order.finds_renames and older is not None
 
-    def __enter__(self) -> _Run:
+    def __enter__(self) -> Run:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
