@@ -97,12 +97,26 @@ def test_a_run_says_how_far_it_is(tmp_path: Path) -> None:
     assert "failed: the disk is full" in lines[-1]
 
 
+def test_the_first_list_has_an_estimate(
+    simulator: Simulator, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.control("files/bulk", directory="/p/d", count=2500)
+    seen: list[tuple[str, int, int | None]] = []
+
+    def update(self: Any, phase: str, done: int, total: int | None = None) -> None:
+        seen.append((phase, done, total))
+
+    monkeypatch.setattr(progress.Progress, "update", update)
+    run(client, tmp_path / "l")
+    assert ("directories", 1000, 2501) in seen and ("written", 2501, 2501) in seen
+
+
 def test_a_list_reports_its_end(simulator: Simulator, client: Client, tmp_path: Path) -> None:
     simulator.control("files/put", path="/p/a", content="1")
     status = tmp_path / "status"
     run(client, tmp_path / "l", status=str(status))
     found = json.loads(status.read_text())
-    assert found["state"] == "done" and found["list"] == "l"
+    assert found["state"] == "done" and found["list"] == "l" and found["entries"] == 1
     with pytest.raises(errors.InputError):
         run(client, tmp_path / "none" / "l", status=str(status))
     assert json.loads(status.read_text())["state"] == "failed"

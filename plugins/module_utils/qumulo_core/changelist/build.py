@@ -15,7 +15,7 @@ from functools import partial
 from itertools import chain
 from typing import Any, BinaryIO
 
-from ..client import Client
+from ..client import Client, ref
 from ..errors import ConflictError, InputError, QumuloError
 from ..files import FileInfo
 from ..snapshots import Snapshot
@@ -220,7 +220,9 @@ def build(
         result.lists, result.first = lists.paths, lists.first_path
         with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
             found = _sampled(run.entries(), relative, result.sample)
-            lists.write(_watched(found, result.totals, order, newer, progress))
+            lists.write(_watched(found, result.totals, order, newer, run, progress))
+        if progress is not None:
+            progress.update("written", result.totals.entries, result.totals.entries)
         result.changed = lists.commit(dry_run=check_mode)
     result.warnings += _warnings(order, result.totals)
     return result
@@ -274,6 +276,8 @@ class Run:
         self._progress = progress
         self._stack = ExitStack()
         self._problems: list[Entry] = []
+        self._seen: dict[str, int] = {}
+        self._expected: int | None = None
         backwards = order.format == XML
         self._gone = self._stack.enter_context(Sorter(directory, reverse=backwards))
         self._present = self._stack.enter_context(Sorter(directory, reverse=backwards))
@@ -290,8 +294,14 @@ class Run:
         self._problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
 
     def _on_progress(self, phase: str, done: int) -> None:
+        self._seen[phase] = done
         if self._progress is not None:
-            self._progress.update(phase, done)
+            self._progress.update(phase, done, self._expected if phase == "directories" else None)
+
+    @property
+    def total(self) -> int:
+        """About how many entries there are, as far as they have come in."""
+        return sum(self._seen.values())
 
     def entries(self) -> Iterator[Entry]:
         """Collect the changes and yield them."""
@@ -318,6 +328,8 @@ class Run:
 
     def _collect(self, older: Snapshot | None) -> None:
         order, newer = self._order, self._newer
+        if older is None and self._progress is not None:
+            self._expected = _entries_below(self._client, newer)
         asked = order.attributes == API or self._renames
         diff.collect(
             self._client,
@@ -392,6 +404,17 @@ class Run:
         )
 
 
+def _entries_below(client: Client, snapshot: Snapshot) -> int | None:
+    """Return how many entries a snapshot holds, for an estimate; None if that can not be told."""
+    uri = f"/v1/files/{ref(snapshot.source_id)}/recursive-aggregates/"
+    try:
+        (top, *_below) = client.get(f"{uri}?max-entries=1&max-depth=1&snapshot={snapshot.id}")
+        kinds = ("files", "directories", "symlinks", "other_objects")
+        return sum(int(top[f"total_{kind}"]) for kind in kinds)
+    except (QumuloError, KeyError, TypeError, ValueError):
+        return None
+
+
 def _pack(owners: attribute_sources.Owners | None, info: FileInfo) -> bytes:
     return attribute_sources.of_info(info, owners).pack()
 
@@ -443,6 +466,7 @@ def _watched(
     totals: Totals,
     order: Order,
     newer: Snapshot,
+    run: Run,
     progress: Progress | None,
 ) -> Iterator[Entry]:
     """Pass entries on, and report how many; count files of a mount that are newer by now."""
@@ -452,5 +476,5 @@ def _watched(
         if live and entry.attributes is not None and entry.attributes.ctime_ns > taken_ns:
             totals.changed_since += 1
         if progress is not None and not number % _STEP:
-            progress.update("writing", number)
+            progress.update("writing", number, max(number, run.total))
         yield entry
