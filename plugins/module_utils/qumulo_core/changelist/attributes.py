@@ -13,8 +13,8 @@ from .. import files
 from ..client import Client
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import FileInfo
-from ..pool import map_ordered
 from ..smb_locks.listing import find_identity
+from .asking import ask
 from .entries import CREATE, MODIFY, Attributes, Entry
 
 #: Owner of a file whose owner has no number: the number of "nobody" on Linux.
@@ -106,12 +106,13 @@ def from_api(
     :param lock: with the WORM state of files, which takes a request for each.
     """
 
-    def work(own: Client, entry: Entry) -> Entry:
+    def needs(entry: Entry) -> bool:
         if entry.operation not in operations or entry.problem is not None:
-            return entry
+            return False
         known = entry.attributes
-        if known is not None and not (lock and known.type == files.FILE and known.lock is None):
-            return entry
+        return known is None or (lock and known.type == files.FILE and known.lock is None)
+
+    def work(own: Client, entry: Entry) -> Entry:
         try:
             info = files.get(
                 own, entry.path, snapshot=snapshot, lock=lock and not entry.is_directory
@@ -120,8 +121,4 @@ def from_api(
             return entry._replace(attributes=None, problem=exc.message)
         return entry._replace(attributes=of_info(info, owners))
 
-    for outcome in map_ordered(client, work, entries, workers=workers):
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.value is not None:
-            yield outcome.value
+    return ask(client, entries, needs, work, workers=workers)

@@ -219,8 +219,7 @@ def build(
     ) as lists:
         result.lists, result.first = lists.paths, lists.first_path
         with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
-            found = _sampled(run.entries(), relative, result.sample)
-            lists.write(_watched(found, result.totals, order, newer, run, progress))
+            lists.write(_passed(run.entries(), relative, run, result))
         if progress is not None:
             progress.update("written", result.totals.entries, result.totals.entries)
         result.changed = lists.commit(dry_run=check_mode)
@@ -268,12 +267,12 @@ class Run:
         progress: Progress | None,
     ) -> None:
         self._client = client
-        self._newer = newer
+        self.newer = newer
         self._olders = olders
         self._older = older = olders[0]
-        self._order = order
+        self.order = order
         self._directory = directory
-        self._progress = progress
+        self.progress = progress
         self._stack = ExitStack()
         self._problems: list[Entry] = []
         self._seen: dict[str, int] = {}
@@ -295,8 +294,8 @@ class Run:
 
     def _on_progress(self, phase: str, done: int) -> None:
         self._seen[phase] = done
-        if self._progress is not None:
-            self._progress.update(phase, done, self._expected if phase == "directories" else None)
+        if self.progress is not None:
+            self.progress.update(phase, done, self._expected if phase == "directories" else None)
 
     @property
     def total(self) -> int:
@@ -305,7 +304,7 @@ class Run:
 
     def entries(self) -> Iterator[Entry]:
         """Collect the changes and yield them."""
-        order, newer, older = self._order, self._newer, self._older
+        order, newer, older = self.order, self.newer, self._older
         for each in self._olders:
             self._collect(each)
         found = self._renamed() if self._renames else self._plain()
@@ -327,8 +326,8 @@ class Run:
         return chain(self._problems, found)
 
     def _collect(self, older: Snapshot | None) -> None:
-        order, newer = self._order, self._newer
-        if older is None and self._progress is not None:
+        order, newer = self.order, self.newer
+        if older is None and self.progress is not None:
             self._expected = _entries_below(self._client, newer)
         asked = order.attributes == API or self._renames
         diff.collect(
@@ -355,19 +354,19 @@ class Run:
 
     def _plain(self) -> Iterator[Entry]:
         """Changes by path, with deletions first where the list is applied from top to bottom."""
-        backwards = self._order.format == XML
-        each = diff.unique if self._order.attributes == API else diff.distinct
+        backwards = self.order.format == XML
+        each = diff.unique if self.order.attributes == API else diff.distinct
         gone, present = diff.distinct(self._gone), each(self._present)
-        if self._order.format in SEQUENTIAL or self._order.has_first:
+        if self.order.format in SEQUENTIAL or self.order.has_first:
             records: Iterable[bytes] = chain(gone, present)
         else:
             records = heapq.merge(gone, present, reverse=backwards)
         found: Iterator[Entry] = map(entries.decode, records)
         if backwards:
             found = storage_dna.without_stale_deletes(found)
-        if self._order.attributes != API:
+        if self.order.attributes != API:
             return found
-        return self._asked(found, self._newer.id, (CREATE, MODIFY))
+        return self._asked(found, self.newer.id, (CREATE, MODIFY))
 
     def _renamed(self) -> Iterator[Entry]:
         """Changes with renames, in the order in which they can be applied."""
@@ -377,11 +376,11 @@ class Run:
             map(entries.decode, diff.unique(self._gone)), older.id, (DELETE,), old=True
         )
         present = self._asked(
-            map(entries.decode, diff.unique(self._present)), self._newer.id, (CREATE, MODIFY)
+            map(entries.decode, diff.unique(self._present)), self.newer.id, (CREATE, MODIFY)
         )
-        top = self._newer.source_path.rstrip("/") + "/"
+        top = self.newer.source_path.rstrip("/") + "/"
         finder = self._stack.enter_context(
-            Renames(self._directory, top, expand_deleted=self._order.expand_deleted)
+            Renames(self._directory, top, expand_deleted=self.order.expand_deleted)
         )
         return finder.find(gone, present)
 
@@ -398,9 +397,9 @@ class Run:
             found,
             snapshot,
             None if old else self._owners,
-            workers=self._order.workers,
+            workers=self.order.workers,
             operations=operations,
-            lock=self._order.file_locks and not old,
+            lock=self.order.file_locks and not old,
         )
 
 
@@ -446,35 +445,28 @@ def _maker(
     return storage_dna.storage_dna(relative, index=order.index, now=now, spool=spool)
 
 
-def _sampled(
-    found: Iterable[Entry], relative: Callable[[str], str], sample: list[str]
+def _passed(
+    found: Iterable[Entry], relative: formats.Relative, run: Run, result: Result
 ) -> Iterator[Entry]:
-    """Pass entries on, without the base directory itself, and keep the first few in words."""
-    for entry in found:
-        if not relative(entry.path):
+    """Pass entries on, without the base directory itself, and keep the first few in words.
+
+    On the way it reports how many there are, and counts files of a mount that are newer by now.
+    """
+    order, newer, progress = run.order, run.newer, run.progress
+    sample = result.sample
+    base = newer.source_path if not relative(newer.source_path) else None
+    taken_ns = int(newer.taken.timestamp()) * 1_000_000_000 + newer.taken.microsecond * 1000
+    live = order.attributes == MOUNT
+    for number, entry in enumerate(found, 1):
+        if entry.path == base:
             continue
         if len(sample) < SAMPLE:
             slash = "/" if entry.is_directory else ""
             name = entry.path if entry.operation == DELETE else relative(entry.path)
             was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
             sample.append(f"{entry.operation} {was}{name}{slash}")
-        yield entry
-
-
-def _watched(
-    found: Iterable[Entry],
-    totals: Totals,
-    order: Order,
-    newer: Snapshot,
-    run: Run,
-    progress: Progress | None,
-) -> Iterator[Entry]:
-    """Pass entries on, and report how many; count files of a mount that are newer by now."""
-    taken_ns = int(newer.taken.timestamp()) * 1_000_000_000 + newer.taken.microsecond * 1000
-    live = order.attributes == MOUNT
-    for number, entry in enumerate(found, 1):
         if live and entry.attributes is not None and entry.attributes.ctime_ns > taken_ns:
-            totals.changed_since += 1
+            result.totals.changed_since += 1
         if progress is not None and not number % _STEP:
             progress.update("writing", number, max(number, run.total))
         yield entry

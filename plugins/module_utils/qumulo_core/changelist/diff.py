@@ -73,15 +73,15 @@ def ahead(items: Iterator[Value], limit: int = _AHEAD) -> Iterator[Value]:
         thread.join()
 
 
-def changes(client: Client, newer: int, older: int) -> Iterator[list[tuple[str, str]]]:
-    """Yield pages of operations and paths of changes, in the cluster's order.
+def changes(client: Client, newer: int, older: int) -> Iterator[list[tuple[str, str, bytes]]]:
+    """Yield pages of operations, paths and records of changes, in the cluster's order.
 
     Paths of directories end in "/". Needs PRIVILEGE_SNAPSHOT_DIFFERENCE_READ.
     """
     uri = f"/v2/snapshots/{newer}/changes-since/{older}?limit={PAGE}"
     with client.clone() as own:
         for page in ahead(own.pages(uri)):
-            yield [entries.of_api(item) for item in page["entries"]]
+            yield entries.of_page(page["entries"])
 
 
 class Packs(NamedTuple):
@@ -165,18 +165,17 @@ def _take_in(
     gone, present, packs = wanted.gone, wanted.present, wanted.packs
     seen = 0
     for page in changes(client, wanted.newer, wanted.older or 0):
-        for operation, path in page:
-            if operation == DELETE:
-                if gone is None:
-                    continue
-                gone.add(entries.encode(operation, path))
-                if packs.old is not None:
-                    old_parents.add(directories.by_parent(path))
-            else:
-                present.add(entries.encode(operation, path))
-                if packs.new is not None:
-                    new_parents.add(directories.by_parent(path))
-            if path.endswith("/") and operation != MODIFY:
+        present.extend([record for operation, _path, record in page if operation != DELETE])
+        if gone is not None:
+            gone.extend([record for operation, _path, record in page if operation == DELETE])
+        for operation, path, _record in page:
+            if operation == DELETE and gone is None:
+                continue
+            if packs.old is not None and operation == DELETE:
+                old_parents.add(directories.by_parent(path))
+            if packs.new is not None and operation != DELETE:
+                new_parents.add(directories.by_parent(path))
+            if path[-1] == "/" and operation != MODIFY:
                 (created if operation == CREATE else deleted).add(entries.raw(path))
         seen += len(page)
         wanted.on_progress("changes", seen)

@@ -30,6 +30,9 @@ class Receiver(Protocol):
     def add(self, record: bytes) -> None:
         """Take a record."""
 
+    def extend(self, records: list[bytes]) -> None:
+        """Take some records."""
+
 
 class _Table:
     """A set of names in fixed memory, which may hold some that were never put in."""
@@ -141,8 +144,7 @@ def read(
                         slash = "/" if info.type == DIRECTORY else ""
                         batch.append(entries.encode_known(info.path + slash, pack(info)))
                 with lock:
-                    for record in batch:
-                        receiver.add(record)
+                    receiver.extend(batch)
                 pages += 1
                 found += len(batch)
                 if not pays(pages, found, group.count):

@@ -17,6 +17,7 @@ KNOWN = b"0"
 _CODES = {DELETE: b"1", CREATE: b"2", MODIFY: b"3", RENAME: b"4"}
 _OPERATIONS = {code: operation for operation, code in _CODES.items()}
 _OF_API = {"CREATE": CREATE, "MODIFY": MODIFY, "DELETE": DELETE}
+_API_CODES = {name: _CODES[operation] for name, operation in _OF_API.items()}
 #: Ends a record; a path holds no NUL, and neither a line feed nor another NUL that ends the record
 #: follows one within a record.
 TERMINATOR = b"\0\n"
@@ -79,14 +80,21 @@ class Range(NamedTuple):
     is_data: bool
 
 
-def of_api(item: dict[str, Any]) -> tuple[str, str]:
-    """Return operation and path of an entry of a tree diff.
+def of_page(items: list[dict[str, Any]]) -> list[tuple[str, str, bytes]]:
+    """Return operation, path and record of the changes of a page of a tree diff.
 
-    :raises ProtocolError: it is none.
+    :raises ProtocolError: one is none.
     """
     try:
-        return _OF_API[item["op"]], item["path"]
-    except (KeyError, TypeError) as exc:
+        return [
+            (
+                _OF_API[item["op"]],
+                item["path"],
+                b"%s\0%s" % (item["path"].encode("utf-8", "surrogatepass"), _API_CODES[item["op"]]),
+            )
+            for item in items
+        ]
+    except (KeyError, TypeError, AttributeError) as exc:
         raise ProtocolError(f"The cluster listed a change without {exc}.") from exc
 
 

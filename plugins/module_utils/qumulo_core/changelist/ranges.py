@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from ..client import Client, ref
 from ..errors import NotFoundError, PermissionDeniedError, ProtocolError
 from ..files import FILE
-from ..pool import map_ordered
+from .asking import ask
 from .entries import MODIFY, Entry, Range
 from .renames import COMPARE
 
@@ -63,23 +63,26 @@ def with_ranges(
     :param ranges: put the changed bytes of modified files into their entries.
     """
 
-    def work(own: Client, entry: Entry) -> Entry | None:
+    def needs(entry: Entry) -> bool:
         known = entry.attributes
         if known is None or known.type != FILE or known.file_id is None:
+            return False
+        return entry.operation == COMPARE or (ranges and entry.operation == MODIFY)
+
+    def work(own: Client, entry: Entry) -> Entry | None:
+        known = entry.attributes
+        file_id = known.file_id if known is not None else None
+        if file_id is None:
             return entry
         if entry.operation == COMPARE:
-            if not differs(own, newer, older, known.file_id):
+            if not differs(own, newer, older, file_id):
                 return None
             entry = entry._replace(operation=MODIFY)
-        if not ranges or entry.operation != MODIFY:
+        if not ranges:
             return entry
         try:
-            return entry._replace(ranges=read(own, newer, older, known.file_id))
+            return entry._replace(ranges=read(own, newer, older, file_id))
         except (NotFoundError, PermissionDeniedError):
             return entry
 
-    for outcome in map_ordered(client, work, found, workers=workers):
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.value is not None:
-            yield outcome.value
+    return ask(client, found, needs, work, workers=workers)

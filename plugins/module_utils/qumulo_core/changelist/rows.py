@@ -16,6 +16,7 @@ from .entries import DELETE, Entry, Range, raw
 from .formats import Maker, Relative, Totals, columns_of, type_of
 
 _CHUNK = 1 << 16
+_LINES = 256  # that are written at a time
 COLUMNS = (
     "op",
     "path",
@@ -42,15 +43,19 @@ class _JsonLines:
         self._write = output.write
         self._totals = totals
         self._relative = relative
+        self._lines: list[str] = []
 
     def add(self, entry: Entry) -> None:
         self._totals.count(entry)
+        self._lines.append(self._line(entry))
+        if len(self._lines) >= _LINES:
+            self.close()
+
+    def _line(self, entry: Entry) -> str:
         path = self._relative(entry.path)
         if entry[3:] == (None, None, None, None):  # the usual line without attributes
             kind = "directory" if entry.is_directory else "file"
-            line = f'{{"op": "{entry.operation}", "path": {quote(path)}, "type": "{kind}"}}\n'
-            self._write(line.encode())
-            return
+            return f'{{"op": "{entry.operation}", "path": {quote(path)}, "type": "{kind}"}}\n'
         described: dict[str, Any] = {"op": entry.operation, "path": path}
         if entry.source is not None:
             described["from"] = self._relative(entry.source)
@@ -61,10 +66,11 @@ class _JsonLines:
             described["ranges"] = ranges_of(entry.ranges)
         if entry.problem is not None:
             described["error"] = entry.problem
-        self._write(json.dumps(described).encode() + b"\n")
+        return json.dumps(described) + "\n"
 
     def close(self) -> None:
-        pass
+        self._write("".join(self._lines).encode())
+        self._lines = []
 
 
 def jsonl(relative: Relative) -> Maker:
