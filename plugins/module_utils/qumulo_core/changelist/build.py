@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from ..client import Client, ref
@@ -34,7 +34,7 @@ API, MOUNT, NONE = "api", "mount", "none"
 SAMPLE = 10
 #: Lists that a run can be split into: each is an open file.
 MOST_LISTS = 256
-_STEP = 1000  # entries between two looks at the clock
+_STEP = 1000  # entries between two looks at the clock; what is in memory beside the sorters
 
 
 @dataclass(frozen=True)
@@ -457,16 +457,19 @@ def _passed(
     base = newer.source_path if not relative(newer.source_path) else None
     taken_ns = int(newer.taken.timestamp()) * 1_000_000_000 + newer.taken.microsecond * 1000
     live = order.attributes == MOUNT
-    for number, entry in enumerate(found, 1):
-        if entry.path == base:
-            continue
-        if len(sample) < SAMPLE:
-            slash = "/" if entry.is_directory else ""
-            name = entry.path if entry.operation == DELETE else relative(entry.path)
-            was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
-            sample.append(f"{entry.operation} {was}{name}{slash}")
-        if live and entry.attributes is not None and entry.attributes.ctime_ns > taken_ns:
-            result.totals.changed_since += 1
-        if progress is not None and not number % _STEP:
+    number = 0
+    each = iter(found)
+    while some := list(islice(each, _STEP)):
+        number += len(some)
+        for entry in some if len(sample) < SAMPLE else ():
+            if len(sample) < SAMPLE and entry.path != base:
+                slash = "/" if entry.is_directory else ""
+                name = entry.path if entry.operation == DELETE else relative(entry.path)
+                was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
+                sample.append(f"{entry.operation} {was}{name}{slash}")
+        if live:
+            times = (e.attributes.ctime_ns for e in some if e.attributes is not None)
+            result.totals.changed_since += sum(time > taken_ns for time in times)
+        if progress is not None:
             progress.update("writing", number, max(number, run.total))
-        yield entry
+        yield from [entry for entry in some if entry.path != base]

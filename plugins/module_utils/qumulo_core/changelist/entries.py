@@ -135,6 +135,11 @@ def split(record: bytes) -> tuple[bytes, bytes]:
 def decode(record: bytes) -> Entry:
     """Return the change that :func:`encode` or :func:`encode_rename` wrote."""
     path, _nul, rest = record.partition(b"\0")
+    if len(rest) == 1:  # the usual one without attributes
+        plain = path.decode("utf-8", "surrogatepass")
+        if plain[-1] == "/":
+            return Entry(_OPERATIONS[rest], plain[:-1] or "/", True)
+        return Entry(_OPERATIONS[rest], plain, False)
     operation, rest = _OPERATIONS[rest[:1]], rest[1:]
     source = None
     if operation == RENAME:
