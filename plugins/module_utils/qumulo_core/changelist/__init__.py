@@ -11,7 +11,7 @@
 - ``ranges``: which bytes of a file changed
 - ``formats``, ``rows``, ``names``, ``storage_dna``, ``parquet``, ``packing``: how a list looks
 - ``lists``: one list, or several of about equal bytes
-- ``build``: all of it together
+- ``order``, ``stream``, ``build``: what is wanted, its entries in order, and the files
 - ``checkpoints``: up to where a consumer has everything
 - ``progress``: how far a run is
 - ``runs``: from the options of the module to its result

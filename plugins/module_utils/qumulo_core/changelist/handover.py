@@ -22,8 +22,8 @@ from ..client import Client
 from ..errors import InputError, QumuloError
 from ..settings import Settings
 from . import runs
-from .build import API, MOUNT
 from .formats import XML
+from .order import API, MOUNT
 
 CONFIGURATION = "/etc/StorageDNA/DNAClientServices.conf"
 DONE, UNREADABLE, NO_FOLDER, NO_CONFIGURATION = 0, 1, 4, 23

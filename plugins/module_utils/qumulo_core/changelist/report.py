@@ -14,9 +14,10 @@ from ..errors import InputError, MissingPrivilegeError
 from ..output import AtomicFile
 from ..smb_locks.listing import find_identity
 from . import checkpoints
-from .build import API, Order, Run
 from .formats import JSONL
+from .order import API, Order
 from .page import page
+from .stream import Run
 from .summary import OTHERS, Interval, Summary
 
 

@@ -15,7 +15,8 @@ from ..client import Client
 from ..errors import InputError, QumuloError
 from ..snapshots import Snapshot
 from . import checkpoints
-from .build import Order, Result, build, check_order
+from .build import Result, build
+from .order import Order, check_order
 from .progress import Progress, journal
 
 LISTED, COMMITTED = "listed", "committed"
