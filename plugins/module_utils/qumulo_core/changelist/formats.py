@@ -82,7 +82,7 @@ class ListWriter(Protocol):
 
 
 #: Opens a writer on a file.
-Maker = Callable[["BinaryIO", Totals], ListWriter]
+Maker = Callable[[BinaryIO, Totals], ListWriter]
 #: Makes paths of the cluster relative to the base path.
 Relative = Callable[[str], str]
 

@@ -79,7 +79,7 @@ class Run:
         order, newer, older = self.order, self.newer, self._older
         for each in self._olders:
             self._collect(each)
-        found = self._renamed() if self._renames else self._plain()
+        found = self._renamed(older) if self._renames and older is not None else self._plain()
         if older is not None and (order.ranges or self._renames):
             found = ranges.with_ranges(
                 self._client,
@@ -140,10 +140,8 @@ class Run:
             return found
         return self._asked(found, self.newer.id, (CREATE, MODIFY))
 
-    def _renamed(self) -> Iterator[Entry]:
+    def _renamed(self, older: Snapshot) -> Iterator[Entry]:
         """Changes with renames, in the order in which they can be applied."""
-        older = self._older
-        assert older is not None
         gone = self._asked(
             map(entries.decode, diff.unique(self._gone)), older.id, (DELETE,), old=True
         )
