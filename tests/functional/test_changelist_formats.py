@@ -155,3 +155,16 @@ def test_names_that_a_list_can_not_hold_are_counted(
     result = build(client, newer, pair[0], order, check_mode=False)
     assert (tmp_path / "r").read_text() == "/ space \n/#c\n/;d\n"
     assert result.totals.files == 3 and "line feed" in result.warnings[0]
+
+
+@pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])
+def test_with_faults_renames_and_ranges_are_the_same(
+    simulator: Simulator, client: Client, pair: Any, tmp_path: Path, kind: str
+) -> None:
+    options = {"renames": True, "ranges": True, "file_locks": True, "workers": 4}
+    expected = write(client, pair, tmp_path / "a", **options)
+    simulator.control("pages", diff=1, entries=1)
+    simulator.control("faults/add", route=".", kind=kind, probability=0.2, seed=7, retry_after=0.02)
+    found = write(client, pair, tmp_path / "b", **options)
+    simulator.control("faults/clear")
+    assert found == expected
