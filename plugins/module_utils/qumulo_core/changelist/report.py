@@ -12,7 +12,7 @@ from typing import Any
 from ..client import Client
 from ..errors import InputError, MissingPrivilegeError
 from ..output import AtomicFile
-from ..smb_locks.listing import find_identity
+from ..smb_locks.names import find_identity
 from . import checkpoints
 from .formats import JSONL
 from .order import API, Order
