@@ -18,7 +18,7 @@ try:
     IMPORT_ERROR: ImportError | None = None
 except ImportError as exc:
     IMPORT_ERROR = exc
-    zstandard = None  # never used: `require` is called before  # type: ignore[assignment]
+    zstandard = None  # type: ignore[assignment]  # never used: `require` is called before
 
 GZIP, ZSTD = "gzip", "zstd"
 _LEVEL = 6  # of gzip: 9 takes twice the time for the last hundredth
