@@ -97,8 +97,10 @@ class Workers:
         while not self._stopped.is_set():
             self.beat = time.monotonic()
             taken = 0
-            for item in self._due(limit + len(self._in_flight)):
-                if item.key in self._in_flight:
+            # As it was before the look: what is done meanwhile is no longer as it was seen.
+            before = self._in_flight.copy()
+            for item in self._due(limit + len(before)):
+                if item.key in before:
                     continue
                 self._in_flight.add(item.key)
                 taken += 1
