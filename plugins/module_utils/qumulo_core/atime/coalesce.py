@@ -28,6 +28,11 @@ def by_path(record: AuditRecord) -> bytes | None:
     return path.encode("utf-8", "surrogateescape") or None
 
 
+def shown(key: Key) -> str:
+    """Return what names a file in the spool as text."""
+    return key if isinstance(key, str) else key.decode("utf-8", "backslashreplace")
+
+
 class LastSet:
     """Which time was set last, of the files that were set most recently.
 
