@@ -19,7 +19,7 @@ from .batches import Batch
 from .relp import RelpError, Session
 
 _LOG = logging.getLogger("lockstep.atime")
-#: Bytes that are read at once, and lines that become one batch; what is there is never waited for.
+#: Bytes that are read at once, and most lines that become one batch; more is not waited for.
 _CHUNK, _BATCH = 1 << 18, 20_000
 #: Milliseconds between looks at whether to stop.
 _POLL = 500
@@ -161,6 +161,7 @@ class Receiver:
     def _serve(self, connection: socket.socket) -> None:
         session = Session()
         connection.settimeout(_SEND)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         poller = select.poll()
         poller.register(connection, select.POLLIN)
         ended = False
