@@ -197,5 +197,3 @@ class Synced:
         except TimeoutError as exc:
             raise TimeoutError(str(found)) from exc
         return found
-
-

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What counts and what is kept of it, against models: the newest time of each file, in any order."""
+"""What counts and what is kept of it, against models: the newest time of each file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.servic
 
 from .synced import csv_line
 
-PLAN = Plan(compile_rules(Rules()), by_path, False, 0.0, 1, 10**18)
+PLAN = Plan(compile_rules(Rules()), by_path, "nameless", False, 0.0, 1, 10**18)
 NOW = 1_700_000_000_000_000_000
 USES = st.lists(st.tuples(st.sampled_from(["/a", "/b", "/a/b/"]), st.integers(0, 10**9)))
 

@@ -17,10 +17,10 @@ from ..errors import InputError
 from ..service import metrics
 from ..service.spool import Counts, SpoolError, SqliteSpool
 from .advice import Advisor
-from .batches import Batch, Plan, gather
+from .batches import NAMELESS, OUTSIDE, Batch, Plan, gather
 from .beneath import Outcome
-from .coalesce import LastSet, by_id, by_path, shown
-from .config import API, Config
+from .coalesce import LastSet, by_id, by_path_below, shown
+from .config import Config
 from .meters import Gauges, Totals, registry
 from .receiver import Receiver
 from .rules import compile_rules
@@ -162,11 +162,12 @@ class Syncer:
     def _make_plan(self, config: Config) -> Plan:
         rules = config.rules
         users = (*rules.users, *self._account)
-        by_api = config.way == API
+        mount = config.mount
         return Plan(
             judge=compile_rules(replace(rules, users=users)),
-            key=by_id if by_api else by_path,
-            with_path=by_api,
+            key=by_id if mount is None else by_path_below(mount.export),
+            no_key=NAMELESS if mount is None else OUTSIDE,
+            with_path=mount is None,
             window=config.window.total_seconds(),
             least_ns=max(1, int(config.granularity.total_seconds() * 1e9)),
             ahead_ns=int(config.max_future.total_seconds() * 1e9),

@@ -16,8 +16,9 @@ from .rules import Skip
 
 #: Characters of a malformed line that are kept.
 SAMPLE = 300
-#: Reasons to skip a record that no rule names.
-NO_KEY, TOO_OLD = "nameless", "time"
+#: Reasons to skip a record that no rule names: it has no file ID, its path is not below the
+#: directory that is mounted, or its time is before 1970.
+NAMELESS, OUTSIDE, TOO_OLD = "nameless", "outside", "time"
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Plan:
 
     :param judge: why a record does not count, or None if it does.
     :param key: what names its file, or None if nothing does.
+    :param no_key: why a record whose file nothing names does not count.
     :param with_path: entries carry the path for people, because their keys do not tell it.
     :param window: seconds until a file's time is set; what comes meanwhile is merged.
     :param least_ns: a time that is newer by less is not worth a write.
@@ -34,6 +36,7 @@ class Plan:
 
     judge: Callable[[AuditRecord], Skip | None]
     key: Callable[[AuditRecord], Key | None]
+    no_key: str
     with_path: bool
     window: float
     least_ns: int
@@ -82,7 +85,7 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
             continue
         key = key_of(record)
         if key is None:
-            skipped[NO_KEY] += 1
+            skipped[plan.no_key] += 1
             continue
         time_ns = record.time_ns
         if time_ns < 0:

@@ -8,8 +8,11 @@ The spool keeps the newest time of each file; here is what keeps it from being a
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..audit_log import AuditRecord
 from ..service.spool import Key
+from .beneath import relative
 
 
 def by_id(record: AuditRecord) -> str | None:
@@ -26,6 +29,20 @@ def by_path(record: AuditRecord) -> bytes | None:
     if path[-1:] == "/":
         path = path.rstrip("/") or "/"
     return path.encode("utf-8", "surrogateescape") or None
+
+
+def by_path_below(export: str) -> Callable[[AuditRecord], bytes | None]:
+    """Return what gives keys by path, None for all that is not below a directory.
+
+    :param export: absolute path of the directory.
+    """
+    if export.rstrip("/") == "":
+        return by_path
+
+    def key(record: AuditRecord) -> bytes | None:
+        return None if relative(record.path, export) is None else by_path(record)
+
+    return key
 
 
 def shown(key: Key) -> str:

@@ -14,6 +14,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
     LastSet,
     by_id,
     by_path,
+    by_path_below,
     shown,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.rules import (
@@ -34,7 +35,7 @@ def line(path: bytes, file_id: bytes = b"42", stamp: bytes = b"2026-01-31T18:00:
 
 def run(lines: list[bytes], *, now_ns: int = TIME, by_api: bool = False, least: int = 1) -> Batch:
     key = by_id if by_api else by_path
-    plan = Plan(compile_rules(Rules()), key, by_api, 5.0, least, DAY)
+    plan = Plan(compile_rules(Rules()), key, "nameless", by_api, 5.0, least, DAY)
     return gather(lines, plan, LastSet(), now_ns)
 
 
@@ -47,6 +48,12 @@ def test_keys() -> None:
     assert by_path(record) is None
     assert by_path(parse(line(b"/d/"))) == b"/d"
     assert by_path(parse(line(b"/"))) == b"/"
+    below = by_path_below("/d")
+    assert [below(parse(line(path))) for path in (b"/d/a", b"/d/", b"/da")] == [
+        b"/d/a",
+        b"/d",
+        None,
+    ]
     assert (shown("7"), shown(b"/a\xff")) == ("7", "/a\\xff")
 
 
