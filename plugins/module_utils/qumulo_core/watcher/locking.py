@@ -14,16 +14,10 @@ from typing import Any
 
 from .. import file_locks, files
 from ..client import Client
-from ..errors import (
-    AuthenticationError,
-    BusyError,
-    NotFoundError,
-    QumuloError,
-    TlsError,
-    UnreachableError,
-)
+from ..errors import NotFoundError, QumuloError
 from ..file_locks import LockRequest, LockState
 from ..files import DIRECTORY, FILE, FileInfo
+from ..service.retries import FOR_NOW, retry_after
 from ..service.spool import Entry, Item
 from ..smb_locks import listing
 from ..times import format_rfc3339, parse_rfc3339
@@ -38,12 +32,8 @@ MAX_SLACK = timedelta(days=1)
 CLOCK_ERROR = timedelta(seconds=5)
 #: Seconds between looks at a file that somebody holds open.
 LOOK_AGAIN = 10.0
-#: Seconds until what has failed is tried again: twice as long each time, up to a bound.
-FIRST_RETRY, LAST_RETRY = 2.0, 300.0
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
-#: Failures of the cluster or the way to it, not of the file: never a reason to give up.
-FOR_NOW = (AuthenticationError, BusyError, TlsError, UnreachableError)
 
 
 class What(Enum):
@@ -112,11 +102,6 @@ def request_of(rule: Rule, now: datetime) -> LockRequest:
     until = rule.until(now)
     slack = timedelta(0) if until is None else min((until - now) * SLACK, MAX_SLACK)
     return LockRequest(until, True if rule.hold else None, slack, keep_longer=True)
-
-
-def retry_after(attempts: int) -> float:
-    """Return the seconds until a try after ``attempts`` that were in vain."""
-    return float(min(FIRST_RETRY * 2 ** min(attempts, 20), LAST_RETRY))
 
 
 def handle(client: Client, item: Item, context: Context) -> Outcome:

@@ -12,8 +12,13 @@ from datetime import datetime, timezone
 
 from ..files import FileInfo
 from ..notifications import Event
+<<<<<<< HEAD
 from ..service.spool import Entry, Item
 from .rules import GROUPS, MOVED, WRITTEN, Root, RuleSet
+=======
+from ..service.spool import Entry, Item, Key
+from .rules import GROUPS, WRITTEN, Root, RuleSet
+>>>>>>> atime
 
 _DIRECTORY = "d"  # before the ID of a directory, in keys
 _FILE_EVENTS = frozenset(
@@ -37,9 +42,11 @@ class Pending:
     def of(cls, item: Item) -> Pending:
         """Return what an item of the spool is about."""
         path, seen = json.loads(item.payload)
-        if item.key.startswith(_DIRECTORY):
-            return cls(item.key[len(_DIRECTORY) :], path, seen, is_directory=True)
-        return cls(item.key, path, seen, is_directory=False)
+        key = item.key
+        assert isinstance(key, str)  # other services have bytes
+        if key.startswith(_DIRECTORY):
+            return cls(key[len(_DIRECTORY) :], path, seen, is_directory=True)
+        return cls(key, path, seen, is_directory=False)
 
     @property
     def seen_at(self) -> datetime:
@@ -66,8 +73,8 @@ class Translated:
     :param removed: the watched directory is gone.
     """
 
-    starts: dict[str, Entry]
-    restarts: dict[str, Entry]
+    starts: dict[Key, Entry]
+    restarts: dict[Key, Entry]
     removed: bool = False
 
 

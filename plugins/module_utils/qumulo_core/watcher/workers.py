@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..client import Client
-from ..service.spool import Item, SpoolError, SqliteSpool
+from ..service.spool import Item, Key, SpoolError, SqliteSpool
 from .evidence import EvidenceError
 from .locking import Context, Outcome, What, handle
 
@@ -50,7 +50,7 @@ class Workers:
         self._context = context
         self._done = done
         self._stopped = threading.Event()
-        self._in_flight: set[str] = set()
+        self._in_flight: set[Key] = set()
         self._queue: queue.Queue[Item | None] = queue.Queue(count * AHEAD)
         self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
