@@ -20,6 +20,8 @@ from pathlib import Path
 from tests.tools.rsyslogd import Rsyslogd, missing
 from tests.tools.tree import ROOT, linked_tree
 
+from .lines import frames, line, name
+
 sys.path.insert(0, str(linked_tree()))
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.beneath import (  # noqa: E402

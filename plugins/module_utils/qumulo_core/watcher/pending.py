@@ -12,13 +12,8 @@ from datetime import datetime, timezone
 
 from ..files import FileInfo
 from ..notifications import Event
-<<<<<<< HEAD
-from ..service.spool import Entry, Item
-from .rules import GROUPS, MOVED, WRITTEN, Root, RuleSet
-=======
 from ..service.spool import Entry, Item, Key
-from .rules import GROUPS, WRITTEN, Root, RuleSet
->>>>>>> atime
+from .rules import GROUPS, MOVED, WRITTEN, Root, RuleSet
 
 _DIRECTORY = "d"  # before the ID of a directory, in keys
 _FILE_EVENTS = frozenset(
