@@ -386,6 +386,23 @@ def test_a_token_that_expires_is_renewed(watched: Make, simulator: Simulator) ->
         watcher.wait_recorded("/w/a.pdf")
 
 
+def test_what_is_recorded_is_not_recorded_again_when_it_is_caught_up(
+    watched: Make, simulator: Simulator
+) -> None:
+    watcher = watched()
+    with watcher.running() as process:
+        put(simulator, "/w/a.pdf")
+        watcher.wait_recorded("/w/a.pdf")
+        before = process.output().count("caught up")
+        simulator.control("streams/drop")
+        wait_for(lambda: process.output().count("caught up: 1 files") > 0)
+        assert process.output().count("caught up") > before
+        put(simulator, "/w/b.pdf")
+        watcher.wait_recorded("/w/b.pdf")
+        watcher.wait_idle(process)
+    assert [record["path"] for record in watcher.records()] == ["/w/a.pdf", "/w/b.pdf"]
+
+
 def test_an_overflow_is_caught_up(watched: Make, simulator: Simulator) -> None:
     watcher = watched(workers=32)
     with watcher.running() as process:
