@@ -14,7 +14,7 @@ from datetime import datetime
 from .. import files, snapshots
 from ..changelist.diff import changes
 from ..changelist.entries import CREATE, DELETE
-from ..client import Client
+from ..client import Client, ref
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
@@ -31,6 +31,9 @@ _LOG = logging.getLogger("lockstep.watcher")
 #: Files that are put into the spool at a time.
 BATCH = 1000
 _WORKERS = 16
+#: Most changed names of a directory that are looked at together; more than a few are worth a
+#: listing, if the directory has not many times as many.
+_RUN, _FEW, _PAYS = 10_000, 20, 20
 
 
 class CancelledError(QumuloError):
@@ -154,7 +157,7 @@ class CatchUp:
     def _changed(self, older: int, newer: int) -> Iterator[FileInfo]:
         """Yield files that were created, written or renamed between two snapshots."""
 
-        def one_by_one() -> Iterator[str]:
+        def wanted() -> Iterator[str]:
             for page in changes(self._client, newer, older):
                 for operation, path, _record in page:
                     if operation == DELETE or (created and path.startswith(created[-1])):
@@ -165,23 +168,49 @@ class CatchUp:
                     elif operation == CREATE:
                         created.append(path)
 
-        def read(client: Client, path: str) -> FileInfo | None:
-            try:
-                # By this name, whichever of its hard links the cluster names it by.
-                return replace(files.get(client, path, snapshot=newer), path=path)
-            except NotFoundError:
-                return None
-
         created: list[str] = []
-        for outcome in map_unordered(self._client, read, one_by_one(), workers=_WORKERS):
-            if outcome.error is not None:
-                raise outcome.error
-            if outcome.value is not None and outcome.value.type == FILE:
-                yield outcome.value
+        few: list[str] = []
+        for directory, names in _runs(wanted()):
+            if len(names) > _FEW and self._listing_pays(directory, len(names), newer):
+                yield from self._listed(directory, set(names), newer)
+                continue
+            few += [f"{directory}/{name}" for name in names]
+            if len(few) >= _RUN:
+                yield from self._read(few, newer)
+                few = []
+        yield from self._read(few, newer)
         # A created directory stands for all that is in it, whether that is listed or not.
         for info in files.walk(self._client, _outermost(sorted(created)), snapshot=newer):
             if info.type == FILE:
                 yield info
+
+    def _listing_pays(self, directory: str, count: int, snapshot: int) -> bool:
+        """Tell whether to list a directory rather than to ask for so many files in it."""
+        uri = f"/v1/files/{ref(directory or '/')}/info/attributes?snapshot={snapshot}"
+        try:
+            entries = int(self._client.get(uri)["child_count"])
+        except (NotFoundError, KeyError, TypeError, ValueError):
+            return False
+        return entries <= count * _PAYS
+
+    def _listed(self, directory: str, names: set[str], snapshot: int) -> Iterator[FileInfo]:
+        for info in files.entries(self._client, directory or "/", snapshot=snapshot):
+            if info.name in names and info.type == FILE:
+                yield replace(info, path=f"{directory}/{info.name}")
+
+    def _read(self, paths: list[str], snapshot: int) -> Iterator[FileInfo]:
+        def read(client: Client, path: str) -> FileInfo | None:
+            try:
+                # By this name, whichever of its hard links the cluster names it by.
+                return replace(files.get(client, path, snapshot=snapshot), path=path)
+            except NotFoundError:
+                return None
+
+        for outcome in map_unordered(self._client, read, paths, workers=_WORKERS):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.value is not None and outcome.value.type == FILE:
+                yield outcome.value
 
     def _all_files(self, snapshot: int | None) -> Iterator[FileInfo]:
         for info in files.walk(self._client, [self._root.id], snapshot=snapshot):
@@ -240,6 +269,21 @@ class CatchUp:
             if len(batch) >= BATCH:
                 count += flush()
         return count + flush()
+
+
+def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield directories with names in them that come one after the other, some at a time."""
+    directory = ""
+    names: list[str] = []
+    for path in paths:
+        above, _slash, name = path.rpartition("/")
+        if names and (above != directory or len(names) >= _RUN):
+            yield directory, names
+            names = []
+        directory = above
+        names.append(name)
+    if names:
+        yield directory, names
 
 
 def _outermost(paths: Iterable[str]) -> Iterator[str]:

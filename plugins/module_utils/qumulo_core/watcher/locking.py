@@ -132,17 +132,20 @@ def _decide(
     decision = context.rules().decide(info.path, info.size)
     if decision.rule is None and info.num_links > 1 and info.path != pending.path:
         # The cluster names a file with several hard links by any of them.
-        try:
-            linked = files.get(client, pending.path)
-        except NotFoundError:
-            linked = info
-        if linked.id == info.id:
-            info = replace(info, path=pending.path)
-            decision = context.rules().decide(info.path, info.size)
+        other = context.rules().decide(pending.path, info.size)
+        if other.rule is not None and _is_at(client, info.id, pending.path):
+            info, decision = replace(info, path=pending.path), other
     if not decision.covered:
         # A watched directory may have been renamed since it was looked at.
         decision = context.refresh(client, read_at).decide(info.path, info.size)
     return info, decision
+
+
+def _is_at(client: Client, file_id: str, path: str) -> bool:
+    try:
+        return files.get(client, path).id == file_id
+    except NotFoundError:
+        return False
 
 
 def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
