@@ -48,6 +48,8 @@ requirements:  ## Pin the newest packages anew (needs uv)
 	  --python-version 3.11 requirements/dev.in -o requirements/dev.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 	  --python-version 3.9 requirements/service.in -o roles/_service/files/requirements.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
+	  --python-version 3.9 requirements/lock_manager.in -o roles/lock_manager/files/requirements.txt
 
 clean:  ## Remove .venv and all that was built
 	rm -rf .venv .cache tests/output

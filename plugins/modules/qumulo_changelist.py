@@ -7,56 +7,121 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: qumulo_changelist
-short_description: Write what changed between two snapshots to a file
+short_description: Write what changed between two snapshots, or since last time, to a file
 version_added: 1.0.0
 description:
-  - Writes a list of files and directories that were created, modified or deleted between two snapshots of a directory,
+  - Writes a list of files and directories that were created, modified, renamed or deleted between two snapshots of a directory,
     for whoever copies, archives or indexes them.
+  - With O(checkpoint) it takes the newer snapshot itself and lists what has changed since the consumer was last known to have everything.
+    A list that is not committed afterwards, for whatever reason, comes again next time, together with what is new. The first one is the whole tree.
   - A created directory is listed with everything in it, whether the cluster lists that or not.
   - Memory does not grow with the list. It is sorted on disk, beside O(dest).
   - The file appears whole or not at all. If it holds the same already, it is left alone.
   - The account needs C(PRIVILEGE_SNAPSHOT_READ), C(PRIVILEGE_SNAPSHOT_DIFFERENCE_READ) and permission to read the files' attributes
-    (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
+    (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them), and C(PRIVILEGE_SNAPSHOT_WRITE) for a O(checkpoint).
 author:
   - Lockstep developers (@lockstep)
 extends_documentation_fragment:
   - lockstep.qumulo.connection
   - lockstep.qumulo.attributes
 options:
+  state:
+    description:
+      - V(listed) writes the list.
+      - V(committed) says that the consumer has worked off a list of the O(checkpoint), and moves it there. Only then are older snapshots of the
+        checkpoint deleted, and never others.
+    type: str
+    choices: [listed, committed]
+    default: listed
+    version_added: 1.1.0
+  checkpoint:
+    description:
+      - Name of the consumer, instead of O(newer) and O(older). Up to where each consumer has got everything is kept in the cluster itself, in snapshots
+        called C(changelist-NAME.RANDOM), so that it does not matter which host runs this.
+      - A committed snapshot never expires. One whose list was not committed expires after 90 days; one whose run was killed after five minutes,
+        and until then another run is refused.
+    type: str
+    version_added: 1.1.0
+  path:
+    description:
+      - Directory whose changes a O(checkpoint) lists.
+    type: str
+    version_added: 1.1.0
+  auto_commit:
+    description:
+      - Commit as soon as the list is written. For consumers that keep the list until they have worked it off.
+    type: bool
+    default: false
+    version_added: 1.1.0
+  delivery:
+    description:
+      - With O(state=committed), which list was worked off, as RV(delivery) of the task that wrote it. If not set, the newest.
+      - Set it wherever another run could have started meanwhile; to commit a list that somebody else still works on would lose its changes.
+    type: int
+    version_added: 1.1.0
+  keep:
+    description:
+      - Committed snapshots of the checkpoint to keep when it moves, for reports over several of them.
+    type: int
+    default: 1
+    version_added: 1.1.0
   newer:
     description:
       - ID or name of the newer snapshot.
     type: str
-    required: true
   older:
     description:
       - ID or name of the older snapshot, of the same directory.
     type: str
-    required: true
   dest:
     description:
-      - File to write, on the host that the module runs on. A new one has mode 0640.
+      - File to write, on the host that the module runs on. A new one has mode 0640. Required unless O(state=committed).
     type: path
-    required: true
   format:
     description:
-      - V(jsonl) and V(csv) have all deletions first, then everything else by path, so that they can be applied from top to bottom.
+      - V(jsonl), V(csv) and V(parquet) have all deletions first, then everything else by path, so that they can be applied from top to bottom.
+      - V(parquet) needs the Python library C(pyarrow).
       - V(xml) is the format of StorageDNA, in reverse order of path.
       - V(nul) has paths that are ended by NUL, for C(rsync --from0 --files-from).
+      - V(rclone) has files by the line, for C(rclone copy --files-from-raw). Deletions are in a list of their own (RV(first)), for C(rclone delete).
+      - V(bulk) has requests for C(_bulk) of OpenSearch and Elasticsearch, two lines an entry, with the SHA-256 of the path as the document's ID.
+        Deletions are in a list of their own (RV(first)), one line each.
     type: str
-    choices: [jsonl, csv, xml, nul]
+    choices: [jsonl, csv, xml, nul, parquet, rclone, bulk]
     default: jsonl
+  compress:
+    description:
+      - Compress the list. V(zstd) needs the Python library C(zstandard). Parquet is compressed inside.
+    type: str
+    choices: [gzip, zstd]
+    version_added: 1.1.0
+  split:
+    description:
+      - Write so many lists of about equal bytes (of equal numbers of entries with O(attributes=none)), for movers that work in parallel.
+        They are called as O(dest) with C(.1), C(.2) and so on behind it; see RV(lists).
+      - With O(deletes), what is gone stands in a list of its own (RV(first)), which has to be worked off before the others. With O(renames) that also
+        has the renames and the new directories.
+    type: int
+    default: 1
+    version_added: 1.1.0
   attributes:
     description:
       - Where sizes, times and owners come from.
-      - V(api) asks the cluster, at the newer snapshot. V(mount) looks at O(map_to). V(none) leaves them out, which is by far the fastest.
+      - V(api) asks the cluster, at the newer snapshot, by the directory where that takes fewer requests. V(mount) looks at O(map_to).
+        V(none) leaves them out, which is by far the fastest.
     type: str
     choices: [api, mount, none]
     default: api
+  file_locks:
+    description:
+      - With the WORM locks of files. That takes a request for each, and permission to read their ACLs.
+    type: bool
+    default: false
+    version_added: 1.1.0
   deletes:
     description:
       - List what was deleted, too.
-      - With O(format=nul), give rsync C(--delete-missing-args --force).
+      - With O(format=nul), give rsync C(--delete-missing-args --force). Some distributions have a rsync that fails with this; see O(separate_deletes).
     type: bool
     default: false
   expand_deleted:
@@ -65,6 +130,30 @@ options:
       - For a directory that was deleted and made again this is always so.
     type: bool
     default: false
+  separate_deletes:
+    description:
+      - Write what is gone to a list of its own (RV(first)), O(dest) with C(.first) behind it, which has to be worked off before O(dest).
+    type: bool
+    default: false
+    version_added: 1.1.0
+  renames:
+    description:
+      - List a file or directory that was moved or renamed as such, so that nothing has to be copied. Needs O(deletes). The old path is V(from).
+      - The list is right if it is applied from top to bottom, line by line. So what lies in the way, or in a directory that moves too, is first moved
+        aside to a name that begins with C(.lockstep-moved-) in the top directory.
+      - Everything in deleted and created directories has to be read to find out.
+      - Formats other than V(jsonl), V(csv) and V(parquet) have deletions and creations all the same.
+      - After a list of a O(checkpoint) that was not committed, the next has no renames, as nobody knows how much of it was worked off.
+    type: bool
+    default: false
+    version_added: 1.1.0
+  ranges:
+    description:
+      - With the bytes that changed of modified files, as offset, length, and whether it is data or a hole. After them the file ends where its size says.
+        A file without is to be taken as a whole. Needs O(attributes=api), and one of V(jsonl), V(csv) and V(parquet).
+    type: bool
+    default: false
+    version_added: 1.1.0
   base_path:
     description:
       - What names in the list are relative to. Exactly these characters are cut off, so that names begin with a slash if it does not end in one.
@@ -85,9 +174,16 @@ options:
       - Requests for attributes and directories at a time, each with its own connection.
     type: int
     default: 16
+  status:
+    description:
+      - File that says every few seconds how far the run is, as JSON (C(state), C(phase), C(entries), C(rate), C(remaining_seconds)), for whoever
+        waits for it with C(async) and C(poll). The journal gets a line at the same time.
+    type: path
+    version_added: 1.1.0
 notes:
   - In O(format=xml), deleted files show the time of the newer snapshot as their times, so that the same two snapshots give the same file.
     Symlinks and devices are left out. Names that XML can not hold, and files that can not be read, become C(bad-dir) entries.
+  - To give a checkpoint up, delete its snapshots.
 seealso:
   - module: lockstep.qumulo.qumulo_snapshot
 """
@@ -107,96 +203,151 @@ EXAMPLES = r"""
     dest: /tmp/changes.nul
     format: nul
     attributes: none
+
+- name: What changed since the archive was last complete
+  lockstep.qumulo.qumulo_changelist:
+    checkpoint: archive
+    path: /projects
+    dest: /var/tmp/archive.jsonl
+    deletes: true
+    renames: true
+  register: changes
+
+- name: Archive it
+  ansible.builtin.command: /usr/local/bin/archive {{ changes.dest }}
+
+- name: Say that the archive is complete
+  lockstep.qumulo.qumulo_changelist:
+    state: committed
+    checkpoint: archive
+    path: /projects
+    delivery: "{{ changes.delivery }}"
+
+- name: Eight lists for eight movers
+  lockstep.qumulo.qumulo_changelist:
+    newer: today
+    older: yesterday
+    dest: /tmp/changes.jsonl
+    split: 8
+    compress: zstd
+    ranges: true
+
+- name: A list that takes hours
+  lockstep.qumulo.qumulo_changelist:
+    checkpoint: index
+    path: /
+    dest: /var/tmp/index.bulk
+    format: bulk
+    status: /run/index.json
+    auto_commit: true
+  async: 86400
+  poll: 60
 """
 
 RETURN = r"""
 dest:
   description: The file.
-  returned: success
+  returned: O(state=listed)
   type: str
   sample: /tmp/changes.jsonl
+lists:
+  description: The files that were written; several with O(split).
+  returned: O(state=listed)
+  type: list
+  elements: str
+  sample: [/tmp/changes.jsonl]
+first:
+  description: The list of what is gone, which has to be worked off before the others, if there is one.
+  returned: O(state=listed)
+  type: str
+  sample: /tmp/changes.jsonl.first
 totals:
-  description: What the list holds.
-  returned: success
+  description:
+    - What the list holds.
+    - C(changed_since) are files of a mount that have changed since the newer snapshot.
+  returned: O(state=listed)
   type: dict
-  sample: {created: 3, modified: 1, deleted: 1, files: 3, directories: 1, bytes: 4096, unreadable: 0, left_out: 0}
+  sample:
+    created: 3
+    modified: 1
+    deleted: 1
+    renamed: 0
+    files: 3
+    directories: 1
+    bytes: 4096
+    unreadable: 0
+    left_out: 0
+    changed_since: 0
 sample:
   description: The first few entries, in words.
-  returned: success
+  returned: O(state=listed)
   type: list
   elements: str
   sample: [delete draft.txt, create report.pdf]
 newer:
-  description: The newer snapshot.
+  description: The newer snapshot; with O(state=committed) the one that the checkpoint is at.
   returned: success
   type: dict
   sample: {snapshot_id: 18, name: 18_today}
 older:
-  description: The older snapshot.
-  returned: success
+  description: The older snapshot; none in the first list of a checkpoint.
+  returned: O(state=listed)
   type: dict
   sample: {snapshot_id: 17, name: 17_yesterday}
+delivery:
+  description: What O(delivery) of O(state=committed) is to be set to.
+  returned: with O(checkpoint)
+  type: int
+  sample: 18
+committed:
+  description: Whether the checkpoint is there already.
+  returned: with O(checkpoint)
+  type: bool
+  sample: false
+deleted:
+  description: Snapshots of the checkpoint that were deleted.
+  returned: O(state=committed)
+  type: list
+  elements: dict
+  sample: [{snapshot_id: 17}]
 """
 
-import os
-
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshots
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.build import (
-    Order,
-    build,
-)
-
-
-def write_list(client, params, check_mode):
-    """Write the list."""
-    known = snapshots.list_all(client)
-    newer = snapshots.find(known, params["newer"])
-    older = snapshots.find(known, params["older"])
-    options = (
-        "dest",
-        "format",
-        "attributes",
-        "deletes",
-        "expand_deleted",
-        "base_path",
-        "map_to",
-        "index",
-        "workers",
-    )
-    order = Order(**{name: params[name] for name in options})
-    result = build(client, newer, older, order, check_mode=check_mode)
-    before = "the list of other changes, or none\n" if result.changed else ""
-    return {
-        "changed": result.changed,
-        "dest": os.path.abspath(order.dest),
-        "newer": newer.render(),
-        "older": older.render(),
-        "warnings": result.warnings,
-        "diff": {"before": before, "after": "".join(f"{line}\n" for line in result.sample)},
-        **result.render(),
-    }
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import runs
 
 
 def main():
     run(
-        write_list,
+        runs.run,
         {
-            "newer": {"type": "str", "required": True},
-            "older": {"type": "str", "required": True},
-            "dest": {"type": "path", "required": True},
+            "state": {"type": "str", "choices": ["listed", "committed"], "default": "listed"},
+            "checkpoint": {"type": "str"},
+            "path": {"type": "str"},
+            "auto_commit": {"type": "bool", "default": False},
+            "delivery": {"type": "int"},
+            "keep": {"type": "int", "default": 1},
+            "newer": {"type": "str"},
+            "older": {"type": "str"},
+            "dest": {"type": "path"},
             "format": {
                 "type": "str",
-                "choices": ["jsonl", "csv", "xml", "nul"],
+                "choices": ["jsonl", "csv", "xml", "nul", "parquet", "rclone", "bulk"],
                 "default": "jsonl",
             },
+            "compress": {"type": "str", "choices": ["gzip", "zstd"]},
+            "split": {"type": "int", "default": 1},
             "attributes": {"type": "str", "choices": ["api", "mount", "none"], "default": "api"},
+            "file_locks": {"type": "bool", "default": False},
             "deletes": {"type": "bool", "default": False},
             "expand_deleted": {"type": "bool", "default": False},
+            "separate_deletes": {"type": "bool", "default": False},
+            "renames": {"type": "bool", "default": False},
+            "ranges": {"type": "bool", "default": False},
             "base_path": {"type": "str"},
             "map_to": {"type": "path"},
             "index": {"type": "int", "default": 1},
             "workers": {"type": "int", "default": 16},
+            "status": {"type": "path"},
         },
         supports_check_mode=True,
     )

@@ -173,14 +173,17 @@ class Bench:
             for path in directories:
                 self._simulator.control("files/bulk", directory=path, count=size // 100)
             self.qq("snapshot_create_snapshot", "--name", "newer", *source)
+            bare = self.child("bare_diff", newer=2, older=1)
             ours = self.child(
                 "changelist", newer="newer", older="older", dest=dest, attributes="none"
             )
             peaks.append(ours["peak_mib"])
             rate = ours["count"] / ours["seconds"]
+            say(f"  the same pages, bare client {bare['seconds']:7.1f} s")
             say(
                 f"  qumulo_changelist          {ours['seconds']:8.1f} s   {rate:,.0f} entries/s,"
-                f" peak {ours['peak_mib']:.0f} MiB"
+                f" {ours['seconds'] / bare['seconds']:.1f} x the bare client,"
+                f" peak {ours['peak_mib']:.0f} MiB, {ours['disk_mib']:.0f} MiB of disk"
             )
             if size == sizes[0]:
                 by_qq = self.qq("snapshot_diff", "--newer-snapshot", "2", "--older-snapshot", "1")
@@ -188,9 +191,39 @@ class Bench:
                     f"  qq snapshot_diff           {by_qq:8.1f} s   {by_qq / ours['seconds']:.2f} x"
                 )
         if len(peaks) > 1:
+            grown = (peaks[-1] - peaks[0]) * (1 << 20) / (sizes[-1] - sizes[0])
             say(
                 f"  growth of the peak from {sizes[0]:,} to {sizes[-1]:,}: "
-                f"{peaks[-1] - peaks[0]:.0f} MiB"
+                f"{peaks[-1] - peaks[0]:.0f} MiB, {grown:.1f} bytes an entry"
+            )
+
+    def attributes(self, count: int) -> None:
+        """Change lists with the attributes of all files."""
+        dest = str(self._directory / "changes")
+        self.reset()
+        directories = [f"/p/d{part:02d}" for part in range(20)]
+        for path in directories:
+            self._simulator.control("files/put", path=f"{path}/first", content="x")
+        self.qq("snapshot_create_snapshot", "--name", "older", "--path", "/p")
+        for path in directories:
+            self._simulator.control("files/bulk", directory=path, count=count // 20, size=1000)
+        self.qq("snapshot_create_snapshot", "--name", "newer", "--path", "/p")
+        for latency in LATENCIES:
+            say(f"\nA change list of {count:,} entries with attributes, {latency * 1000:.0f} ms")
+            self._simulator.control("latency", seconds=latency)
+            serial = self.child(
+                "attributes_serially", newer=2, older=1, dest=dest, most=SERIAL_FILES
+            )
+            ours = self.child(
+                "changelist", newer="newer", older="older", dest=dest, attributes="api"
+            )
+            slow = serial["count"] / serial["seconds"]
+            fast = ours["count"] / ours["seconds"]
+            say(f"  a serial loop with the SDK ({serial['count']:,}) {slow:10,.0f} entries/s")
+            say(
+                f"  qumulo_changelist                  {fast:10,.0f} entries/s"
+                f"   {fast / slow:.1f} x, peak {ours['peak_mib']:.0f} MiB,"
+                f" {ours['disk_mib']:.0f} MiB of disk"
             )
 
     def modules(self) -> None:
@@ -249,7 +282,8 @@ def main() -> int:
         bench.locks(int(10_000 * scale))
         bench.handles(int(100_000 * scale))
         bench.page(int(100_000 * scale))
-        bench.changes([int(1_000_000 * scale), int(5_000_000 * scale)])
+        bench.attributes(int(100_000 * scale))
+        bench.changes([int(size * scale) for size in (1_000_000, 5_000_000, 10_000_000)])
     return 0
 
 

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import stat
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -41,6 +44,22 @@ LISTINGS = (
     ("/v1/files/locks/smb/share-mode/?limit=10000", "grants"),
     ("/v1/files/locks/smb/byte-range/?limit=10000", "grants"),
 )
+
+
+def bare_diff(client: Client, where: dict[str, Any]) -> int:
+    """Fetch and parse the pages of a tree diff with the HTTP client of Python alone."""
+    token = client.rest.auth.login(where["username"], where["password"])["bearer_token"]
+    connection = http.client.HTTPSConnection(
+        where["hosts"][0], where["port"], context=client.settings.ssl_context()
+    )
+    count = 0
+    following = f"/v2/snapshots/{where['newer']}/changes-since/{where['older']}?limit=10000"
+    while following:
+        connection.request("GET", following, headers={"Authorization": f"Bearer {token}"})
+        page = json.loads(connection.getresponse().read())
+        following = page["paging"]["next"]
+        count += len(page["entries"])
+    return count
 
 
 def bare_listing(client: Client, where: dict[str, Any]) -> int:
@@ -129,7 +148,24 @@ def changelist(client: Client, where: dict[str, Any]) -> int:
     return int(totals.created + totals.modified + totals.deleted)
 
 
+def attributes_serially(client: Client, where: dict[str, Any]) -> int:
+    """What a script does: list what changed, and ask for each file, one after the other."""
+    count = 0
+    found = client.rest.snapshot.get_all_snapshot_tree_diff(where["newer"], where["older"])
+    with open(where["dest"], "w", encoding="utf-8") as output:
+        for page in found:
+            for entry in page["entries"]:
+                known = client.rest.fs.get_file_attr(path=entry["path"], snapshot=where["newer"])
+                output.write(json.dumps({**entry, "size": known["size"]}) + "\n")
+                count += 1
+                if count == where["most"]:
+                    return count
+    return count
+
+
 WORK = {
+    "attributes_serially": attributes_serially,
+    "bare_diff": bare_diff,
     "bare_listing": bare_listing,
     "plain_listing": plain_listing,
     "listing": listing,
@@ -147,6 +183,35 @@ def peak_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
+class Disk:
+    """Peak of the bytes in temporary files, looked at every now and then."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Disk:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(0.2):
+            self.peak = max(self.peak, sum(map(_bytes_of, os.listdir("/proc/self/fd"))))
+
+
+def _bytes_of(number: str) -> int:
+    try:
+        found = os.stat(int(number))
+    except OSError:
+        return 0  # closed meanwhile
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
 def main() -> None:
     """Do what the first argument names, on the cluster that the second describes."""
     work, where = WORK[sys.argv[1]], json.loads(sys.argv[2])
@@ -160,11 +225,17 @@ def main() -> None:
     )
     with Client(settings) as client:
         client.who_am_i()
-        began = time.perf_counter()
-        count = work(client, where)
-        seconds = time.perf_counter() - began
-    peak = peak_mib()
-    print(json.dumps({"count": count, "seconds": seconds, "peak_mib": peak}))
+        with Disk() as disk:
+            began = time.perf_counter()
+            count = work(client, where)
+            seconds = time.perf_counter() - began
+    measured = {
+        "count": count,
+        "seconds": seconds,
+        "peak_mib": peak_mib(),
+        "disk_mib": disk.peak / (1 << 20),
+    }
+    print(json.dumps(measured))
 
 
 if __name__ == "__main__":

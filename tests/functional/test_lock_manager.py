@@ -132,6 +132,39 @@ def test_logins_are_limited_before_the_cluster_is_asked(
     assert [entry for entry in seen if "session" in entry["uri"]] == []
 
 
+def test_a_cluster_that_is_away_is_no_wrong_password(
+    office: Simulator, visit: Callable[..., Visitor]
+) -> None:
+    visitor = visit()
+    form = {"csrf": visitor.token("/login"), "username": "admin", "password": office.password()}
+    for address in office.addresses:
+        office.control("nodes/stop", address=address)
+    office.wait(lambda state: not any(state["nodes"].values()))
+    answer = visitor.post("/login", form)
+    assert answer.status_code == 502 and "The cluster does not answer" in answer.text
+    assert not any(address in answer.text for address in office.addresses)
+
+
+def test_an_empty_login_asks_nobody(office: Simulator, visit: Callable[..., Visitor]) -> None:
+    with office.recorded(changes=False) as seen:
+        assert visit().try_login("", "").status_code == 400
+        assert visit().try_login("admin", "x" * 5000).status_code == 400
+    assert [entry for entry in seen if "session" in entry["uri"]] == []
+
+
+def test_a_second_login_ends_the_first(office: Simulator, visit: Callable[..., Visitor]) -> None:
+    visitor = visit("admin")
+    first = {"Cookie": f"__Host-lockstep={visitor.http.cookies['__Host-lockstep']}"}
+    assert visitor.get("/login?next=/closings").headers["location"] == "/closings"
+    stranger = visit()
+    form = {"csrf": stranger.token("/login"), "username": "helpdesk"}
+    form["password"] = office.password("helpdesk")
+    nonce = stranger.http.cookies["__Host-lockstep-login"]
+    cookies = {"Cookie": f"{first['Cookie']}; __Host-lockstep-login={nonce}"}
+    assert stranger.post("/login", form, headers=cookies).status_code == 303
+    assert visit().get("/api/v1/status", headers=first).status_code == 401
+
+
 def test_login_form_of_somebody_else(office: Simulator, visit: Callable[..., Visitor]) -> None:
     mine, theirs = visit(), visit()
     form = {"username": "admin", "password": office.password(), "csrf": mine.token("/login")}
@@ -549,6 +582,33 @@ def test_a_close_that_fails_altogether_says_so(
     assert job["error"] and office.control("state")["handles"] == 4
 
 
+def test_a_cluster_that_can_not_be_looked_at_closes_nothing(
+    office: Simulator, visit: Callable[..., Visitor]
+) -> None:
+    admin = visit("admin")
+    wait_for_list(admin)
+    _answer, plan = admin.confirm(close_user="jane")
+    office.control("faults/add", route="GET /v1/smb/files/", kind="500", probability=1.0)
+    with office.recorded() as changed:
+        job = admin.close(plan)
+    assert [r["outcome"] for r in job["results"]] == ["failed", "failed"]
+    assert job["error"] and changed == []
+
+
+def test_what_can_not_be_seen_afterwards_is_not_known(office: Simulator, tmp_path: Path) -> None:
+    with running_page(office, tmp_path, refresh_interval="10min") as page:
+        admin = Visitor(page.url, str(tmp_path / "ca.pem")).log_in("admin", office.password())
+        wait_for_list(admin)
+        _answer, plan = admin.confirm(close_user="jane")
+        office.control("faults/add", route="GET /v1/smb/files/", kind="500", skip=1)
+        job = admin.close(plan)
+        text = admin.get(f"/closings/{job['id']}").text
+    assert [r["outcome"] for r in job["results"]] == ["unknown", "unknown"]
+    assert "Not known" in text
+    records = (tmp_path / "closed.jsonl").read_text(encoding="utf-8")
+    assert records.count('"unknown"') == 2
+
+
 # -- the record -------------------------------------------------------------------------------
 
 
@@ -570,6 +630,11 @@ def test_the_record(office: Simulator, visit: Callable[..., Visitor], tmp_path: 
     assert "Ticket 4711 &lt;b&gt;" in text and "helpdesk" in text
     rows = list(csv.DictReader(io.StringIO(admin.get("/closings.csv").content.decode("utf-8-sig"))))
     assert [row["outcome"] for row in rows] == ["closed", "closed"]
+    entries = admin.json("/api/v1/closings")
+    assert [entry["event"] for entry in entries["records"]] == ["outcome", "outcome", "asked"]
+    assert entries["older"] is None
+    assert admin.get("/api/v1/closings?before=x").status_code == 400
+    assert admin.get("/api/v1/closings/nothing").status_code == 404
     assert visit("backup").get("/closings").status_code == 403
 
 

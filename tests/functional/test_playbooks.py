@@ -10,7 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +77,10 @@ def test_what_has_changed_is_copied(simulator: Simulator, play: Play, tmp_path: 
         (mount / name).parent.mkdir(parents=True, exist_ok=True)
         (mount / name).write_text(content)
 
-    def run(**more: Any) -> subprocess.CompletedProcess[str]:
+    def run(*options: str, **more: Any) -> subprocess.CompletedProcess[str]:
         return play(
             "incremental_copy",
+            *options,
             copy_path="/p",
             copy_mount=str(mount),
             copy_dest=str(copy),
@@ -106,4 +109,132 @@ def test_what_has_changed_is_copied(simulator: Simulator, play: Play, tmp_path: 
     found = {str(p.relative_to(copy)): p.read_text() for p in copy.rglob("*") if p.is_file()}
     assert found == {"kept": "22", "new/y": "3"}
     assert not (copy / "gone").exists()
+    checked = run("--check", copy_check_mount=False)
+    assert checked.returncode == 0, checked.stdout
     assert len(rest.snapshot.list_snapshots()["entries"]) == 1
+
+
+def test_a_report_is_made(simulator: Simulator, play: Play, tmp_path: Path) -> None:
+    options = {"copy_path": "/p", "copy_mount": "/nowhere", "copy_dest": "/nowhere"}
+    simulator.control("files/put", path="/p/a", content="1")
+    # What fails comes again.
+    failed = play("incremental_copy", **options)
+    assert failed.returncode != 0
+    mount, copy = tmp_path / "mount", tmp_path / "copy"
+    mount.mkdir()
+    copy.mkdir()
+    for number in range(2):
+        simulator.control("files/put", path=f"/p/new{number}", content="1")
+        (mount / f"new{number}").write_text("1")
+        done = play(
+            "incremental_copy",
+            copy_path="/p",
+            copy_mount=str(mount),
+            copy_dest=str(copy),
+            copy_list=str(tmp_path / "list"),
+            copy_check_mount=False,
+            copy_keep=4,
+        )
+        assert done.returncode == 0, done.stdout
+    page = tmp_path / "page.html"
+    done = play(
+        "changelist_report",
+        report_checkpoint="nightly-copy",
+        report_path="/p",
+        report_dest=str(page),
+    )
+    assert done.returncode == 0, done.stdout
+    assert f"{page} shows 1 new" in " ".join(done.stdout.split())
+    assert "<svg" in page.read_text()
+
+
+def test_changes_are_handed_over(simulator: Simulator, play: Play, tmp_path: Path) -> None:
+    simulator.control("files/put", path="/p/a", content="1")
+    config = tmp_path / "services.conf"
+    config.write_text(
+        f"[General]\nFastScanWorkFolder={tmp_path}\nQumuloClusterIP={simulator.addresses[0]}\n"
+        f"QumuloClusterPort={simulator.port}\nQumuloUsername=admin\n"
+        f"QumuloPassword={simulator.password()}\n"
+    )
+    options = {
+        "sdna_project": "{1-2}",
+        "sdna_path": "/p",
+        "sdna_config": str(config),
+        "sdna_ca_path": simulator.ca_file,
+        "sdna_collections": str(linked_tree()),
+    }
+    done = play("storagedna_handover", **options)
+    assert done.returncode == 0, done.stdout
+    assert 'name="a"' in (tmp_path / "sdna-scan-files/{1-2}/1-files.xml").read_text()
+    assert play("storagedna_handover", sdna_state="committed", **options).returncode == 0
+    failed = play("storagedna_handover", **{**options, "sdna_config": "/none"})
+    assert failed.returncode != 0 and "(exit code 23)" in failed.stdout
+
+
+class Index(BaseHTTPRequestHandler):
+    """A search index that knows how to do things in bulk."""
+
+    documents: dict[str, Any] = {}
+    broken = False
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        lines = [json.loads(line) for line in body.splitlines()]
+        items = []
+        while lines:
+            ((action, where),) = lines.pop(0).items()
+            if action == "delete":
+                found = self.documents.pop(where["_id"], None)
+                items.append({"delete": {"status": 404 if found is None else 200}})
+            else:
+                self.documents[where["_id"]] = lines.pop(0)
+                items.append({"index": {"status": 429 if self.broken else 201}})
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({"errors": self.broken, "items": items}).encode())
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+
+def test_a_search_index_is_fed(simulator: Simulator, play: Play, tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return play(
+            "search_index",
+            search_path="/p",
+            search_directory=str(tmp_path / "work"),
+            search_url=f"http://127.0.0.1:{server.server_port}/files",
+            search_requests=2,
+        )
+
+    try:
+        for number in range(5):
+            simulator.control("files/put", path=f"/p/d/{number}", content="1")
+        Index.documents, Index.broken = {}, True
+        assert run().returncode != 0
+        Index.broken = False
+        done = run()
+        assert done.returncode == 0, done.stdout
+        assert sorted(doc["path"] for doc in Index.documents.values()) == [
+            "d",
+            *(f"d/{number}" for number in range(5)),
+        ]
+        from qumulo.rest_client import RestClient
+
+        rest = RestClient(simulator.addresses[0], simulator.port, timeout=20)
+        rest.login("admin", simulator.password())
+        rest.fs.delete(path="/p/d/3")
+        rest.fs.rename(source="/p/d/4", dir_path="/p", name="moved")
+        done = run()
+        assert done.returncode == 0, done.stdout
+        found = {doc["path"] for doc in Index.documents.values()}
+        assert found == {"d", "d/0", "d/1", "d/2", "moved"}
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.simulator.harness import start
@@ -79,48 +80,49 @@ def wheels(run: Run, image: str) -> Path:
     return place
 
 
-def run_scenarios(names: Sequence[str], run: Run, *, command: str = "test") -> int:
-    """Run scenarios one after the other; return how many.
+def run_scenarios(
+    names: Sequence[str],
+    run: Run,
+    run_scenario: Callable[[str, Sequence[str], Mapping[str, str]], None],
+    *,
+    lanes: int = 1,
+) -> int:
+    """Run scenarios; return how many.
 
     :param run: runs a command with additions to the environment, and raises if it fails
+    :param run_scenario: the same for a scenario, whose name comes first
+    :param lanes: as many at a time, each with a cluster of its own
     :raises Unavailable: this machine can have no test hosts
     """
-
-    def plain(argv: Sequence[str]) -> None:
-        run(argv, {})
-
-    image = build(plain)
+    image = build(lambda argv: run(argv, {}))
     others, packages = collections(run), wheels(run, image)
-    with network(ROOT, image) as net, start(["--address", net.gateway]) as simulator:
-        variables = {
-            "CONTAINERS_CONF": environment()["CONTAINERS_CONF"],
-            "LOCKSTEP_RUN": of_checkout(ROOT)[0],
-            "LOCKSTEP_NETWORK": net.name,
-            "LOCKSTEP_IMAGE": image,
-            "LOCKSTEP_WHEELS": str(packages),
-            "LOCKSTEP_COLLECTIONS": str(others),
-            "LOCKSTEP_CLUSTER_HOST": net.gateway,
-            "LOCKSTEP_CLUSTER_PORT": str(simulator.port),
-            "LOCKSTEP_CLUSTER_USER": ACCOUNT,
-            "LOCKSTEP_CLUSTER_PASSWORD": SECRET,
-            "LOCKSTEP_CLUSTER_CA": simulator.ca_file,
-            "LOCKSTEP_CLUSTER_CONTROL": simulator.control_url,
-        }
-        for name in names:
-            simulator.reset()
-            simulator.control(
-                "users/add", name=ACCOUNT, password=SECRET, privileges=list(PRIVILEGES)
-            )
-            run(
-                [
-                    str(BIN / "molecule"),
-                    command,
-                    "--no-command-borders",
-                    "--scenario-name",
-                    name,
-                ],
-                variables,
-            )
+    with network(ROOT, image) as net:
+
+        def one(name: str) -> None:
+            with start(["--address", net.gateway]) as simulator:
+                simulator.control(
+                    "users/add", name=ACCOUNT, password=SECRET, privileges=list(PRIVILEGES)
+                )
+                variables = {
+                    "CONTAINERS_CONF": environment()["CONTAINERS_CONF"],
+                    "LOCKSTEP_RUN": of_checkout(ROOT)[0],
+                    "LOCKSTEP_NETWORK": net.name,
+                    "LOCKSTEP_IMAGE": image,
+                    "LOCKSTEP_WHEELS": str(packages),
+                    "LOCKSTEP_COLLECTIONS": str(others),
+                    "LOCKSTEP_CLUSTER_HOST": net.gateway,
+                    "LOCKSTEP_CLUSTER_PORT": str(simulator.port),
+                    "LOCKSTEP_CLUSTER_USER": ACCOUNT,
+                    "LOCKSTEP_CLUSTER_PASSWORD": SECRET,
+                    "LOCKSTEP_CLUSTER_CA": simulator.ca_file,
+                    "LOCKSTEP_CLUSTER_CONTROL": simulator.control_url,
+                }
+                command = [str(BIN / "molecule"), "test", "--no-command-borders"]
+                run_scenario(name, [*command, "--scenario-name", name], variables)
+
+        with ThreadPoolExecutor(lanes) as pool:
+            for outcome in [pool.submit(one, name) for name in names]:
+                outcome.result()
     return len(names)
 
 
@@ -145,7 +147,7 @@ def main(names: Sequence[str]) -> int:
         print(f"There is no scenario {unknown[0]}: choose from {', '.join(scenarios())}.")
         return 2
     try:
-        run_scenarios(list(names) or scenarios(), run)
+        run_scenarios(list(names) or scenarios(), run, lambda _name, *rest: run(*rest))
     except Unavailable as exc:
         print(f"Left out: {exc}.")
         return 1 if os.environ.get("CI") == "true" else 0

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ OUTSIDE = Path(tempfile.gettempdir()) / (
 )
 #: Seconds that a single command may take.
 LIMIT = 1200
+#: Scenarios on test hosts at a time.
+HOST_LANES = 2
 _MINOR = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
@@ -98,6 +101,15 @@ class Log:
                 f"{Path(command[0]).name} exited with {done.returncode}", counts if count else None
             )
         return counts
+
+    def run_plainly(self, command: Sequence[str], env: Mapping[str, str]) -> None:
+        """Run a command with additions to its environment."""
+        self.run(command, env=env)
+
+    def note(self, text: str) -> None:
+        """Write a remark."""
+        self._file.write(f"{text}\n")
+        self._file.flush()
 
     def text(self) -> str:
         """Return all that was logged."""
@@ -179,7 +191,9 @@ def docs(log: Log) -> Counts:
     place = _copy("docs")
     log.run([str(BIN / "antsibull-changelog"), "lint"], cwd=place)
     command = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
-    return log.run([str(BIN / command[0]), *command[1:], "."], cwd=place)
+    others = molecule.collections(log.run_plainly)
+    paths = {"ANSIBLE_COLLECTIONS_PATH": f"{linked_tree()}{os.pathsep}{others}"}
+    return log.run([str(BIN / command[0]), *command[1:], "."], cwd=place, env=paths)
 
 
 # -- tests ----------------------------------------------------------------------------------
@@ -202,6 +216,8 @@ def pytest(log: Log) -> Counts:
     _ensure_command(log, "rsync")  # for the playbook that copies; without root its test is skipped
     _ensure_command(log, "rsyslogd", "rsyslog", "rsyslog-relp")  # for tests with a real one
     command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    # Three at a time, though there are two cores: services under test mostly wait.
+    command += ["-n", "3", "--dist", "loadfile"]
     command += ["--cov", "--cov-config=pyproject.toml", "--cov-report=term", "--durations=10"]
     return log.run(command, env={"COVERAGE_FILE": str(WORK / "coverage")}, count=True)
 
@@ -289,7 +305,12 @@ def _ansible_test_environment() -> dict[str, str]:
 def ansible_lint(log: Log) -> Counts:
     """ansible-lint with its strictest profile."""
     place = _copy("lint")
-    return log.run([str(BIN / "ansible-lint"), "--offline", "--nocolor", "-q"], cwd=place)
+    others = molecule.collections(log.run_plainly)
+    return log.run(
+        [str(BIN / "ansible-lint"), "--offline", "--nocolor", "-q"],
+        cwd=place,
+        env={"ANSIBLE_COLLECTIONS_PATH": f"{place.parents[2]}{os.pathsep}{others}"},
+    )
 
 
 def importer(log: Log) -> Counts:
@@ -326,24 +347,41 @@ def matrix(log: Log) -> Counts:
 
 
 def hosts(log: Log) -> Counts:
-    """The roles on hosts with a real systemd."""
+    """The roles on hosts with a real systemd; two at a time, for they mostly wait."""
+    lines: list[str] = []
 
-    def run(command: Sequence[str], env: Mapping[str, str]) -> None:
-        paths = os.pathsep.join(
-            filter(None, [str(linked_tree()), env.get("LOCKSTEP_COLLECTIONS", "")])
-        )
-        log.run(command, env={**env, "ANSIBLE_COLLECTIONS_PATH": paths})
+    def paths(env: Mapping[str, str]) -> dict[str, str]:
+        found = [str(linked_tree()), env.get("LOCKSTEP_COLLECTIONS", "")]
+        return {**env, "ANSIBLE_COLLECTIONS_PATH": os.pathsep.join(filter(None, found))}
+
+    def scenario(name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
+        path = WORK / "logs" / f"hosts-{name}.log"
+        began = time.monotonic()
+        with open(path, "w+", encoding="utf-8", errors="replace") as file:
+            own = Log(file)
+            try:
+                own.run(command, env=paths(env))
+            except StepError as exc:
+                tail = "\n".join(own.text().splitlines()[-80:])
+                raise StepError(
+                    f"scenario {name}: {exc}\n{tail}\n    -- the end of {path}"
+                ) from exc
+            if molecule.SECRET in own.text():
+                raise StepError(f"scenario {name}: a password stands in what a play has printed")
+        lines.append(f"{name}: {time.monotonic() - began:.0f} s")
 
     try:
-        count = molecule.run_scenarios(molecule.scenarios(), run)
+        count = molecule.run_scenarios(
+            molecule.scenarios(), log.run_plainly, scenario, lanes=HOST_LANES
+        )
     except Unavailable as exc:
         if os.environ.get("CI") == "true":
             raise StepError(str(exc)) from exc
         raise StepSkipped(str(exc)) from exc
     except RuntimeError as exc:
         raise StepError(str(exc)) from exc
-    if molecule.SECRET in log.text():
-        raise StepError("a password stands in what a play has printed")
+    finally:
+        log.note("\n".join(lines))
     return Counts(count)
 
 

@@ -22,6 +22,13 @@ from pathlib import Path
 #: What the library consists of; no byte code, no editor's back-ups.
 SUFFIXES = frozenset([".py", ".html", ".css", ".js", ".svg"])
 LIBRARY = Path("plugins/module_utils/qumulo_core")
+#: What makes ``python -m qumulo_core.NAME`` work. Hubs take no file of this name, so that it is
+#: not in the collection as it is installed, and is made here.
+RUN = b"""from .main import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
+"""
 
 
 def version(collection: Path) -> str:
@@ -36,15 +43,25 @@ def version(collection: Path) -> str:
     return found.group(1)
 
 
+def _files(library: Path) -> dict[Path, bytes]:
+    """Return the files of the library by their places in it."""
+    found = {
+        path.relative_to(library): path.read_bytes()
+        for path in library.rglob("*")
+        if path.suffix in SUFFIXES and path.is_file() and path.name != "__main__.py"
+    }
+    return {
+        **found,
+        **{path.with_name("__main__.py"): RUN for path in found if path.name == "main.py"},
+    }
+
+
 def pack(library: Path) -> bytes:
     """Return the library as a tar archive that depends on names and contents alone."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path in sorted(library.rglob("*")):
-            if path.suffix not in SUFFIXES or not path.is_file():
-                continue
-            entry = tarfile.TarInfo(str(Path(library.name) / path.relative_to(library)))
-            data = path.read_bytes()
+        for path, data in sorted(_files(library).items()):
+            entry = tarfile.TarInfo(str(Path(library.name) / path))
             entry.size, entry.mode = len(data), 0o644
             archive.addfile(entry, io.BytesIO(data))
     return packed.getvalue()

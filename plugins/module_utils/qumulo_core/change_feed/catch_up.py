@@ -12,12 +12,13 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 
 from .. import files, snapshots
 from ..changelist import diff, entries
-from ..changelist.entries import CREATE, DELETE
+from ..changelist.entries import DELETE
 from ..changelist.sorting import Sorter
 from ..client import Client
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
@@ -123,7 +124,7 @@ class CatchUp:
             if present:
                 count = self._hand_over(self._differences(present[0].id, taken.id))
             elif self._all_is_new:
-                count = self._hand_over(self._everything(taken.id))
+                count = self._hand_over(self._differences(None, taken.id))
             else:
                 count = 0  # from now on
         except QumuloError:
@@ -169,30 +170,35 @@ class CatchUp:
 
     # -- what has happened ----------------------------------------------------------------------
 
-    def _differences(self, older: int, newer: int) -> Iterator[Record]:
-        """Yield what differs between two snapshots, deletions first."""
-        with (
-            tempfile.TemporaryDirectory(prefix="lockstep-feed-") as directory,
-            Sorter(directory) as changed,
-        ):
+    def _differences(self, older: int | None, newer: int) -> Iterator[Record]:
+        """Yield what differs between two snapshots, deletions first.
+
+        :param older: None: everything is new.
+        """
+        with ExitStack() as stack:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-feed-"))
+            gone, present = (stack.enter_context(Sorter(directory)) for _number in range(2))
             diff.collect(
                 self._client,
-                newer,
-                older,
-                changed=changed,
-                directory=directory,
-                deletes=True,
-                expand_deleted=False,
-                pack=lambda info: b"",
-                workers=_WORKERS,
-                on_error=_unreadable,
+                diff.Wanted(
+                    newer=newer,
+                    older=older,
+                    source=self._root.path,
+                    gone=gone,
+                    present=present,
+                    directory=directory,
+                    expand_deleted=False,
+                    packs=diff.Packs(),
+                    workers=_WORKERS,
+                    on_error=_unreadable,
+                    on_progress=lambda _phase, _count: None,
+                ),
             )
-            for record in diff.unique(changed):
+            for record in diff.distinct(gone):
                 entry = entries.decode(record)
-                if entry.operation == DELETE:
-                    kind = DIRECTORY if entry.is_directory else FILE
-                    yield from self._record(DELETE, kind, entry.path, None)
-            for operation, info in self._looked_up(diff.unique(changed), newer):
+                kind = DIRECTORY if entry.is_directory else FILE
+                yield from self._record(DELETE, kind, entry.path, None)
+            for operation, info in self._looked_up(diff.distinct(present), newer):
                 yield from self._record(operation, info.type, info.path, info.id)
 
     def _looked_up(self, records: Iterator[bytes], newer: int) -> Iterator[tuple[str, FileInfo]]:
@@ -204,17 +210,12 @@ class CatchUp:
             except NotFoundError:
                 return None
 
-        listed = (entries.decode(record) for record in records)
-        wanted = (entry for entry in listed if entry.operation != DELETE)
-        for outcome in map_unordered(self._client, read, wanted, workers=_WORKERS):
+        listed = map(entries.decode, records)
+        for outcome in map_unordered(self._client, read, listed, workers=_WORKERS):
             if outcome.error is not None:
                 raise outcome.error
             if outcome.value is not None:
                 yield outcome.item.operation, outcome.value
-
-    def _everything(self, snapshot: int) -> Iterator[Record]:
-        for info in files.walk(self._client, [self._root.id], snapshot=snapshot):
-            yield from self._record(CREATE, info.type, info.path, info.id)
 
     def _record(
         self, operation: str, kind: str, path: str, file_id: str | None

@@ -40,15 +40,8 @@ GROUPS: dict[str, tuple[str, ...]] = {
     ),
 }
 DEFAULT_GROUPS = ("added", "removed", "moved", "written")
-_CHANGES = {
-    name: "moved_to"
-    if name.endswith("_moved_to")
-    else "moved_from"
-    if name.endswith("_moved_from")
-    else group
-    for group, names in GROUPS.items()
-    for name in names
-}
+_CHANGES = {name: group for group, names in GROUPS.items() for name in names}
+_CHANGES.update((name, name.partition("_")[2].partition("_")[2]) for name in GROUPS["moved"])
 _ALL = frozenset(_CHANGES)
 
 

@@ -6,9 +6,18 @@
 - ``entries``: what a line says, and how it travels through the sorter
 - ``sorting``: sorting on disk
 - ``diff``: the changes, with created and deleted directories expanded
-- ``attributes``: sizes and times, from the API or a mount
-- ``formats``: XML, JSON lines, CSV, NUL-separated paths
-- ``build``: all of it together
+- ``renames``: deletions and creations of one file, and the order in which all can be applied
+- ``attributes``, ``directories``, ``mount``: sizes and times, from the API or a mount
+- ``ranges``: which bytes of a file changed
+- ``formats``, ``rows``, ``names``, ``storage_dna``, ``parquet``, ``packing``: how a list looks
+- ``lists``: one list, or several of about equal bytes
+- ``order``, ``stream``, ``build``: what is wanted, its entries in order, and the files
+- ``checkpoints``: up to where a consumer has everything
+- ``progress``: how far a run is
+- ``runs``: from the options of the module to its result
+- ``summary``, ``page``, ``report``: what changed over some checkpoints, as a page
+- ``removal``: deleting from a copy what is gone
+- ``handover``: StorageDNA
 """
 
 from __future__ import annotations

@@ -1,37 +1,31 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sizes, times and owners of changed files, from the API or from a mount."""
+"""Sizes, times and owners of changed files, from the API."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import stat
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
-from datetime import datetime, timezone
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime
 
 from .. import files
 from ..client import Client
-from ..errors import InputError, MissingPrivilegeError, NotFoundError, PermissionDeniedError
+from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import FileInfo
-from ..pool import map_ordered
 from ..smb_locks.names import find_identity
-from .entries import DELETE, Attributes, Entry
+from .asking import ask
+from .entries import CREATE, MODIFY, Attributes, Entry
 
 #: Owner of a file whose owner has no number: the number of "nobody" on Linux.
 NOBODY = 65534
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_EPOCH = datetime(1970, 1, 1)  # UTC, as all times of the API
 
 
 def parse_ns(text: str) -> int:
     """Return nanoseconds since 1970 of a time as the API writes it."""
     whole, _dot, fraction = text.rstrip("Z").partition(".")
-    moment = datetime.fromisoformat(f"{whole}+00:00")
-    delta = moment - _EPOCH
+    delta = datetime.fromisoformat(whole) - _EPOCH
     seconds = delta.days * 86400 + delta.seconds
     return seconds * 1_000_000_000 + int(fraction.ljust(9, "0") or 0)
 
@@ -82,6 +76,7 @@ def of_info(info: FileInfo, owners: Owners | None) -> Attributes:
         size=0 if info.type == files.DIRECTORY else info.size,
         mtime_ns=parse_ns(info.modification_time),
         atime_ns=parse_ns(info.access_time),
+        ctime_ns=parse_ns(info.change_time),
         owner=info.owner,
         group=info.group,
         uid=uid,
@@ -89,6 +84,7 @@ def of_info(info: FileInfo, owners: Owners | None) -> Attributes:
         mode=info.mode,
         num_links=info.num_links,
         file_id=info.id,
+        lock=info.lock,
     )
 
 
@@ -99,120 +95,30 @@ def from_api(
     owners: Owners | None,
     *,
     workers: int,
+    operations: Collection[str] = (CREATE, MODIFY),
+    lock: bool = False,
 ) -> Iterator[Entry]:
     """Yield entries with their attributes in a snapshot, in order, read in parallel.
 
-    What has them already, or is deleted, is passed on; what can not be read has a problem.
+    What has them already is passed on; what can not be read has a problem.
+
+    :param operations: of the entries that are asked for.
+    :param lock: with the WORM state of files, which takes a request for each.
     """
+
+    def needs(entry: Entry) -> bool:
+        if entry.operation not in operations or entry.problem is not None:
+            return False
+        known = entry.attributes
+        return known is None or (lock and known.type == files.FILE and known.lock is None)
 
     def work(own: Client, entry: Entry) -> Entry:
-        if entry.operation == DELETE or entry.attributes is not None:
-            return entry
         try:
-            info = files.get(own, entry.path, snapshot=snapshot)
+            info = files.get(
+                own, entry.path, snapshot=snapshot, lock=lock and not entry.is_directory
+            )
         except (NotFoundError, PermissionDeniedError) as exc:
-            return replace(entry, problem=exc.message)
-        return replace(entry, attributes=of_info(info, owners))
+            return entry._replace(attributes=None, problem=exc.message)
+        return entry._replace(attributes=of_info(info, owners))
 
-    for outcome in map_ordered(client, work, entries, workers=workers):
-        if outcome.error is not None:
-            raise outcome.error
-        if outcome.value is not None:
-            yield outcome.value
-
-
-class Mount:
-    """A mounted directory of the cluster; no path leads out of it.
-
-    Each component is opened relative to the one before, without following symlinks, so that no
-    name that somebody chose on the cluster can make this host look elsewhere. Entries come
-    sorted; the directory of the last one is kept open for the next.
-
-    :param path: where ``base`` is mounted.
-    :param base: directory of the cluster that is mounted there.
-    :raises InputError: there is no such directory.
-    """
-
-    def __init__(self, path: str, base: str) -> None:
-        self._base = base.rstrip("/")
-        try:
-            self._top = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as exc:
-            raise InputError(
-                f"The mount {path} can not be opened ({exc.strerror}): mount the cluster there or "
-                "take attributes from the API."
-            ) from exc
-        self._last = self._top
-        self._last_parts: tuple[str, ...] = ()
-
-    def close(self) -> None:
-        """Close what is open."""
-        self._drop_last()
-        os.close(self._top)
-
-    def _drop_last(self) -> None:
-        if self._last != self._top:
-            os.close(self._last)
-        self._last, self._last_parts = self._top, ()
-
-    def attributes(self, path: str) -> Attributes:
-        """Return attributes of a path of the cluster.
-
-        :raises OSError: it is not there, or a symlink is on the way.
-        """
-        if path != self._base and not path.startswith(self._base + "/"):
-            raise OSError(errno.ENOENT, "it lies outside of the base path")
-        *above, name = path[len(self._base) + 1 :].split("/")
-        if not name:
-            found = os.stat(self._top)
-        else:
-            found = os.stat(name, dir_fd=self._directory(tuple(above)), follow_symlinks=False)
-        kind = {
-            stat.S_IFREG: files.FILE,
-            stat.S_IFDIR: files.DIRECTORY,
-            stat.S_IFLNK: files.SYMLINK,
-        }
-        is_directory = stat.S_ISDIR(found.st_mode)
-        return Attributes(
-            type=kind.get(stat.S_IFMT(found.st_mode), "other"),
-            size=0 if is_directory else found.st_size,
-            mtime_ns=found.st_mtime_ns,
-            atime_ns=found.st_atime_ns,
-            owner=str(found.st_uid),
-            group=str(found.st_gid),
-            uid=found.st_uid,
-            gid=found.st_gid,
-            mode=f"{stat.S_IMODE(found.st_mode):04o}",
-            num_links=found.st_nlink,
-            file_id=None,
-        )
-
-    def _directory(self, parts: tuple[str, ...]) -> int:
-        if parts == self._last_parts:
-            return self._last
-        self._drop_last()
-        at = os.dup(self._top)
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-        for part in parts:
-            try:
-                if part in ("", ".", ".."):
-                    raise OSError(errno.EINVAL, "the path has a component that is no name")
-                below = os.open(part, flags, dir_fd=at)
-            finally:
-                os.close(at)
-            at = below
-        self._last, self._last_parts = at, parts
-        return at
-
-
-def from_mount(mount: Mount, entries: Iterable[Entry]) -> Iterator[Entry]:
-    """Yield entries with their attributes on a mount; what can not be read has a problem."""
-    with contextlib.closing(mount):
-        for entry in entries:
-            if entry.operation == DELETE:
-                yield entry
-                continue
-            try:
-                yield replace(entry, attributes=mount.attributes(entry.path))
-            except OSError as exc:
-                yield replace(entry, problem=f"{entry.path}: {exc.strerror}")
+    return ask(client, entries, needs, work, workers=workers)

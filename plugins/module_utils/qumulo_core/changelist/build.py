@@ -7,46 +7,26 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import chain
+from itertools import islice
 from typing import Any, BinaryIO
 
 from ..client import Client
-from ..errors import ConflictError, InputError, QumuloError
-from ..files import FileInfo
-from ..output import AtomicFile
 from ..snapshots import Snapshot
-from . import attributes as attribute_sources
-from . import diff, entries, formats
-from .entries import CREATE, DELETE, Entry
-from .formats import CSV, JSONL, NUL, XML, Totals
-from .sorting import Sorter
+from . import formats, names, parquet, rows, storage_dna
+from .entries import DELETE, Entry
+from .formats import BULK, CSV, JSONL, NUL, PARQUET, RCLONE, XML, Totals
+from .lists import Lists
+from .order import MOUNT, Order, check_order, check_pair, is_first, relative_to
+from .progress import Progress
+from .stream import Run
 
-API, MOUNT, NONE = "api", "mount", "none"
+__all__ = ["Order", "Result", "build"]
 #: Lines of the list that a module shows.
 SAMPLE = 10
-
-
-@dataclass(frozen=True)
-class Order:
-    """What list is wanted.
-
-    :param base_path: what names are relative to; None: the source directory.
-    :param map_to: where the base path is mounted on this host, for attributes from there.
-    :param index: number of the source folder in XML.
-    """
-
-    dest: str
-    format: str
-    attributes: str
-    deletes: bool = False
-    expand_deleted: bool = False
-    base_path: str | None = None
-    map_to: str | None = None
-    index: int = 1
-    workers: int = 16
+_STEP = 1000  # entries between two looks at the clock; what is in memory beside the sorters
 
 
 @dataclass
@@ -57,197 +37,138 @@ class Result:
     totals: Totals
     sample: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    lists: list[str] = field(default_factory=list)
+    first: str | None = None
 
     def render(self) -> dict[str, Any]:
         """Return it as the module shows it."""
-        return {"totals": self.totals.render(), "sample": self.sample}
-
-
-def check_pair(newer: Snapshot, older: Snapshot) -> None:
-    """Refuse snapshots that can not be compared.
-
-    :raises ConflictError: they are of different directories, or in the wrong order.
-    """
-    if newer.source_id != older.source_id:
-        raise ConflictError(
-            f"Snapshot {newer.name} is of {newer.source_path} and {older.name} of "
-            f"{older.source_path}: only snapshots of the same directory can be compared."
-        )
-    if newer.id == older.id:
-        raise ConflictError(
-            f"'newer' and 'older' are the same snapshot, {newer.name}: name two different ones."
-        )
-    if (newer.taken, newer.id) < (older.taken, older.id):
-        raise ConflictError(
-            f"Snapshot {newer.name} is older than {older.name}: exchange 'newer' and 'older'."
-        )
-
-
-def check_order(order: Order) -> None:
-    """Refuse an order that contradicts itself.
-
-    :raises InputError: it does, with what to change.
-    """
-    if order.format == XML and order.attributes == NONE:
-        raise InputError("The xml format needs sizes and times: set attributes to api or mount.")
-    if order.attributes == MOUNT and not order.map_to:
-        raise InputError("Attributes from a mount need map_to: the directory it is mounted on.")
-    if order.expand_deleted and not order.deletes:
-        raise InputError("expand_deleted needs deletes: true.")
-
-
-def relative_to(base_path: str | None, source_path: str) -> Callable[[str], str]:
-    """Return the function that makes paths relative.
-
-    With a base path exactly its characters are cut off, as StorageDNA's tool does: whether names
-    begin with a slash is decided by whether the base path ends in one.
-
-    :raises InputError: the base path does not lead to the source directory.
-    """
-    source = source_path if source_path.endswith("/") else source_path + "/"
-    base = source if base_path is None else base_path
-    if not source.startswith(base) or (not base.endswith("/") and source[len(base)] != "/"):
-        raise InputError(
-            f"The base path {base} does not contain the source directory {source_path}."
-        )
-    length = len(base)
-
-    def relative(path: str) -> str:
-        return path[length:] if len(path) >= length else ""
-
-    return relative
+        return {
+            "totals": self.totals.render(),
+            "sample": self.sample,
+            "lists": self.lists,
+            "first": self.first,
+        }
 
 
 def build(
-    client: Client, newer: Snapshot, older: Snapshot, order: Order, *, check_mode: bool
+    client: Client,
+    newer: Snapshot,
+    older: Snapshot | None,
+    order: Order,
+    *,
+    check_mode: bool,
+    progress: Progress | None = None,
+    perhaps: Sequence[Snapshot] = (),
 ) -> Result:
     """Write the list of changes from ``older`` to ``newer``.
 
     Streams: what is in memory does not grow with the list. The file appears whole or not at all;
     if it holds the same already, it is left alone.
 
+    :param older: None: list everything in ``newer``.
+    :param perhaps: snapshots between the two whose lists the consumer may have worked off, or some
+        of them. The list is then right from each of them, and from any mixture: it has what
+        changed since any of them, and takes each file as a whole under its new path.
     :param check_mode: find out whether the file would change, and leave it.
     :raises QumuloError: nothing was written then.
     """
-    check_pair(newer, older)
+    for one in (*([] if older is None else [older]), *perhaps):
+        check_pair(newer, one)
     check_order(order)
+    if perhaps:
+        order = replace(order, renames=False, ranges=False)
     relative = relative_to(order.base_path, newer.source_path)
     result = Result(False, Totals())
-    problems: list[Entry] = []
-
-    def on_error(path: str, error: QumuloError) -> None:
-        problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
-
-    with AtomicFile(order.dest) as output:
-        directory = os.path.dirname(output.path)
-        with Sorter(directory, reverse=order.format == XML) as changed:
-            owners = attribute_sources.Owners(client) if order.format == XML else None
-            diff.collect(
-                client,
-                newer.id,
-                older.id,
-                changed=_Keyed(changed, order.format),
-                directory=directory,
-                deletes=order.deletes,
-                expand_deleted=order.expand_deleted,
-                pack=partial(_pack, owners) if order.attributes == API else _pack_nothing,
-                workers=order.workers,
-                on_error=on_error,
-            )
-            found = (_unkey(record, order.format) for record in diff.unique(changed))
-            listed = _with_attributes(client, found, newer, order, owners)
-            _writer(order, relative, newer, directory)(
-                _sampled(chain(problems, listed), relative, result.sample),
-                output.file,
-                result.totals,
-            )
-        result.changed = output.commit(dry_run=check_mode)
-    if result.totals.unreadable:
-        result.warnings.append(
-            f"{result.totals.unreadable} entries could not be read; they are marked in the list."
-        )
-    if order.format == XML and result.totals.left_out:
-        result.warnings.append(
-            f"{result.totals.left_out} symlinks and devices are left out: XML can not hold them."
-        )
+    directory = os.path.dirname(os.path.abspath(order.dest))
+    with Lists(
+        order.dest,
+        _maker(order, relative, newer, directory),
+        result.totals,
+        split=order.split,
+        first=partial(is_first, order) if order.has_first else None,
+        compress=None if order.format == PARQUET else order.compress,
+    ) as lists:
+        result.lists, result.first = lists.paths, lists.first_path
+        with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
+            lists.write(_passed(run.entries(), relative, run, result))
+        if progress is not None:
+            progress.update("written", result.totals.entries, result.totals.entries)
+        result.changed = lists.commit(dry_run=check_mode)
+    result.warnings += _warnings(order, result.totals)
     return result
 
 
-def _pack(owners: attribute_sources.Owners | None, info: FileInfo) -> bytes:
-    return attribute_sources.of_info(info, owners).pack()
-
-
-def _pack_nothing(info: FileInfo) -> bytes:
-    del info
-    return b""
-
-
-class _Keyed:
-    """Puts records into a sorter under a key that gives the order of a format.
-
-    JSON lines and CSV are applied from top to bottom, so all deletions stand first.
-    """
-
-    def __init__(self, sorter: Sorter, form: str) -> None:
-        self._sorter = sorter
-        self._form = form
-
-    def add(self, record: bytes) -> None:
-        """Take a record."""
-        if self._form in (JSONL, CSV):
-            deleted = record[record.index(b"\0") + 1 : record.index(b"\0") + 2] == b"1"
-            record = (b"0" if deleted else b"1") + record
-        self._sorter.add(record)
-
-
-def _unkey(record: bytes, form: str) -> Entry:
-    return entries.decode(record[1:] if form in (JSONL, CSV) else record)
-
-
-def _with_attributes(
-    client: Client,
-    found: Iterator[Entry],
-    newer: Snapshot,
-    order: Order,
-    owners: attribute_sources.Owners | None,
-) -> Iterator[Entry]:
-    if order.attributes == API:
-        return attribute_sources.from_api(client, found, newer.id, owners, workers=order.workers)
-    if order.attributes == MOUNT:
-        base = order.base_path if order.base_path is not None else newer.source_path
-        return attribute_sources.from_mount(
-            attribute_sources.Mount(order.map_to or "", base), found
+def _warnings(order: Order, totals: Totals) -> Iterator[str]:
+    if totals.unreadable:
+        yield f"{totals.unreadable} entries could not be read; they are marked in the list."
+    if order.format == XML and totals.left_out:
+        yield f"{totals.left_out} symlinks and devices are left out: XML can not hold them."
+    if order.format == RCLONE and totals.left_out:
+        yield (
+            f"{totals.left_out} directories, symlinks and files with a line feed in their name are "
+            "left out: rclone's lists can not hold them."
         )
-    return found
+    if totals.changed_since:
+        yield (
+            f"{totals.changed_since} files have changed since the snapshot was taken: their "
+            "attributes are of now, and the next list has them again."
+        )
+    if order.renames and not order.finds_renames:
+        yield f"The {order.format} format knows no renames: they are deletions and creations."
 
 
-def _writer(
-    order: Order, relative: Callable[[str], str], newer: Snapshot, directory: str
-) -> formats.Writer:
-    if order.format == JSONL:
-        return formats.jsonl(relative)
-    if order.format == CSV:
-        return formats.comma_separated(relative)
-    if order.format == NUL:
-        return formats.nul_separated(relative)
+def _maker(
+    order: Order, relative: formats.Relative, newer: Snapshot, directory: str
+) -> formats.Maker:
+    form = order.format
+    if form == JSONL:
+        return rows.jsonl(relative)
+    if form == CSV:
+        more = [*(["from"] if order.renames else []), *(["ranges"] if order.ranges else [])]
+        more += ["retention_period", "legal_hold"] if order.file_locks else []
+        return rows.comma_separated(relative, tuple(more))
+    if form == BULK:
+        return rows.bulk(relative)
+    if form == NUL:
+        return names.nul_separated(relative)
+    if form == RCLONE:
+        return names.rclone(relative)
+    if form == PARQUET:
+        return parquet.parquet(relative, order.compress)
 
     def spool() -> BinaryIO:
         return tempfile.TemporaryFile(prefix=".list-", dir=directory)
 
     # The time of the newer snapshot, not the host's: the same two snapshots give the same file.
     now = int(newer.taken.timestamp())
-    return formats.storage_dna(relative, index=order.index, now=now, spool=spool)
+    return storage_dna.storage_dna(relative, index=order.index, now=now, spool=spool)
 
 
-def _sampled(
-    found: Iterator[Entry], relative: Callable[[str], str], sample: list[str]
+def _passed(
+    found: Iterable[Entry], relative: formats.Relative, run: Run, result: Result
 ) -> Iterator[Entry]:
-    """Pass entries on, without the base directory itself, and keep the first few in words."""
-    for entry in found:
-        if not relative(entry.path):
-            continue
-        if len(sample) < SAMPLE:
-            slash = "/" if entry.is_directory else ""
-            name = entry.path if entry.operation == DELETE else relative(entry.path)
-            sample.append(f"{entry.operation} {name}{slash}")
-        yield entry
+    """Pass entries on, without the base directory itself, and keep the first few in words.
+
+    On the way it reports how many there are, and counts files of a mount that are newer by now.
+    """
+    order, newer, progress = run.order, run.newer, run.progress
+    sample = result.sample
+    base = newer.source_path if not relative(newer.source_path) else None
+    taken_ns = int(newer.taken.timestamp()) * 1_000_000_000 + newer.taken.microsecond * 1000
+    live = order.attributes == MOUNT
+    number = 0
+    each = iter(found)
+    while some := list(islice(each, _STEP)):
+        number += len(some)
+        for entry in some if len(sample) < SAMPLE else ():
+            if len(sample) < SAMPLE and entry.path != base:
+                slash = "/" if entry.is_directory else ""
+                name = entry.path if entry.operation == DELETE else relative(entry.path)
+                was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
+                sample.append(f"{entry.operation} {was}{name}{slash}")
+        if live:
+            times = (e.attributes.ctime_ns for e in some if e.attributes is not None)
+            result.totals.changed_since += sum(time > taken_ns for time in times)
+        if progress is not None:
+            progress.update("writing", number, max(number, run.total))
+        yield from [entry for entry in some if entry.path != base]

@@ -7,14 +7,19 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple, TypeVar
 
 from .. import files
 from ..client import Client
 from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
-from . import entries
+from . import directories, entries
+from .directories import Receiver
 from .entries import CREATE, DELETE, MODIFY
 from .sorting import Sorter
 
@@ -22,14 +27,8 @@ from .sorting import Sorter
 PAGE = 10_000
 _AHEAD = 2  # pages
 _POLL = 0.5  # seconds
+_STEP = 1000  # files of a walk between two reports
 Value = TypeVar("Value")
-
-
-class Receiver(Protocol):
-    """What takes records."""
-
-    def add(self, record: bytes) -> None:
-        """Take a record."""
 
 
 def ahead(items: Iterator[Value], limit: int = _AHEAD) -> Iterator[Value]:
@@ -74,67 +73,151 @@ def ahead(items: Iterator[Value], limit: int = _AHEAD) -> Iterator[Value]:
         thread.join()
 
 
-def changes(client: Client, newer: int, older: int) -> Iterator[tuple[str, str]]:
-    """Yield operation and path of each change, in the cluster's order; directories end in "/".
+def changes(client: Client, newer: int, older: int) -> Iterator[list[tuple[str, str, bytes]]]:
+    """Yield pages of operations, paths and records of changes, in the cluster's order.
 
-    Needs PRIVILEGE_SNAPSHOT_DIFFERENCE_READ.
+    Paths of directories end in "/". Needs PRIVILEGE_SNAPSHOT_DIFFERENCE_READ.
     """
     uri = f"/v2/snapshots/{newer}/changes-since/{older}?limit={PAGE}"
     with client.clone() as own:
         for page in ahead(own.pages(uri)):
-            for item in page["entries"]:
-                yield entries.of_api(item)
+            yield entries.of_page(page["entries"])
 
 
-def collect(
-    client: Client,
-    newer: int,
-    older: int,
-    *,
-    changed: Receiver,
-    directory: str,
-    deletes: bool,
-    expand_deleted: bool,
-    pack: Callable[[FileInfo], bytes],
-    workers: int,
-    on_error: Callable[[str, QumuloError], None],
-) -> None:
-    """Put all changes into ``changed``.
+class Packs(NamedTuple):
+    """What turns what a listing knows of a file into the attributes of its record.
+
+    :param new: of what is in the newer snapshot; None: none are wanted.
+    :param old: of what was in the older one.
+    """
+
+    new: Callable[[FileInfo], bytes] | None = None
+    old: Callable[[FileInfo], bytes] | None = None
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be collected, and where it goes.
+
+    :param older: None: everything in the newer snapshot is new.
+    :param source: path of the snapshots' directory.
+    :param gone: None: deletions are not wanted.
+    :param directory: place for further runs.
+    :param on_error: is told of what can not be listed.
+    :param on_progress: is told the phase, and how much of it is done.
+    """
+
+    newer: int
+    older: int | None
+    source: str
+    gone: Receiver | None
+    present: Receiver
+    directory: str
+    expand_deleted: bool
+    packs: Packs
+    workers: int
+    on_error: Callable[[str, QumuloError], None]
+    on_progress: Callable[[str, int], None]
+
+
+def collect(client: Client, wanted: Wanted) -> None:
+    """Put all deletions into ``wanted.gone`` and all else into ``wanted.present``.
 
     A created directory stands for all that is in it, whether the cluster lists that too or not:
     it is walked in the newer snapshot, a deleted one in the older if asked. One that was deleted
     and made again is always walked in both: what was in the old one would else never be deleted.
     What comes twice so is dropped when it is sorted. Only the uppermost of nested directories is
-    walked.
-
-    :param directory: place for further runs.
-    :param pack: turns what a walk knows of a file into the attributes of its record.
-    :param on_error: is told of what can not be listed.
+    walked. Attributes of what is not walked come from the directories that hold many changes.
     """
-    with Sorter(directory) as created, Sorter(directory) as deleted, Sorter(directory) as again:
-        for operation, path in changes(client, newer, older):
-            if operation == DELETE and not deletes:
-                continue
-            if path.endswith("/") and operation != MODIFY:
-                sorter = created if operation == CREATE else deleted
-                sorter.add(path.encode("utf-8", "surrogatepass"))
-            changed.add(entries.encode(operation, path))
-        if not expand_deleted:
+    with ExitStack() as stack:
+        created, deleted, again, new_parents, old_parents = (
+            stack.enter_context(Sorter(wanted.directory)) for _number in range(5)
+        )
+        if wanted.older is None:
+            created.add(entries.raw(wanted.source.rstrip("/") + "/"))
+        else:
+            _take_in(client, wanted, created, deleted, new_parents, old_parents)
+        removed = deleted
+        if not wanted.expand_deleted:
             for raw in _common(iter(created), iter(deleted)):
                 again.add(raw)
-        removed = deleted if expand_deleted else again
-        for sorter, snapshot, operation in ((created, newer, CREATE), (removed, older, DELETE)):
-            found = files.walk(
-                client,
-                _uppermost(sorter),
-                workers=workers,
-                snapshot=snapshot,
-                on_error=on_error,
-            )
-            for info in found:
-                slash = "/" if info.type == DIRECTORY else ""
-                attributes = pack(info) if operation == CREATE else b""
-                changed.add(entries.encode(operation, info.path + slash, attributes))
+            removed = again
+        packs = wanted.packs
+        _walk(client, wanted, created, wanted.newer, CREATE, wanted.present, packs.new)
+        if packs.new is not None:
+            _list(client, wanted, new_parents, created, wanted.newer, wanted.present, packs.new)
+        if wanted.gone is None or wanted.older is None:
+            return
+        _walk(client, wanted, removed, wanted.older, DELETE, wanted.gone, packs.old)
+        if packs.old is not None:
+            _list(client, wanted, old_parents, removed, wanted.older, wanted.gone, packs.old)
+
+
+def _take_in(
+    client: Client,
+    wanted: Wanted,
+    created: Sorter,
+    deleted: Sorter,
+    new_parents: Sorter,
+    old_parents: Sorter,
+) -> None:
+    """Read what the cluster lists, and note which directories have to be walked or listed."""
+    gone, present, packs = wanted.gone, wanted.present, wanted.packs
+    seen = 0
+    for page in changes(client, wanted.newer, wanted.older or 0):
+        present.extend([record for operation, _path, record in page if operation != DELETE])
+        if gone is not None:
+            gone.extend([record for operation, _path, record in page if operation == DELETE])
+        for operation, path, _record in page:
+            if operation == DELETE and gone is None:
+                continue
+            if packs.old is not None and operation == DELETE:
+                old_parents.add(directories.by_parent(path))
+            if packs.new is not None and operation != DELETE:
+                new_parents.add(directories.by_parent(path))
+            if path[-1] == "/" and operation != MODIFY:
+                (created if operation == CREATE else deleted).add(entries.raw(path))
+        seen += len(page)
+        wanted.on_progress("changes", seen)
+
+
+def _walk(
+    client: Client,
+    wanted: Wanted,
+    tops: Sorter,
+    snapshot: int,
+    operation: str,
+    receiver: Receiver,
+    pack: Callable[[FileInfo], bytes] | None,
+) -> None:
+    """Add everything that is in directories."""
+    walked = files.walk(
+        client,
+        _uppermost(tops),
+        workers=wanted.workers,
+        snapshot=snapshot,
+        on_error=wanted.on_error,
+    )
+    for found, info in enumerate(walked, 1):
+        slash = "/" if info.type == DIRECTORY else ""
+        attributes = pack(info) if pack is not None else b""
+        receiver.add(entries.encode(operation, info.path + slash, attributes))
+        if not found % _STEP:
+            wanted.on_progress("directories", found)
+
+
+def _list(
+    client: Client,
+    wanted: Wanted,
+    parents: Sorter,
+    walked: Sorter,
+    snapshot: int,
+    receiver: Receiver,
+    pack: Callable[[FileInfo], bytes],
+) -> None:
+    """Add attributes of changed files from directories that hold many of them."""
+    found = directories.groups(parents, map(entries.raw, _uppermost(walked)))
+    directories.read(client, found, snapshot, receiver=receiver, pack=pack, workers=wanted.workers)
 
 
 def _common(left: Iterator[bytes], right: Iterator[bytes]) -> Iterator[bytes]:
@@ -159,18 +242,39 @@ def _uppermost(paths: Sorter) -> Iterator[str]:
             yield path.decode("utf-8", "surrogatepass")
 
 
-def unique(records: Sorter) -> Iterator[bytes]:
-    """Yield each change once; of records that differ in attributes alone, one that has them."""
-    held: bytes | None = None
-    held_key = b""
-    held_attributes = b""
-    for record in records:
-        key, attributes = entries.split(record)
-        if held is not None and key == held_key:
-            if not attributes or held_attributes:
-                continue
-        elif held is not None:
-            yield held
-        held, held_key, held_attributes = record, key, attributes
-    if held is not None:
-        yield held
+def distinct(records: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield each of sorted records once: the quick way where none has attributes."""
+    return map(itemgetter(0), groupby(records))
+
+
+def unique(records: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield each change once, with attributes if any record of its path has them.
+
+    :param records: sorted, forwards or backwards.
+    """
+    for path, same in groupby(records, _path_of):
+        group = list(same)
+        if len(group) == 1:
+            if _code_of(group[0]) != entries.KNOWN:
+                yield group[0]
+            continue
+        end = len(path) + 2
+        found: dict[bytes, bytes] = {}
+        known = b""
+        for record in group:
+            key, attributes = record[:end], record[end:]
+            if _code_of(record) == entries.KNOWN:
+                known = attributes
+            elif not found.get(key):
+                found[key] = attributes
+        for key, attributes in found.items():
+            yield key + (attributes or known)
+
+
+def _path_of(record: bytes) -> bytes:
+    return record[: record.index(b"\0")]
+
+
+def _code_of(record: bytes) -> bytes:
+    at = record.index(b"\0") + 1
+    return record[at : at + 1]

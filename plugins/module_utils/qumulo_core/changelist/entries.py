@@ -6,28 +6,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import ProtocolError
 
-CREATE, MODIFY, DELETE = "create", "modify", "delete"
+CREATE, MODIFY, DELETE, RENAME = "create", "modify", "delete", "rename"
+#: Code of a record that is no change: attributes for the change of the same path.
+KNOWN = b"0"
 #: Operations in the order in which those of one path come: gone first, then new.
-_CODES = {DELETE: b"1", CREATE: b"2", MODIFY: b"3"}
+_CODES = {DELETE: b"1", CREATE: b"2", MODIFY: b"3", RENAME: b"4"}
 _OPERATIONS = {code: operation for operation, code in _CODES.items()}
 _OF_API = {"CREATE": CREATE, "MODIFY": MODIFY, "DELETE": DELETE}
-#: Ends a record; a path holds no NUL, and a code follows the NUL within a record.
+_API_CODES = {name: _CODES[operation] for name, operation in _OF_API.items()}
+#: Ends a record; a path holds no NUL, and neither a line feed nor another NUL that ends the record
+#: follows one within a record.
 TERMINATOR = b"\0\n"
 
 
-@dataclass(frozen=True)
-class Attributes:
-    """What is known of a file beside its path; times are nanoseconds since 1970."""
+class Attributes(NamedTuple):
+    """What is known of a file beside its path; times are nanoseconds since 1970.
+
+    :param lock: WORM state (``retention_period``, ``legal_hold``); None if it was not asked for.
+    """
 
     type: str
     size: int
     mtime_ns: int
     atime_ns: int
+    ctime_ns: int
     owner: str
     group: str
     uid: int | None
@@ -35,23 +41,11 @@ class Attributes:
     mode: str
     num_links: int
     file_id: str | None
+    lock: dict[str, Any] | None = None
 
     def pack(self) -> bytes:
         """Return the attributes as bytes for the sorter."""
-        values = [
-            self.type,
-            self.size,
-            self.mtime_ns,
-            self.atime_ns,
-            self.owner,
-            self.group,
-            self.uid,
-            self.gid,
-            self.mode,
-            self.num_links,
-            self.file_id,
-        ]
-        return json.dumps(values, separators=(",", ":")).encode()
+        return json.dumps(self, separators=(",", ":")).encode()
 
     @classmethod
     def unpack(cls, data: bytes) -> Attributes:
@@ -60,12 +54,13 @@ class Attributes:
         return cls(*values)
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """A change of one path.
 
     :param path: absolute path on the cluster, without a slash at the end.
     :param problem: why its attributes could not be read; then there are none.
+    :param source: of a rename, the path that it had.
+    :param ranges: of a modified file, the bytes that changed; None: not known, take all.
     """
 
     operation: str
@@ -73,17 +68,44 @@ class Entry:
     is_directory: bool
     attributes: Attributes | None = None
     problem: str | None = None
+    source: str | None = None
+    ranges: tuple[Range, ...] | None = None
 
 
-def of_api(item: dict[str, Any]) -> tuple[str, str]:
-    """Return operation and path of an entry of a tree diff.
+class Range(NamedTuple):
+    """Bytes of a file that changed: data, or a hole."""
 
-    :raises ProtocolError: it is none.
+    offset: int
+    length: int
+    is_data: bool
+
+
+def of_page(items: list[dict[str, Any]]) -> list[tuple[str, str, bytes]]:
+    """Return operation, path and record of the changes of a page of a tree diff.
+
+    :raises ProtocolError: one is none.
     """
     try:
-        return _OF_API[item["op"]], item["path"]
-    except (KeyError, TypeError) as exc:
+        return [
+            (
+                _OF_API[item["op"]],
+                item["path"],
+                b"%s\0%s" % (item["path"].encode("utf-8", "surrogatepass"), _API_CODES[item["op"]]),
+            )
+            for item in items
+        ]
+    except (KeyError, TypeError, AttributeError) as exc:
         raise ProtocolError(f"The cluster listed a change without {exc}.") from exc
+
+
+def raw(path: str) -> bytes:
+    """Return a path as bytes, whatever characters it holds."""
+    return path.encode("utf-8", "surrogatepass")
+
+
+def text(path: bytes) -> str:
+    """Return the path that :func:`raw` made bytes of."""
+    return path.decode("utf-8", "surrogatepass")
 
 
 def encode(operation: str, path: str, attributes: bytes = b"") -> bytes:
@@ -94,6 +116,16 @@ def encode(operation: str, path: str, attributes: bytes = b"") -> bytes:
     return b"%s\0%s%s" % (path.encode("utf-8", "surrogatepass"), _CODES[operation], attributes)
 
 
+def encode_known(path: str, attributes: bytes) -> bytes:
+    """Return attributes as bytes that sort beside the change of their path."""
+    return b"%s\0%s%s" % (path.encode("utf-8", "surrogatepass"), KNOWN, attributes)
+
+
+def encode_rename(path: str, source: str, attributes: bytes) -> bytes:
+    """Return a rename as bytes that sort by the new path."""
+    return b"%s\0%s%s\0%s" % (raw(path), _CODES[RENAME], raw(source), attributes)
+
+
 def split(record: bytes) -> tuple[bytes, bytes]:
     """Return the key of a record (path and operation) and its attributes."""
     end = record.index(b"\0") + 2
@@ -101,12 +133,20 @@ def split(record: bytes) -> tuple[bytes, bytes]:
 
 
 def decode(record: bytes) -> Entry:
-    """Return the change that :func:`encode` wrote."""
-    raw, _nul, rest = record.partition(b"\0")
-    path = raw.decode("utf-8", "surrogatepass")
-    return Entry(
-        _OPERATIONS[rest[:1]],
-        path.rstrip("/") or "/",
-        path.endswith("/"),
-        Attributes.unpack(rest[1:]) if len(rest) > 1 else None,
-    )
+    """Return the change that :func:`encode` or :func:`encode_rename` wrote."""
+    path, _nul, rest = record.partition(b"\0")
+    if len(rest) == 1:  # the usual one without attributes
+        plain = path.decode("utf-8", "surrogatepass")
+        if plain[-1] == "/":
+            return Entry(_OPERATIONS[rest], plain[:-1] or "/", True)
+        return Entry(_OPERATIONS[rest], plain, False)
+    operation, rest = _OPERATIONS[rest[:1]], rest[1:]
+    source = None
+    if operation == RENAME:
+        old, _nul, rest = rest.partition(b"\0")
+        source = text(old).rstrip("/")
+    name = path.decode("utf-8", "surrogatepass")
+    attributes = Attributes.unpack(rest) if rest else None
+    if name.endswith("/"):
+        return Entry(operation, name[:-1] or "/", True, attributes, None, source)
+    return Entry(operation, name, False, attributes, None, source)

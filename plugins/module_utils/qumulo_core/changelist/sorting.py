@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import tempfile
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from types import TracebackType
 from typing import IO
 
@@ -18,6 +19,7 @@ RUN_BYTES = 16 << 20
 #: Runs that are merged at a time: each costs a buffer and a file descriptor.
 FAN_IN = 32
 _READ = 64 << 10
+_WRITTEN = 1024  # records that are written at a time
 
 
 class Sorter:
@@ -63,6 +65,13 @@ class Sorter:
         if self._bytes >= self._run_bytes:
             self._spill()
 
+    def extend(self, records: list[bytes]) -> None:
+        """Take some records."""
+        self._records += records
+        self._bytes += sum(map(len, records)) + 40 * len(records)
+        if self._bytes >= self._run_bytes:
+            self._spill()
+
     def _spill(self) -> None:
         self._records.sort(reverse=self._reverse)
         self._keep(0, self._records)
@@ -75,10 +84,9 @@ class Sorter:
             prefix=".sort-", dir=self._directory, buffering=_READ
         )
         self._levels[level].append(run)
-        write = run.write
-        for record in records:
-            write(record)
-            write(TERMINATOR)
+        each = iter(records)
+        while some := list(islice(each, _WRITTEN)):
+            run.write(TERMINATOR.join(some) + TERMINATOR)
         run.flush()
         if len(self._levels[level]) >= FAN_IN:
             if level + 1 == len(self._levels):

@@ -1,87 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m qumulo_core.check``: a line for each thing that must be right, or a service."""
+"""``python -m qumulo_core.check``; see :mod:`.main`."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-import sys
-from collections.abc import Sequence
-
-from ..errors import QumuloError
-from ..service import daemon, exit_codes, instance, logs
-from ..service.config import load
-from ..service.sd_notify import Notifier
-from . import config, findings, probes
-from .config import Config
-from .findings import Finding
-from .heartbeat import Heartbeat
-from .needs import SERVICES
-
-_LOG = logging.getLogger("lockstep.check")
-
-
-def check_once(found: Config, *, as_json: bool) -> int:
-    """Print a line for each finding; return the exit code."""
-    seen: list[Finding] = []
-    for finding in probes.run(found.cluster, found.services):
-        seen.append(finding)
-        sys.stdout.write((json.dumps(vars(finding)) if as_json else finding.line()) + "\n")
-        sys.stdout.flush()
-    if not as_json:
-        sys.stdout.write(f"{findings.summary(seen)}\n")
-    return exit_codes.FAILED if findings.worst(seen) == findings.FAILED else exit_codes.OK
-
-
-def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m qumulo_core.check", description=__doc__)
-    parser.add_argument("--config", help="YAML file; without it QUMULO_HOST and so on are read")
-    parser.add_argument("--for", dest="services", help=f"of {', '.join(SERVICES)}; with commas")
-    parser.add_argument("--json", action="store_true", help="a JSON object a line")
-    parser.add_argument("--check", action="store_true", help="only see whether FILE makes sense")
-    parser.add_argument("--serve", action="store_true", help="go on checking, as a service")
-    return parser.parse_args(arguments)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit code."""
-    options = _arguments(arguments)
-    try:
-        if options.config is None:
-            services = tuple((options.services or ",".join(SERVICES)).split(","))
-            config.check_services(services)
-            found = config.from_environment(services)
-        else:
-            found = config.parse(load(options.config))
-        if options.check:
-            return exit_codes.OK
-        if not options.serve:
-            return check_once(found, as_json=options.json)
-    except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.USAGE
-    return _serve(options.config, found)
-
-
-def _serve(path: str | None, found: Config) -> int:
-    if path is None:
-        sys.stderr.write("A service needs a configuration: name it with --config.\n")
-        return exit_codes.USAGE
-    logs.configure(found.log_format, found.log_level)
-    try:
-        with instance.SingleInstance(found.lock_file):
-            daemon.run(Heartbeat(path, found), Notifier())
-    except instance.AlreadyRunningError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.ALREADY_RUNNING
-    except QumuloError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.FAILED
-    return exit_codes.OK
-
+from .main import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from . import api, lib, pages
 from .config import Config
@@ -73,10 +74,11 @@ def make_app(config: Config) -> Starlette:
 
     async def refused(request: Request, exc: Exception) -> Response:
         """What the router says: no such page, no such method."""
-        assert isinstance(exc, HTTPException)
+        error = cast(HTTPException, exc)
         session = services.sessions.find(request.cookies.get(COOKIE, ""), active=False)
-        text = "There is no such page." if exc.status_code == 404 else "That can not be done here."
-        return message(services, Visit(request, session), exc.status_code, "Nothing here", text)
+        missing = error.status_code == 404
+        text = "There is no such page." if missing else "That can not be done here."
+        return message(services, Visit(request, session), error.status_code, "Nothing here", text)
 
     async def defect(request: Request, exc: Exception) -> Response:
         """An error of our own; Starlette logs it with its traceback."""

@@ -42,7 +42,8 @@ class LockManager:
 
     @property
     def _page(self) -> Server:
-        assert self._started is not None  # nothing else is called before `start`
+        if self._started is None:
+            raise RuntimeError("nothing else is called before start")
         return self._started
 
     def start(self) -> None:

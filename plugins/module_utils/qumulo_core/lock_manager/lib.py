@@ -99,5 +99,5 @@ def require() -> None:
     :raises LibraryMissingError: one is not; the message names the package to install.
     """
     if IMPORT_ERROR is not None:
-        missing = (IMPORT_ERROR.name or "starlette").split(".")[0]
+        missing = (IMPORT_ERROR.name or "starlette").partition(".")[0]
         raise LibraryMissingError(missing, str(IMPORT_ERROR))

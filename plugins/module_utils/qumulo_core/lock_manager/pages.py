@@ -69,15 +69,15 @@ def _login_form(
 
 def log_in_now(services: Services, visit: Visit) -> Response:
     """Ask the cluster whether somebody is who they say; if so, begin a session."""
-    goal = safe_next(visit.field("next"))
+    goal = safe_next(visit.sent("next"))
     nonce = visit.request.cookies.get(LOGIN_COOKIE, "")
-    signed = services.sessions.signer.open(visit.field("csrf")) or ""
+    signed = services.sessions.signer.open(visit.sent("csrf")) or ""
     right = f"login:{nonce}".encode("utf-8", "replace")
     if not nonce or not hmac.compare_digest(signed.encode("utf-8", "replace"), right):
         services.counters.add("requests_refused")
         error = "This form was too old, or cookies are switched off: try again."
         return _login_form(services, visit, goal, error, status=403)
-    username, token = visit.field("username").strip(), visit.field("token")
+    username, token = visit.sent("username").strip(), visit.sent("token")
     account_key = ("account", visit.address, username.lower())
     limits: list[tuple[tuple[str, ...], Limit]] = [(("client", visit.address), PER_CLIENT)]
     if not token:
@@ -93,7 +93,7 @@ def log_in_now(services: Services, visit: Visit) -> Response:
         if token:
             account, client = accept_token(services.config, token)
         else:
-            account, client = log_in(services.config, username, visit.field("password"))
+            account, client = log_in(services.config, username, visit.sent("password"))
     except AuthenticationError:
         services.counters.add("logins_refused")
         log.info("a login from %s was refused", visit.address)
@@ -218,7 +218,7 @@ def confirm(services: Services, visit: Visit) -> Response:
             "administrator of the cluster to grant it, then log in again.",
         )
     choice = Choice.parse(visit.form)
-    query = Query.parse({name: visit.field(name) for name in visit.form})
+    query = Query.parse({name: visit.sent(name) for name in visit.form})
     watch = watch_of(services, account)
     board = watch.wait(0, services.config.cluster.timeout).board
     if board is None:
@@ -242,11 +242,11 @@ def confirm(services: Services, visit: Visit) -> Response:
 def close(services: Services, visit: Visit) -> Response:
     """Close exactly what was shown."""
     session = visit.session
-    reason = " ".join(visit.field("reason").split())
+    reason = " ".join(visit.sent("reason").split())
     if len(reason) > LONGEST_REASON:
         raise InputError(f"The reason has more than {LONGEST_REASON} characters: shorten it.")
     watch = watch_of(services, session.account)
-    plan = services.plans.take(visit.field("plan"), session.id)
+    plan = services.plans.take(visit.sent("plan"), session.id)
     if not plan.handles:
         raise InputError("There is nothing in this confirmation that can be closed.")
     order = Order(session.account, visit.address, plan, reason)

@@ -49,7 +49,7 @@ class Signer:
 
     def open(self, signed: str) -> str | None:
         """Return a text that was signed here, or None."""
-        text, _, signature = signed.rpartition(".")
+        text, _dot, signature = signed.rpartition(".")
         right = self._signature(text)
         # Bytes: comparing texts that are not ASCII is an error.
         if text and hmac.compare_digest(right.encode(), signature.encode("utf-8", "replace")):

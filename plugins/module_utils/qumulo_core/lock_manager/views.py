@@ -23,7 +23,7 @@ def split_path(path: str, file_id: str) -> tuple[str, str]:
     """Return the name of a file and where it is."""
     if not path:
         return f"Deleted file {file_id}", "open although it was deleted"
-    directory, _, name = path.rpartition("/")
+    directory, _slash, name = path.rpartition("/")
     return (name, f"{directory}/") if name else (path, "")
 
 

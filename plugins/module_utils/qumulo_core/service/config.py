@@ -208,7 +208,7 @@ def load(path: str) -> Section:
         raise InputError(f"The configuration {path} is not YAML ({exc}).") from exc
 
 
-def cluster(section: Section, environment: Mapping[str, str] = os.environ) -> Settings:
+def cluster(section: Section, environment: Mapping[str, str] | None = None) -> Settings:
     """Return how to reach the cluster, from the section ``cluster``.
 
     Secrets stand in files: named ones, or those that systemd hands to the service under
@@ -220,7 +220,8 @@ def cluster(section: Section, environment: Mapping[str, str] = os.environ) -> Se
         username = section.optional_text("username")
         password_file = section.optional_text("password_file")
         token_file = section.optional_text("access_token_file")
-        credentials = environment.get("CREDENTIALS_DIRECTORY")
+        known = os.environ if environment is None else environment
+        credentials = known.get("CREDENTIALS_DIRECTORY")
         if credentials and not (password_file or token_file):
             password_file = _existing(credentials, PASSWORD) if username else None
             token_file = None if username else _existing(credentials, ACCESS_TOKEN)

@@ -85,7 +85,7 @@ def configure(
     level: str,
     *,
     stream: TextIO | None = None,
-    environment: Mapping[str, str] = os.environ,
+    environment: Mapping[str, str] | None = None,
 ) -> None:
     """Send all logs of the process to standard error.
 
@@ -93,7 +93,7 @@ def configure(
     :param level: the least level that is shown.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    journal = "JOURNAL_STREAM" in environment
+    journal = "JOURNAL_STREAM" in (os.environ if environment is None else environment)
     handler.setFormatter(JsonFormatter() if form == "json" else PlainFormatter(journal=journal))
     root = logging.getLogger()
     for old in root.handlers[:]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from .. import files
 from ..client import Client
-from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
+from ..errors import MissingPrivilegeError, NotFoundError, ProtocolError, QumuloError
 from ..files import DIRECTORY
 from ..notifications import Event
 from ..service import metrics
@@ -186,8 +186,9 @@ class Watcher:
         }
 
     def now(self) -> datetime:
-        """Return the cluster's time; only called once it is known."""
-        assert self._clock is not None
+        """Return the cluster's time; nothing that needs it begins before it is known."""
+        if self._clock is None:
+            raise ProtocolError("The cluster's time is not known yet.")
         return self._clock.now()
 
     # -- the manager ----------------------------------------------------------------------------

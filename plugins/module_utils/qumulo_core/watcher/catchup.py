@@ -140,14 +140,15 @@ class CatchUp:
         """Yield files that were created, written or renamed between two snapshots."""
 
         def one_by_one() -> Iterator[str]:
-            for operation, path in changes(self._client, newer, older):
-                if operation == DELETE:
-                    continue
-                if not path.endswith("/"):
-                    if self._rules().decide(path).rule is not None:
-                        yield path
-                elif operation == CREATE:
-                    created.append(path)
+            for page in changes(self._client, newer, older):
+                for operation, path, _record in page:
+                    if operation == DELETE:
+                        continue
+                    if not path.endswith("/"):
+                        if self._rules().decide(path).rule is not None:
+                            yield path
+                    elif operation == CREATE:
+                        created.append(path)
 
         def read(client: Client, path: str) -> FileInfo | None:
             try:

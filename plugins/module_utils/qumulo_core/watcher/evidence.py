@@ -85,19 +85,16 @@ class Evidence:
             return
         data = b"".join(lines)
         try:
-            if self._number is None:
-                self._open()
-            assert self._number is not None
-            size = os.fstat(self._number).st_size
+            file = self._open() if self._number is None else self._number
+            size = os.fstat(file).st_size
             if size and size + len(data) > self._max_bytes:
-                self._put_aside()
-                size = 0
-            _write(self._number, data, size)
+                file, size = self._put_aside(), 0
+            _write(file, data, size)
         except OSError as exc:
             raise EvidenceError(write_error(self.path, exc).message) from exc
         self._previous = previous
 
-    def _open(self) -> None:
+    def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._number = os.open(self.path, flags, 0o640)
@@ -106,19 +103,20 @@ class Evidence:
             raise EvidenceError(write_error(self.path, exc).message) from exc
         if last is not None:
             self._previous = digest(last)
+        return self._number
 
     def _close(self) -> None:
         if self._number is not None:
             os.close(self._number)
             self._number = None
 
-    def _put_aside(self) -> None:
+    def _put_aside(self) -> int:
         number = 1
         while os.path.exists(aside := f"{self.path}.{number:06d}"):
             number += 1
         os.rename(self.path, aside)
         self._close()
-        self._open()
+        return self._open()
 
 
 def _write(number: int, data: bytes, size: int) -> None:

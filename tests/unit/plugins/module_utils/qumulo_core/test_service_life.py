@@ -109,7 +109,7 @@ def test_the_supervisor_hears_what_happens(tmp_path: Path) -> None:
         notifier.reloading()
         notifier.stopping()
         notifier.close()
-        heard = [server.recv(4096).decode() for _ in range(5)]
+        heard = [server.recv(4096).decode() for _message in range(5)]
     assert heard[:3] == ["STATUS=two lines", "READY=1", "WATCHDOG=1"]
     assert heard[3].startswith("RELOADING=1\nMONOTONIC_USEC=")
     assert heard[4] == "STOPPING=1"

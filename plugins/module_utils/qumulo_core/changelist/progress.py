@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a long run has come: a file for programs, and lines in the journal for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import syslog
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..output import AtomicFile
+
+#: Seconds between two reports.
+EVERY = 3.0
+
+
+def journal(text: str) -> None:
+    """Write a line to the system's log, which is the journal where systemd runs."""
+    syslog.syslog(syslog.LOG_INFO, f"qumulo_changelist: {text}")
+
+
+def remaining(done: int, total: int | None, seconds: float) -> float | None:
+    """Return how many seconds the rest takes at the rate so far; None if that can not be told."""
+    if total is None or not done or seconds <= 0:
+        return None
+    return max(0.0, (total - done) * seconds / done)
+
+
+class Progress:
+    """Reports on a run every few seconds.
+
+    :param name: of the list, for the journal.
+    :param path: status file, JSON, replaced as a whole each time; None: none.
+    :param log: takes a line; None: none.
+    :param clock: seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str | None = None,
+        log: Callable[[str], None] | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        every: float = EVERY,
+    ) -> None:
+        self._name = name
+        self._path = path
+        self._log = log
+        self._clock = clock
+        self._every = every
+        self._began = self._reported = clock()
+        self._phase = ""
+        self._phase_began = self._began
+        self._done = 0
+        self._total: int | None = None
+        if path is not None:
+            self._write("running")
+
+    def update(self, phase: str, done: int, total: int | None = None) -> None:
+        """Take notice of how far a phase is; report it if it is time to."""
+        now = self._clock()
+        if phase != self._phase:
+            self._phase, self._phase_began = phase, now
+        self._done, self._total = done, total
+        if now - self._reported < self._every:
+            return
+        self._reported = now
+        if self._log is not None:
+            self._log(self.line())
+        if self._path is not None:
+            self._write("running")
+
+    def end(self, problem: str | None = None) -> None:
+        """Report the end.
+
+        :param problem: why it failed.
+        """
+        if self._path is not None:
+            self._write("done" if problem is None else "failed", problem)
+        if self._log is not None and self._clock() - self._began >= self._every:
+            took = self._clock() - self._began
+            end = "is written" if problem is None else f"failed: {problem}"
+            self._log(f"{self._name} {end} after {took:.0f} s")
+
+    def line(self) -> str:
+        """Return how far it is, for a person."""
+        state = self.render()
+        text = f"{self._name}: {self._phase}, {self._done} entries, {state['rate']:.0f}/s"
+        if state["remaining_seconds"] is not None:
+            text += f", {state['remaining_seconds']:.0f} s to go"
+        return text
+
+    def render(self) -> dict[str, Any]:
+        """Return how far it is."""
+        seconds = self._clock() - self._phase_began
+        left = remaining(self._done, self._total, seconds)
+        return {
+            "phase": self._phase,
+            "entries": self._done,
+            "total": self._total,
+            "rate": round(self._done / seconds, 1) if seconds > 0 else 0.0,
+            "seconds": round(self._clock() - self._began, 1),
+            "remaining_seconds": None if left is None else round(left, 1),
+        }
+
+    def _write(self, state: str, problem: str | None = None) -> None:
+        if self._path is None:
+            return
+        described = {
+            "state": state,
+            "list": self._name,
+            "pid": os.getpid(),
+            "updated": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "error": problem,
+            **self.render(),
+        }
+        with AtomicFile(self._path) as output:
+            output.write(json.dumps(described).encode() + b"\n")
+            output.commit()

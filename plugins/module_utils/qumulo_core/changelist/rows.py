@@ -1,0 +1,161 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Change lists by the line: JSON lines, CSV, and what a search index takes in bulk."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from json.encoder import encode_basestring_ascii as quote
+from typing import Any, BinaryIO
+
+from .entries import DELETE, Entry, Range, raw
+from .formats import Maker, Relative, Totals, columns_of, type_of
+
+_CHUNK = 1 << 16
+_LINES = 256  # that are written at a time
+COLUMNS = (
+    "op",
+    "path",
+    "type",
+    "size",
+    "mtime",
+    "atime",
+    "owner",
+    "group",
+    "mode",
+    "num_links",
+    "file_id",
+    "error",
+)
+
+
+def ranges_of(ranges: tuple[Range, ...]) -> list[list[Any]]:
+    """Return changed bytes as offset, length, and whether it is data or a hole."""
+    return [[part.offset, part.length, "data" if part.is_data else "hole"] for part in ranges]
+
+
+class _JsonLines:
+    def __init__(self, output: BinaryIO, totals: Totals, relative: Relative) -> None:
+        self._write = output.write
+        self._totals = totals
+        self._relative = relative
+        self._lines: list[str] = []
+
+    def add(self, entry: Entry) -> None:
+        self._totals.count(entry)
+        self._lines.append(self._line(entry))
+        if len(self._lines) >= _LINES:
+            self.close()
+
+    def _line(self, entry: Entry) -> str:
+        path = self._relative(entry.path)
+        if entry[3:] == (None, None, None, None):  # the usual line without attributes
+            kind = "directory" if entry.is_directory else "file"
+            return f'{{"op": "{entry.operation}", "path": {quote(path)}, "type": "{kind}"}}\n'
+        described: dict[str, Any] = {"op": entry.operation, "path": path}
+        if entry.source is not None:
+            described["from"] = self._relative(entry.source)
+        described["type"] = type_of(entry)
+        if entry.attributes is not None:
+            described.update(columns_of(entry.attributes))
+        if entry.ranges is not None:
+            described["ranges"] = ranges_of(entry.ranges)
+        if entry.problem is not None:
+            described["error"] = entry.problem
+        return json.dumps(described) + "\n"
+
+    def close(self) -> None:
+        self._write("".join(self._lines).encode())
+        self._lines = []
+
+
+def jsonl(relative: Relative) -> Maker:
+    """JSON lines: an object for each change."""
+    return lambda output, totals: _JsonLines(output, totals, relative)
+
+
+class _Csv:
+    def __init__(
+        self, output: BinaryIO, totals: Totals, relative: Relative, columns: tuple[str, ...]
+    ) -> None:
+        self._output = output
+        self._totals = totals
+        self._relative = relative
+        self._columns = columns
+        self._text = io.StringIO()
+        self._rows = csv.writer(self._text)
+        self._rows.writerow(columns)
+
+    def add(self, entry: Entry) -> None:
+        self._totals.count(entry)
+        row: dict[str, Any] = {
+            "op": entry.operation,
+            "path": self._relative(entry.path),
+            "type": type_of(entry),
+            "error": entry.problem,
+        }
+        if entry.source is not None:
+            row["from"] = self._relative(entry.source)
+        if entry.attributes is not None:
+            row.update(columns_of(entry.attributes))
+        if entry.ranges is not None:
+            row["ranges"] = ";".join(
+                f"{part.offset}+{part.length}{'' if part.is_data else 'h'}" for part in entry.ranges
+            )
+        self._rows.writerow([row.get(column, "") for column in self._columns])
+        if self._text.tell() > _CHUNK:
+            self._move()
+
+    def _move(self) -> None:
+        self._output.write(raw(self._text.getvalue()))
+        self._text.seek(0)
+        self._text.truncate()
+
+    def close(self) -> None:
+        self._move()
+
+
+def comma_separated(relative: Relative, more: tuple[str, ...] = ()) -> Maker:
+    """CSV (RFC 4180) with a header.
+
+    :param more: further columns: ``from``, ``ranges``, ``retention_period``, ``legal_hold``.
+    """
+    return lambda output, totals: _Csv(output, totals, relative, COLUMNS + more)
+
+
+class _Bulk:
+    def __init__(self, output: BinaryIO, totals: Totals, relative: Relative) -> None:
+        self._write = output.write
+        self._totals = totals
+        self._relative = relative
+
+    def add(self, entry: Entry) -> None:
+        self._totals.count(entry)
+        path = self._relative(entry.path)
+        # An ID may have 512 bytes, a path several thousand.
+        document = hashlib.sha256(raw(path)).hexdigest()
+        if entry.operation == DELETE:
+            self._write(b'{"delete": {"_id": "%s"}}\n' % document.encode())
+            return
+        described: dict[str, Any] = {"path": path, "type": type_of(entry)}
+        if entry.attributes is not None:
+            described.update(columns_of(entry.attributes))
+        if entry.problem is not None:
+            described["error"] = entry.problem
+        text = f'{{"index": {{"_id": "{document}"}}}}\n{json.dumps(described)}\n'
+        self._write(text.encode())
+
+    def close(self) -> None:
+        pass
+
+
+def bulk(relative: Relative) -> Maker:
+    """Bodies for ``_bulk`` of OpenSearch and Elasticsearch; a document's ID is the path's SHA-256.
+
+    An entry that is there has two lines, a deletion one.
+    """
+    return lambda output, totals: _Bulk(output, totals, relative)

@@ -1,0 +1,77 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qumulo_changelist_removal
+short_description: Delete from a copy what a change list says is gone
+version_added: 1.1.0
+description:
+  - Deletes below a directory what a list in the V(nul) format of M(lockstep.qumulo.qumulo_changelist) names, directories with all that is in them.
+  - Nothing outside of the directory is touched, whatever symlinks people have made in it. Names that are not there are passed over.
+  - No cluster is asked.
+author:
+  - Lockstep developers (@lockstep)
+options:
+  list:
+    description:
+      - The list, as RV(lockstep.qumulo.qumulo_changelist#module:first) of the task that wrote it.
+    type: path
+    required: true
+  path:
+    description:
+      - Top directory of the copy.
+    type: path
+    required: true
+attributes:
+  check_mode:
+    description: Counts, and deletes nothing.
+    support: full
+  diff_mode:
+    description: Shows no differences.
+    support: none
+"""
+
+EXAMPLES = r"""
+- name: Delete what is gone
+  lockstep.qumulo.qumulo_changelist_removal:
+    list: "{{ changes.first }}"
+    path: /backup/projects
+"""
+
+RETURN = r"""
+removed:
+  description: How many of the names were there.
+  returned: success
+  type: int
+  sample: 3
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import removal
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import QumuloError
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "list": {"type": "path", "required": True},
+            "path": {"type": "path", "required": True},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        removed = removal.apply(
+            module.params["list"], module.params["path"], check_mode=module.check_mode
+        )
+    except QumuloError as exc:
+        module.fail_json(msg=exc.message)
+    module.exit_json(changed=removed > 0, removed=removed)
+
+
+if __name__ == "__main__":
+    main()

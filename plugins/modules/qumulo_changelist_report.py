@@ -1,0 +1,92 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: qumulo_changelist_report
+short_description: Show what changed over the last checkpoints as a page
+version_added: 1.1.0
+description:
+  - Writes an HTML page of what changed between the last committed snapshots of a checkpoint of M(lockstep.qumulo.qumulo_changelist),
+    by directory, by type, by owner, and the biggest files. It loads nothing from elsewhere.
+  - The account needs the privileges of M(lockstep.qumulo.qumulo_changelist), and C(PRIVILEGE_IDENTITY_READ) for the names of owners.
+author:
+  - Lockstep developers (@lockstep)
+extends_documentation_fragment:
+  - lockstep.qumulo.connection
+  - lockstep.qumulo.attributes
+options:
+  checkpoint:
+    description:
+      - Name of the checkpoint. It has to keep more than one snapshot; see O(lockstep.qumulo.qumulo_changelist#module:keep).
+    type: str
+    required: true
+  path:
+    description:
+      - Directory of the checkpoint.
+    type: str
+    required: true
+  dest:
+    description:
+      - File to write, on the host that the module runs on. A new one has mode 0640.
+    type: path
+    required: true
+  last:
+    description:
+      - How many checkpoints to look back, if there are so many.
+    type: int
+    default: 7
+  workers:
+    description:
+      - Requests at a time, each with its own connection.
+    type: int
+    default: 16
+seealso:
+  - module: lockstep.qumulo.qumulo_changelist
+"""
+
+EXAMPLES = r"""
+- name: What changed in the last week
+  lockstep.qumulo.qumulo_changelist_report:
+    checkpoint: archive
+    path: /projects
+    dest: /var/www/html/changes.html
+"""
+
+RETURN = r"""
+dest:
+  description: The page.
+  returned: success
+  type: str
+  sample: /var/www/html/changes.html
+intervals:
+  description: What changed up to each checkpoint, oldest first.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{created: 12, modified: 3, deleted: 0, bytes: 40960}]
+"""
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import report
+
+
+def main():
+    run(
+        report.report,
+        {
+            "checkpoint": {"type": "str", "required": True},
+            "path": {"type": "str", "required": True},
+            "dest": {"type": "path", "required": True},
+            "last": {"type": "int", "default": 7},
+            "workers": {"type": "int", "default": 16},
+        },
+        supports_check_mode=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
