@@ -13,28 +13,18 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import environment
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed import (
     config,
+    handover,
+    quiet,
     records,
 )
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed.handover import (
-    LULL,
-    Handover,
-    Pace,
-    StoppedError,
-)
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed.quiet import (
-    QuietFolders,
-)
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.entries import (
-    CREATE,
-    DELETE,
-    MODIFY,
-)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import entries
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.notifications import (
     Event,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import Root
 
+CREATE, DELETE, MODIFY = entries.CREATE, entries.DELETE, entries.MODIFY
 ROOT = Root("7", "/projects")
 WHERE = {"QUMULO_HOST": "a,b", "QUMULO_USERNAME": "jane", "QUMULO_PASSWORD": "x"}
 WAIT = 30.0
@@ -118,7 +108,7 @@ def changed(path, change="child_data_written"):
 
 
 def test_each_change_begins_the_quiet_period_anew():
-    folders = QuietFolders(10, 1)
+    folders = quiet.QuietFolders(10, 1)
     folders.note(changed("a/x"), 0)
     folders.note(changed("b/deep/y"), 5)
     folders.note(changed("a/z"), 8)
@@ -130,7 +120,7 @@ def test_each_change_begins_the_quiet_period_anew():
 
 
 def test_what_lies_above_the_folders_counts_for_none():
-    folders = QuietFolders(10, 2)
+    folders = quiet.QuietFolders(10, 2)
     folders.note(changed("readme.txt"), 0)
     folders.note(changed("year/readme.txt"), 0)
     folders.note(changed("year", "child_dir_added"), 0)
@@ -141,7 +131,7 @@ def test_what_lies_above_the_folders_counts_for_none():
 
 @pytest.mark.parametrize("change", ["child_dir_removed", "child_dir_moved_from"])
 def test_a_folder_that_is_gone_is_never_quiet(change):
-    folders = QuietFolders(10, 1)
+    folders = quiet.QuietFolders(10, 1)
     folders.note(changed("a/x"), 0)
     folders.note(changed("a", change), 1)
     assert folders.due(100) == []
@@ -161,24 +151,24 @@ def running(work):
 
 
 def test_a_full_hand_over_makes_the_giver_wait():
-    handover = Handover(2)
+    between = handover.Handover(2)
     given = []
 
     def give():
         for n in range(5):
-            handover.put(numbers(n))
+            between.put(numbers(n))
             given.append(n)
 
     giver = running(give)
-    assert handover.take(2, WAIT) == numbers(0, 1)
-    assert handover.take(2, WAIT) == numbers(2, 3)
-    assert handover.take(1, 0) == numbers(4)
+    assert between.take(2, WAIT) == numbers(0, 1)
+    assert between.take(2, WAIT) == numbers(2, 3)
+    assert between.take(1, 0) == numbers(4)
     giver.join(WAIT)
     assert given == [0, 1, 2, 3, 4]
 
 
 def test_no_more_waits_than_there_is_room_for():
-    handover = Handover(3)
+    between = handover.Handover(3)
     taken = []
 
     def endless():
@@ -189,80 +179,80 @@ def test_no_more_waits_than_there_is_room_for():
             n += 1
 
     def give():
-        with pytest.raises(StoppedError):
-            handover.put(endless())
+        with pytest.raises(handover.StoppedError):
+            between.put(endless())
 
     giver = running(give)
-    assert len(handover.take(3, WAIT)) == 3
-    handover.stop()
+    assert len(between.take(3, WAIT)) == 3
+    between.stop()
     giver.join(WAIT)
     assert not giver.is_alive()
     assert len(taken) <= 3 + 3 + 1 + 1  # taken, waiting, in the giver's hand
 
 
 def test_a_batch_does_not_wait_for_more_than_it_holds():
-    handover = Handover(10)
-    handover.put(numbers(1, 2, 3))
-    assert handover.take(2, 3600) == numbers(1, 2)
-    assert handover.take(2, 0) == numbers(3)
+    between = handover.Handover(10)
+    between.put(numbers(1, 2, 3))
+    assert between.take(2, 3600) == numbers(1, 2)
+    assert between.take(2, 0) == numbers(3)
 
 
 def test_an_error_comes_after_what_was_told_before_it():
-    handover = Handover(10)
-    handover.put(numbers(1))
-    handover.fail(InputError("no"))
-    assert handover.take(5, 3600) == numbers(1)
+    between = handover.Handover(10)
+    between.put(numbers(1))
+    between.fail(InputError("no"))
+    assert between.take(5, 3600) == numbers(1)
     with pytest.raises(InputError, match="no"):
-        handover.take(5, 3600)
+        between.take(5, 3600)
 
 
 def test_whoever_waits_for_arrival_waits_for_what_was_put_before():
-    handover = Handover(10)
-    handover.put(numbers(1, 2))
+    between = handover.Handover(10)
+    between.put(numbers(1, 2))
     arrived = []
-    waiter = running(lambda: arrived.append(handover.wait_done()))
-    assert len(handover.take(2, 0)) == 2
-    handover.done(1)
+    waiter = running(lambda: arrived.append(between.wait_done()))
+    assert len(between.take(2, 0)) == 2
+    between.done(1)
     assert not arrived
-    handover.done(1)
+    between.done(1)
     waiter.join(WAIT)
     assert arrived == [True]
 
 
 def test_what_never_arrives_is_not_waited_for_after_the_end():
-    handover = Handover(10)
-    handover.put(numbers(1))
+    between = handover.Handover(10)
+    between.put(numbers(1))
     arrived = []
-    waiter = running(lambda: arrived.append(handover.wait_done()))
-    handover.stop()
+    waiter = running(lambda: arrived.append(between.wait_done()))
+    between.stop()
     waiter.join(WAIT)
     assert arrived == [False]
-    assert handover.take(1, 0) == []
+    assert between.take(1, 0) == []
 
 
 def test_a_reader_keeps_up_when_it_has_waited_for_more():
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    pace = handover.Pace(lambda: now[0])
     assert not pace.kept_up_since(0.0)
     pace.reading()
     now[0] = 1.0
-    assert pace.kept_up_since(1.0 - LULL)
+    assert pace.kept_up_since(1.0 - handover.LULL)
     assert not pace.kept_up_since(1.0)
 
 
 def test_a_reader_that_always_has_something_to_hand_over_does_not_keep_up():
     now = [0.0]
-    pace = Pace(lambda: now[0])
+    pace = handover.Pace(lambda: now[0])
     for _time in range(1000):
         pace.reading()
-        now[0] += LULL / 2
+        now[0] += handover.LULL / 2
         pace.handing_over()
         now[0] += 1.0  # the taker is slow
     assert not pace.kept_up_since(0.0)
     pace.reading()
-    now[0] += 2 * LULL
+    now[0] += 2 * handover.LULL
     pace.handing_over()
-    assert pace.kept_up_since(now[0] - 2 * LULL)
+    assert pace.kept_up_since(now[0] - 2 * handover.LULL)
     now[0] += 100
     assert not pace.kept_up_since(now[0] - 50)
 
@@ -344,6 +334,6 @@ def test_secrets_do_not_show():
 
 
 def test_the_clock_is_monotonic_by_default():
-    pace = Pace()
+    pace = handover.Pace()
     pace.reading()
     assert not pace.kept_up_since(time.monotonic() + 3600)
