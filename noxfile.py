@@ -73,7 +73,7 @@ def control_node(session: nox.Session, core: str) -> None:
 def hosts(session: nox.Session, version: str) -> None:
     """The library with a version of Python, and modules that run on hosts with it."""
     python = _venv(session, f"python-{version}", version)
-    _pip(session, python, "pytest", "hypothesis", "-r", "requirements/service.in")
+    _pip(session, python, "pytest", "hypothesis", "-r", "requirements/lock_manager.in")
     _pytest(session, python, "tests/unit")
     _pytest(session, sys.executable, PLAYBOOKS, LOCKSTEP_HOST_PYTHON=python)
 

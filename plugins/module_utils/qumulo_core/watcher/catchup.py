@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from .. import files, snapshots
@@ -21,6 +23,7 @@ from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
 from .config import Config
+from .locking import CLOCK_ERROR
 from .pending import of_listing
 from .rules import Root, RuleSet
 
@@ -28,6 +31,10 @@ _LOG = logging.getLogger("lockstep.watcher")
 #: Files that are put into the spool at a time.
 BATCH = 1000
 _WORKERS = 16
+
+
+class CancelledError(QumuloError):
+    """Catching up was called off; the next one begins where this one did."""
 
 
 class CatchUp:
@@ -61,6 +68,7 @@ class CatchUp:
         self._now = now
         self._put = put
         self._all_is_new = all_is_new
+        self._cancelled = threading.Event()
         self._walks = leave_no_trace or not config.use_snapshots
 
     def run(self) -> int:
@@ -79,6 +87,10 @@ class CatchUp:
                 self._walks = True
         return self._by_walk()
 
+    def cancel(self) -> None:
+        """Let a run that is under way end soon, with a :class:`QumuloError`; for any thread."""
+        self._cancelled.set()
+
     def take(self) -> int | None:
         """Take a snapshot that may become the checkpoint; return its ID, None without snapshots.
 
@@ -90,7 +102,8 @@ class CatchUp:
 
     def settle(self, snapshot_id: int) -> None:
         """Let a snapshot be the checkpoint: all that was before it is in the spool."""
-        self._checkpoint(snapshot_id)
+        if not self._cancelled.is_set():
+            self._checkpoint(snapshot_id)
 
     # -- by tree diff ---------------------------------------------------------------------------
 
@@ -98,6 +111,8 @@ class CatchUp:
         marks = checkpoints.load(self._spool, self._root)
         found = checkpoints.present(self._client, self._config.name, self._root)
         start = checkpoints.begin_at(found, marks)
+        if marks is None and self._all_is_new:
+            start = None  # a first run that was cut short has left a snapshot, and no more
         taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
         if start is not None:
             count = self._store(self._changed(start.id, taken.id))
@@ -142,8 +157,8 @@ class CatchUp:
         def one_by_one() -> Iterator[str]:
             for page in changes(self._client, newer, older):
                 for operation, path, _record in page:
-                    if operation == DELETE:
-                        continue
+                    if operation == DELETE or (created and path.startswith(created[-1])):
+                        continue  # what is in a created directory is found there
                     if not path.endswith("/"):
                         if self._rules().decide(path).rule is not None:
                             yield path
@@ -152,7 +167,8 @@ class CatchUp:
 
         def read(client: Client, path: str) -> FileInfo | None:
             try:
-                return files.get(client, path, snapshot=newer)
+                # By this name, whichever of its hard links the cluster names it by.
+                return replace(files.get(client, path, snapshot=newer), path=path)
             except NotFoundError:
                 return None
 
@@ -183,7 +199,8 @@ class CatchUp:
             count = 0
         else:
             count = self._store(self._newer_than(parse_rfc3339(noted) if noted else None))
-        self._spool.set_notes(**{name: began.isoformat()})
+        # Times of files are compared with it, and the cluster's clock is not known exactly.
+        self._spool.set_notes(**{name: (began - CLOCK_ERROR).isoformat()})
         return count
 
     def _newer_than(self, since: datetime | None) -> Iterator[FileInfo]:
@@ -217,6 +234,8 @@ class CatchUp:
             return len(entries)
 
         for info in found:
+            if self._cancelled.is_set():
+                raise CancelledError("Catching up was called off.")
             batch.append(info)
             if len(batch) >= BATCH:
                 count += flush()

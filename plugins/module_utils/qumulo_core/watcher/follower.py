@@ -114,6 +114,7 @@ class Follower:
     def stop(self) -> None:
         """Tell both threads to end; :meth:`join` waits for it."""
         self._stopped.set()
+        self._catch_up.cancel()
         with self._change:
             self._change.notify_all()
         stream = self._stream
@@ -124,6 +125,11 @@ class Follower:
         """Wait for the end until ``deadline`` (``time.monotonic()``)."""
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def ended(self) -> bool:
+        """True when none of its threads is left."""
+        return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def settled(self) -> bool:
@@ -205,8 +211,9 @@ class Follower:
     # -- catching up ----------------------------------------------------------------------------
 
     def _request_catch_up(self) -> None:
-        self.state = CATCHING_UP
         with self._change:
+            # Together: one that is just ending must not count for this stream.
+            self.state = CATCHING_UP
             self._opened += 1
             self._change.notify_all()
 
@@ -225,21 +232,28 @@ class Follower:
                     began = time.monotonic()
                     count = self._catch_up.run()
                     self._caught_up(count, time.monotonic() - began)
-                    self._settled = opened
-                    if opened == self._opened and self.state == CATCHING_UP:
-                        self.state = FOLLOWING if self._stream is not None else POLLING
-                        if self.state == FOLLOWING:
-                            self.message = ""
+                    with self._change:
+                        self._settled = opened
+                        if opened == self._opened and self.state == CATCHING_UP:
+                            self._caught_up_with_all()
                 elif time.monotonic() < rotated + self._rotate:
                     continue  # woken up for nothing
                 elif self.settled:
                     self._rotate_checkpoint(opened)
                 rotated = time.monotonic()
                 waits = backoff(self._random)
-            except (QumuloError, SpoolError) as exc:
+            except QumuloError as exc:
+                if self._stopped.is_set():
+                    return
                 self.message = exc.message
                 _LOG.warning("catching up with %s has failed: %s", self.root.path, exc)
                 self._stopped.wait(min(next(waits), MAX_WAIT))
+
+    def _caught_up_with_all(self) -> None:
+        if self._stream is None:
+            self.state = POLLING
+        else:
+            self.state, self.message = FOLLOWING, ""
 
     def _rotate_checkpoint(self, opened: int) -> None:
         """Take a new checkpoint while the stream tells everything.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..client import Client
-from ..service.spool import Item, SpoolError, SqliteSpool
+from ..service.spool import Item, Key, SpoolError, SqliteSpool
 from .evidence import EvidenceError
 from .locking import Context, Outcome, What, handle
 
@@ -50,7 +50,7 @@ class Workers:
         self._context = context
         self._done = done
         self._stopped = threading.Event()
-        self._in_flight: set[str] = set()
+        self._in_flight: set[Key] = set()
         self._queue: queue.Queue[Item | None] = queue.Queue(count * AHEAD)
         self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         self._failure: BaseException | None = None
@@ -97,8 +97,10 @@ class Workers:
         while not self._stopped.is_set():
             self.beat = time.monotonic()
             taken = 0
-            for item in self._due(limit + len(self._in_flight)):
-                if item.key in self._in_flight:
+            # As it was before the look: what is done meanwhile is no longer as it was seen.
+            before = self._in_flight.copy()
+            for item in self._due(limit + len(before)):
+                if item.key in before:
                     continue
                 self._in_flight.add(item.key)
                 taken += 1
