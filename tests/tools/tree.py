@@ -34,6 +34,7 @@ PLAIN_PYTHON = (
     "noxfile.py",
     "tests/bench/",
     "tests/browser/",
+    "tests/eda/",
     "tests/functional/",
     "tests/hosts/",
     "tests/simulator/",

@@ -10,13 +10,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from ..client import Client
 from ..errors import InvalidRequestError, PermissionDeniedError, QumuloError
 from ..notifications import SILENCE, Stream, StreamEnd
 from ..retry import backoff
 from ..service.spool import SpoolError
-from .catchup import CatchUp
 from .rules import Root
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -33,6 +33,19 @@ CALM = 60.0
 MAX_WAIT = 30.0
 
 
+class CatchesUp(Protocol):
+    """What a follower wants of a catch-up."""
+
+    def run(self) -> int:
+        """Find what has happened since the last checkpoint; return how much that is."""
+
+    def take(self) -> int | None:
+        """Take a snapshot that may become the checkpoint; return its ID, None without any."""
+
+    def settle(self, snapshot_id: int) -> None:
+        """Let a snapshot be the checkpoint."""
+
+
 class Follower:
     """Two threads for one watched directory: one reads the stream, one catches up.
 
@@ -44,6 +57,7 @@ class Follower:
     :param caught_up: is told how many files a catch-up found, and how many seconds it took.
     :param poll: no stream can be had that tells everything: catch up again and again instead.
     :param poll_every: seconds between these catch-ups.
+    :param meanwhile: said with a warning that the stream broke: what becomes of what happens then.
     """
 
     def __init__(
@@ -53,13 +67,14 @@ class Follower:
         *,
         recursive: bool,
         types: frozenset[str],
-        catch_up: CatchUp,
+        catch_up: CatchesUp,
         take: Callable[[Root, list], bool],  # type: ignore[type-arg]
         caught_up: Callable[[int, float], None],
         rotate: float,
         poll: bool,
         poll_every: float,
         silence: float = SILENCE,
+        meanwhile: str = "What happens meanwhile is caught up.",
     ) -> None:
         self.root = root
         self.recursive = recursive
@@ -76,6 +91,7 @@ class Follower:
         self._caught_up = caught_up
         self._rotate = rotate
         self._silence = silence
+        self._meanwhile = meanwhile
         self._random = random.Random()
         self._stopped = threading.Event()
         self._stream: Stream | None = None
@@ -185,9 +201,7 @@ class Follower:
         if self._stopped.is_set():
             return
         self.state, self.message = WAITING, error.message
-        _LOG.warning(
-            "not following %s: %s What happens meanwhile is caught up.", self.root.path, error
-        )
+        _LOG.warning("not following %s: %s %s", self.root.path, error, self._meanwhile)
 
     def _poll_for_ever(self) -> None:
         while not self._stopped.is_set():
