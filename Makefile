@@ -5,7 +5,8 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo demo-watcher lock-manager test test-matrix hosts molecule bench lint unit integration clean requirements
+.PHONY: help setup demo demo-watcher lock-manager docs release test test-matrix hosts molecule bench lint unit \
+  integration clean requirements
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +22,9 @@ demo-watcher: setup  ## See the watcher lock files on a simulated cluster (half 
 
 lock-manager: setup  ## Open the lock manager's page on a simulated cluster with people at work
 	@.venv/bin/python -m tests.tools.lock_manager_demo
+
+docs: setup  ## Make the documentation site, and check its links
+	@.venv/bin/python -m tests.tools.docs_site
 
 test: setup  ## Run everything that CI runs (STEPS=unit,sanity for some of it)
 	@.venv/bin/python -m tests.tools.run $(if $(STEPS),--steps "$(STEPS)")
@@ -49,6 +53,8 @@ bench: setup  ## Measure (takes some minutes)
 requirements:  ## Pin the newest packages anew (needs uv)
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-strip-extras \
 	  --python-version 3.11 requirements/dev.in -o requirements/dev.txt
+	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --no-strip-extras \
+	  --python-version 3.11 requirements/docs.in -o requirements/docs.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 	  --python-version 3.9 requirements/service.in -o roles/_service/files/requirements.txt
 	uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \

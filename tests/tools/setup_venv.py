@@ -13,10 +13,31 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-VENV = ROOT / ".venv"
-REQUIREMENTS = ROOT / "requirements" / "dev.txt"
-STAMP = VENV / "requirements.sha256"
 OLDEST = (3, 11)  # what ansible-core 2.19 runs on
+
+
+def make(venv: Path, requirements: Path, duration: str) -> str:
+    """Make a virtual environment, unless it is up to date.
+
+    :param duration: what to tell about how long it takes
+    :return: why it can not be made; empty if it is there
+    """
+    stamp = venv / "requirements.sha256"
+    state = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
+    if stamp.is_file() and stamp.read_text() == state:
+        return ""
+    print(f"Setting up {venv.relative_to(ROOT)} (once, {duration}) ...", flush=True)
+    shutil.rmtree(venv, ignore_errors=True)
+    made = subprocess.run([sys.executable, "-m", "venv", str(venv)], check=False)
+    if made.returncode != 0:
+        return "A virtual environment can not be made: install the package python3-venv."
+    install = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+    install += ["--disable-pip-version-check", "--require-hashes", "-r", str(requirements)]
+    if subprocess.run(install, check=False, env={**os.environ, "PIP_NO_INPUT": "1"}).returncode:
+        return "The packages can not be installed: is the package index reachable?"
+    stamp.write_text(state)
+    print("Done.", flush=True)
+    return ""
 
 
 def main() -> int:
@@ -27,23 +48,10 @@ def main() -> int:
         print(f"Python {wanted} or later is needed, and {sys.executable} is {here}: run", end=" ")
         print("'make PYTHON=/path/to/python3.11 ...' with a newer one.")
         return 1
-    state = hashlib.sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
-    if STAMP.is_file() and STAMP.read_text() == state:
-        return 0
-    print("Setting up .venv (once, some two minutes) ...", flush=True)
-    shutil.rmtree(VENV, ignore_errors=True)
-    made = subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=False)
-    if made.returncode != 0:
-        print("A virtual environment can not be made: install the package python3-venv.")
-        return 1
-    install = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-    install += ["--disable-pip-version-check", "--require-hashes", "-r", str(REQUIREMENTS)]
-    if subprocess.run(install, check=False, env={**os.environ, "PIP_NO_INPUT": "1"}).returncode:
-        print("The packages can not be installed: is the package index reachable?")
-        return 1
-    STAMP.write_text(state)
-    print("Done.", flush=True)
-    return 0
+    trouble = make(ROOT / ".venv", ROOT / "requirements" / "dev.txt", "some two minutes")
+    if trouble:
+        print(trouble)
+    return 1 if trouble else 0
 
 
 if __name__ == "__main__":

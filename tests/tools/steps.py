@@ -187,13 +187,14 @@ def mypy(log: Log) -> Counts:
 
 
 def docs(log: Log) -> Counts:
-    """Changelog and documentation of the collection."""
+    """Changelog and documentation of the collection, and its site with all links."""
     place = _copy("docs")
     log.run([str(BIN / "antsibull-changelog"), "lint"], cwd=place)
     command = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck"]
     others = molecule.collections(log.run_plainly)
     paths = {"ANSIBLE_COLLECTIONS_PATH": f"{linked_tree()}{os.pathsep}{others}"}
-    return log.run([str(BIN / command[0]), *command[1:], "."], cwd=place, env=paths)
+    log.run([str(BIN / command[0]), *command[1:], "."], cwd=place, env=paths)
+    return log.run([str(BIN / "python"), "-m", "tests.tools.docs_site"])
 
 
 # -- tests ----------------------------------------------------------------------------------

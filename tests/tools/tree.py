@@ -31,6 +31,7 @@ def linked_tree() -> Path:
 
 #: What has nothing to do with Ansible, is not in the artifact, and follows ruff and mypy alone.
 PLAIN_PYTHON = (
+    "docs/conf.py",
     "noxfile.py",
     "tests/bench/",
     "tests/browser/",
