@@ -45,6 +45,9 @@ class CatchesUp(Protocol):
     def settle(self, snapshot_id: int) -> None:
         """Let a snapshot be the checkpoint."""
 
+    def cancel(self) -> None:
+        """Let a run that is under way end soon."""
+
 
 class Follower:
     """Two threads for one watched directory: one reads the stream, one catches up.
