@@ -45,8 +45,6 @@ PACKAGES = (
 #: Units that make no sense in a container and would keep systemd from the state "running".
 MASKED = ("run-rpc_pipefs.mount", "systemd-logind.service", "getty.target", "apt-daily.timer")
 LIMIT = 900  # seconds for one command
-#: Debian's own mirror, where the machine's sources name none.
-MIRROR = "http://deb.debian.org/debian"
 
 Run = Callable[[Sequence[str]], None]
 
@@ -156,18 +154,21 @@ def _remove_older(name: str) -> None:
 
 
 def _release() -> tuple[str, str]:
-    """Return the release of this machine's Debian, and the first mirror of its sources."""
+    """Return the release of this machine's Debian, and the first mirror of its sources.
+
+    :raises Unavailable: it is no Debian, or has no sources
+    """
     try:
         facts = Path("/etc/os-release").read_text(encoding="utf-8")
     except OSError as exc:
         raise Unavailable(f"this system does not say what it is ({exc})") from exc
     found = re.search(r"^VERSION_CODENAME=(\w+)$", facts, re.MULTILINE)
     if found is None or not re.search(r"^ID=debian$", facts, re.MULTILINE):
-        return "bookworm", MIRROR
+        raise Unavailable("test hosts are Debian, of the release of this machine, which is none")
     for sources in (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list")):
         if sources.is_file():
             text = sources.read_text(encoding="utf-8")
             mirror = re.search(r"^(?:URIs:|deb(?: \[.*?\])?)\s+(\S+)", text, re.MULTILINE)
             if mirror is not None:
                 return found.group(1), mirror.group(1).rstrip("/")
-    return found.group(1), MIRROR
+    raise Unavailable("apt has no sources here, from which test hosts could be made")
