@@ -37,7 +37,7 @@ MAX_SLACK = timedelta(days=1)
 #: The cluster's clock is known to about a second: a time that is no further ahead of it counts.
 CLOCK_ERROR = timedelta(seconds=5)
 #: Seconds between looks at a file that somebody holds open.
-LOOK_AGAIN = 10.0
+LOOK_AGAIN = 5.0
 #: Seconds until what has failed is tried again: twice as long each time, up to a bound.
 FIRST_RETRY, LAST_RETRY = 2.0, 300.0
 #: Entries that a directory puts into the spool at a time.
