@@ -101,7 +101,7 @@ def test_renames_moves_links_and_deletions(
 
 
 def test_each_write_restarts_the_quiet_period(watched: Make, simulator: Simulator) -> None:
-    watcher = watched({"path": "/w", "quiet": "3s"})
+    watcher = watched({"path": "/w", "quiet": "2s"})
     with watcher.running():
         put(simulator, "/w/other.txt")
 
@@ -113,7 +113,7 @@ def test_each_write_restarts_the_quiet_period(watched: Make, simulator: Simulato
 
         wait_for(written_all_the_while)
         watcher.wait_recorded("/w/log.txt", "/w/other.txt")
-    watcher.assert_quiet(3)
+    watcher.assert_quiet(2)
 
 
 def test_the_first_rule_that_matches_wins(watched: Make, simulator: Simulator) -> None:

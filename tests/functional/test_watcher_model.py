@@ -272,6 +272,7 @@ def test_whatever_happens_exactly_what_must_be_is_locked(
     wrong = model.must_not(untouched=use_snapshots) & locked
     assert wrong == set()
     assert set(watched.lock_requests(since).values()) <= {1}
-    watched.assert_chain()
+    if locked:
+        watched.assert_chain()
     missed = {found["path"] for found in map(json.loads, audit) if found.get("why") == "missed"}
     assert missed & set(model.must()) == set()

@@ -31,7 +31,7 @@ MAX_SLACK = timedelta(days=1)
 #: The cluster's clock is known to about a second: a time that is no further ahead of it counts.
 CLOCK_ERROR = timedelta(seconds=5)
 #: Seconds between looks at a file that somebody holds open.
-LOOK_AGAIN = 10.0
+LOOK_AGAIN = 5.0
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
 
