@@ -431,8 +431,8 @@ def test_the_mount_goes_away_and_comes_back(tmp_path: Path, through_mount: Synce
         below = make(mount, "a")  # what the mount had hidden
         sender.put([csv_line(NEW + 1, "/a")])
         wait_for(lambda: process.status.startswith("stopped: 1 waiting"))
-        assert f"{mount} is no mount point" in process.status
-        assert process.output().count("is no mount point") == 1
+        assert str(mount) in process.status
+        assert process.output().count("mount the cluster there") <= 2  # not each time it looks
         with tmpfs(mount):
             path = make(mount, "a")
             wait_for(lambda: atime(path) == NEW + 1)

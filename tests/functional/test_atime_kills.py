@@ -57,8 +57,10 @@ class Cluster(threading.Thread):
                             break
                         time.sleep(0.002)  # so that lines flow for a while
                     else:
-                        while not (self.again.wait(0.1) or self.stopped.is_set()):
-                            pass
+                        # What rsyslogd has in its window when a connection breaks is sent again
+                        # when the next line comes.
+                        while not (self.again.wait(0.2) or self.stopped.is_set()):
+                            connection.sendall(self._lines[-1])
             except OSError:
                 time.sleep(0.05)  # there is none at the moment
 
