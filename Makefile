@@ -5,7 +5,7 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo test test-matrix hosts molecule bench lint unit integration clean requirements
+.PHONY: help setup demo demo-atime test test-matrix hosts molecule bench lint unit integration clean requirements
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ setup:  ## Make .venv with pinned packages (skipped when it is up to date)
 
 demo: setup  ## See it work against a simulated cluster that holds TREE (default /usr/share/doc)
 	@.venv/bin/python -m tests.tools.demo --tree "$(TREE)"
+
+demo-atime: setup  ## See reads become access times, through a real rsyslogd
+	@.venv/bin/python -m tests.tools.atime_demo
 
 test: setup  ## Run everything that CI runs (STEPS=unit,sanity for some of it)
 	@.venv/bin/python -m tests.tools.run $(if $(STEPS),--steps "$(STEPS)")

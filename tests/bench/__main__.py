@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench import atime
 from tests.simulator.harness import Simulator, start
 from tests.tools.tree import ROOT, linked_tree
 
@@ -222,6 +223,7 @@ def main() -> int:
         bench.locks(int(10_000 * scale))
         bench.handles(int(100_000 * scale))
         bench.changes([int(1_000_000 * scale), int(5_000_000 * scale)])
+    atime.run(scale)
     return 0
 
 
