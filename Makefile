@@ -5,7 +5,7 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo demo-watcher lock-manager docs release test test-matrix hosts molecule bench lint unit \
+.PHONY: help setup demo demo-atime demo-watcher lock-manager docs release test test-matrix hosts molecule bench lint unit \
   integration clean requirements
 
 help:  ## Show this list
@@ -16,6 +16,9 @@ setup:  ## Make .venv with pinned packages (skipped when it is up to date)
 
 demo: setup  ## See it work against a simulated cluster that holds TREE (default /usr/share/doc)
 	@.venv/bin/python -m tests.tools.demo --tree "$(TREE)"
+
+demo-atime: setup  ## See reads become access times, through a real rsyslogd
+	@.venv/bin/python -m tests.tools.atime_demo
 
 demo-watcher: setup  ## See the watcher lock files on a simulated cluster (half a minute)
 	@.venv/bin/python -m tests.tools.watcher_demo

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.bench import atime
 from tests.simulator.harness import Simulator, start
 from tests.tools.tree import ROOT, linked_tree
 
@@ -285,6 +286,7 @@ def main() -> int:
         bench.attributes(int(100_000 * scale))
         watcher.run(simulator, scale)
         bench.changes([int(size * scale) for size in (1_000_000, 5_000_000, 10_000_000)])
+    atime.run(scale)
     return 0
 
 

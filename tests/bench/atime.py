@@ -12,11 +12,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from tests.simulator.harness import start
 from tests.tools.rsyslogd import Rsyslogd, missing
 from tests.tools.tree import ROOT, linked_tree
 
@@ -24,14 +26,23 @@ from .lines import frames, line, name
 
 sys.path.insert(0, str(linked_tree()))
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import (  # noqa: E402
+    NAMELESS,
+    Batch,
+    Plan,
+    gather,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.beneath import (  # noqa: E402
     Beneath,
     Outcome,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.coalesce import (  # noqa: E402
-    Coalescer,
+    LastSet,
     by_id,
     by_path,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.receiver import (  # noqa: E402
+    Receiver,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.relp import (  # noqa: E402
     Session,
@@ -40,11 +51,24 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
     Rules,
     compile_rules,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.through_api import (  # noqa: E402
+    ThroughApi,
+    set_access_time,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.audit_log import (  # noqa: E402
     parse,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client  # noqa: E402
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (  # noqa: E402
+    Item,
+    SqliteSpool,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings  # noqa: E402
+from tests.bench.lines import frames, line, name  # noqa: E402
 
 TURNS = 3
+#: Later than all lines.
+NOW = 2_000_000_000_000_000_000
 CHUNK = 1 << 16
 RULES = Rules(
     include_prefixes=("/projects",),
@@ -105,45 +129,82 @@ def parsing(count: int) -> None:
         return found
 
     report("RELP frames, acknowledged", best(receive), "frames")
-    records = [parse(text) for text in lines]
-    judge = compile_rules(RULES)
+    plan = make_plan("path")
 
-    def coalesce() -> int:
-        files: Coalescer[bytes] = Coalescer(
-            window=5.0, granularity_ns=60_000_000_000, max_files=count
-        )
-        for record in records:
-            if judge(record) is None:
-                key = by_path(record)
-                if key is not None:
-                    files.add(key, record.time_ns, 0.0)
-        assert len(files) == count
-        return count
+    def count_them() -> int:
+        return len(gather(lines, plan, LastSet(), NOW).entries)
 
-    report("rules (all kinds of them) and coalescing by path", best(coalesce), "records")
-
-    def everything() -> int:
-        session = Session()
-        files: Coalescer[bytes] = Coalescer(
-            window=5.0, granularity_ns=60_000_000_000, max_files=count
-        )
-        for at in range(0, len(stream), CHUNK):
-            messages = session.feed(stream[at : at + CHUNK])
-            for text in messages:
-                record = parse(text)
-                if judge(record) is None:
-                    key = by_path(record)
-                    if key is not None:
-                        files.add(key, record.time_ns, 0.0)
-            session.acknowledge(len(messages))
-            session.output()
-        return len(files)
-
-    report("RELP, read, rules, coalesced; not made durable", best(everything), "lines")
+    report("read, rules (all kinds of them), newest of each file", best(count_them), "lines")
 
 
-def through_rsyslogd(count: int) -> None:
-    """A real rsyslogd between a sender and the session."""
+def make_plan(key: str, window: float = 3600.0) -> Plan:
+    """Lines become entries by all kinds of rules."""
+    by = by_id if key == "id" else by_path
+    return Plan(compile_rules(RULES), by, NAMELESS, key == "id", window, 1, NOW)
+
+
+def durable(count: int, where: str | None) -> None:
+    """From the RELP socket to durable and coalesced, in a receiver of its own."""
+    say(f"\n{count:,} lines from the RELP socket to durable and coalesced")
+    for label, distinct in (("each of another file", count), ("each file 10 times", count // 10)):
+        stream = frames([line(number % distinct, "csv") for number in range(count)])
+        with running_receiver(where) as (receiver, spool, _kept):
+
+            def work(stream: bytes = stream, receiver: Receiver = receiver) -> int:
+                with socket.create_connection(("127.0.0.1", receiver.port), 60) as connection:
+                    connection.settimeout(None)  # the other process has the same socket
+                    reader = subprocess.Popen(
+                        [sys.executable, "-c", _ACKNOWLEDGED, str(count)],
+                        stdin=connection.fileno(),
+                    )
+                    connection.sendall(stream)
+                    if reader.wait(600):
+                        raise RuntimeError("lines were not acknowledged")
+                return count
+
+            began, used = time.perf_counter(), time.process_time()
+            work()
+            seconds, used = time.perf_counter() - began, time.process_time() - used
+            report(label, count / seconds, "lines")
+            report(f"{label}, a second of one core", count / used, "lines")
+            assert spool.counts().waiting == distinct
+
+
+@contextmanager
+def running_receiver(where: str | None) -> Iterator[tuple[Receiver, SqliteSpool, list[int]]]:
+    """A receiver with a spool, and how many lines each batch had."""
+    plan, kept = make_plan("path"), [0]
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=where) as directory:
+        spool = SqliteSpool(f"{directory}/spool.db", postpone=False, limit=10_000_000)
+
+        def keep(batch: Batch) -> None:
+            spool.put(batch.entries)
+            kept[0] += batch.lines
+
+        receiver = Receiver("127.0.0.1", 0, lambda lines: gather(lines, plan, LastSet(), NOW), keep)
+        receiver.start()
+        try:
+            yield receiver, spool, kept
+        finally:
+            receiver.stop(time.monotonic() + 10)
+            spool.close()
+
+
+#: Reads the answers to so many lines, in a process of its own.
+_ACKNOWLEDGED = """
+import socket, sys
+left = int(sys.argv[1]) + 1
+with socket.socket(fileno=0) as connection:
+    while left > 0:
+        data = connection.recv(1 << 18)
+        if not data:
+            sys.exit(1)
+        left -= data.count(b" rsp ")
+"""
+
+
+def through_rsyslogd(count: int, where: str | None) -> None:
+    """A real rsyslogd between a sender and the receiver."""
     say(f"\n{count:,} lines through rsyslogd")
     reason = missing()
     if reason is not None:
@@ -152,10 +213,9 @@ def through_rsyslogd(count: int) -> None:
     lines = b"".join(line(number, "csv") + b"\n" for number in range(count))
     with (
         tempfile.TemporaryDirectory(prefix="bench-") as directory,
-        closing(socket.create_server(("127.0.0.1", 0))) as listening,
-        Rsyslogd(Path(directory), listening.getsockname()[1]) as rsyslogd,
+        running_receiver(where) as (receiver, _spool, kept),
+        Rsyslogd(Path(directory), receiver.port) as rsyslogd,
     ):
-        listening.settimeout(60)
         began = time.perf_counter()
         sender = subprocess.Popen(
             [sys.executable, "-c", _SENDER, str(rsyslogd.port)], stdin=subprocess.PIPE
@@ -163,18 +223,11 @@ def through_rsyslogd(count: int) -> None:
         assert sender.stdin is not None
         sender.stdin.write(lines)
         sender.stdin.close()
-        accepted, _address = listening.accept()
-        with closing(accepted) as connection:
-            connection.settimeout(60)
-            session, found = Session(), 0
-            while found < count:
-                messages = session.feed(connection.recv(CHUNK))
-                found += len(messages)
-                session.acknowledge(len(messages))
-                connection.sendall(session.output())
-        report(
-            "from a socket, acknowledged at once", count / (time.perf_counter() - began), "lines"
-        )
+        while kept[0] < count:
+            time.sleep(0.01)
+            if time.perf_counter() - began > 600:
+                raise RuntimeError("lines were lost")
+        report("from a socket to durable", count / (time.perf_counter() - began), "lines")
         sender.wait(60)
 
 
@@ -183,6 +236,53 @@ import socket, sys
 with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as connection:
     connection.sendall(sys.stdin.buffer.read())
 """
+
+
+def through_api(count: int) -> None:
+    """Access times through the API, 5 ms away."""
+    say(f"\nAccess times of {count:,} files through the API at 5 ms latency")
+    with start() as simulator:
+        first = int(simulator.control("files/bulk", directory="/a", count=count)["first_id"])
+        simulator.control("latency", seconds=0.005)
+        settings = Settings(
+            hosts=tuple(simulator.addresses),
+            port=simulator.port,
+            username="admin",
+            password=simulator.password(),
+            ca_path=simulator.ca_file,
+        )
+        items = [
+            Item(str(first + number), "", 4_000_000_000_000_000_000, 0.0, number, 0, 0, "")
+            for number in range(count)
+        ]
+        serial = items[: max(1, count // 50)]
+        with Client(settings) as client:
+            began = time.perf_counter()
+            for item in serial:
+                set_access_time(client, str(item.key), item.stamp, 1)
+            one = len(serial) / (time.perf_counter() - began)
+            report("one after the other", one, "files")
+            rest = items[len(serial) :]
+            backend = ThroughApi(client, 64, lambda: 1)
+            began = time.perf_counter()
+            done = sum(r.outcome is Outcome.SET for r in backend.apply(rest, threading.Event()))
+            many = done / (time.perf_counter() - began)
+            report(f"64 at a time ({many / one:.1f} x)", many, "files")
+
+
+def as_qatime(count: int) -> None:
+    """The loop of the tool that this replaces: a split at commas, a path, 0.1 s."""
+    say(f"\n{count} lines as qatime takes them")
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        began = time.perf_counter()
+        for number in range(count):
+            path = line(number, "csv").decode().split(",")[6].strip('"')
+            full = Path(directory) / path.lstrip("/")
+            full.parent.mkdir(parents=True, exist_ok=True)
+            full.touch()
+            os.utime(full)
+            time.sleep(0.1)
+        report("one path each 0.1 s", count / (time.perf_counter() - began), "lines")
 
 
 def setting(count: int, where: str | None) -> None:
@@ -246,17 +346,27 @@ def wait(key: str, count: int) -> None:
         return next(row.split()[1] for row in status.splitlines() if row.startswith("VmRSS:"))
 
     before = resident()
-    by: Callable[..., bytes | int | None] = by_path if key == "path" else by_id
-    files: Coalescer[bytes | int] = Coalescer(
-        window=5.0, granularity_ns=60_000_000_000, max_files=count
-    )
-    for number in range(count):
-        record = parse(line(number, "csv"))
-        found = by(record)
-        if found is not None:
-            files.add(found, record.time_ns, 0.0)
-    files.due(5.0)
-    print(before, resident())
+    plan = make_plan(key)
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        spool = SqliteSpool(f"{directory}/spool.db", postpone=False, limit=10_000_000)
+        for begin in range(0, count, 5000):
+            numbers = range(begin, min(count, begin + 5000))
+            lines = [line(number, "csv") for number in numbers]
+            spool.put(gather(lines, plan, LastSet(), NOW).entries)
+        assert len(spool.due(1e12, 2000)) == min(count, 2000)
+        assert spool.counts().waiting == count
+        print(before, resident())
+
+
+def run(scale: float, where: str | None = None) -> None:
+    """Measure everything, or a share of it to see that it works."""
+    parsing(int(300_000 * scale))
+    durable(int(300_000 * scale), where)
+    through_rsyslogd(int(300_000 * scale), where)
+    setting(int(100_000 * scale), where)
+    through_api(int(20_000 * scale))
+    memory(int(1_000_000 * scale))
+    as_qatime(max(2, int(50 * scale)))
 
 
 def main() -> int:
@@ -269,10 +379,7 @@ def main() -> int:
     if options.waiting:
         wait(options.waiting[0], int(options.waiting[1]))
         return 0
-    parsing(int(300_000 * options.scale))
-    through_rsyslogd(int(300_000 * options.scale))
-    setting(int(100_000 * options.scale), options.directory)
-    memory(int(1_000_000 * options.scale))
+    run(options.scale, options.directory)
     return 0
 
 

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..check.findings import FAILED, OK, Finding
+from ..check.findings import OK, Finding
 from ..check.probes import look_at_atime
 from ..client import Client
 from ..errors import QumuloError
 
 _LOG = logging.getLogger("lockstep.atime")
-#: Seconds between looks: once the cluster has answered, and while it does not.
-LOOK, AGAIN = 3600.0, 15.0
+#: Seconds between looks: once all is well, and until then.
+LOOK, AGAIN = 3600.0, 30.0
 
 
 class Advisor:
@@ -72,7 +72,7 @@ class Advisor:
             if finding not in self.findings and finding.level != OK:
                 _LOG.warning("%s: %s", finding.subject, finding.text)
         self.findings = found
-        return all(finding.level != FAILED for finding in found)
+        return all(finding.level == OK for finding in found)
 
 
 def _names(account: dict[str, Any]) -> list[str]:

@@ -184,8 +184,7 @@ class Receiver:
     ) -> tuple[list[bytes], bool, RelpError | None]:
         """Return the messages that are there, whether the sender has ended, and a mistake of it.
 
-        What came before a mistake is taken: otherwise it would be sent again, and the mistake
-        with it, for ever.
+        Batches that came before a mistake are taken, so that they need not be sent again.
         """
         messages: list[bytes] = []
         while len(messages) < _BATCH and not session.closed:

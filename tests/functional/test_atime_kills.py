@@ -1,0 +1,115 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Syncer and rsyslogd are killed at random moments while lines flow: no newest time is lost.
+
+``LOCKSTEP_KILLS`` and ``LOCKSTEP_LINES`` set how often and while how many lines.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.tools.rsyslogd import ON_DISK, Rsyslogd, missing
+from tests.tools.services import wait_for
+
+from .synced import Synced, csv_line
+from .test_atime import make, tmpfs
+
+KILLS = int(os.environ.get("LOCKSTEP_KILLS", "10"))
+LINES = int(os.environ.get("LOCKSTEP_LINES", "20000"))
+FILES = 500
+BASE, SPREAD = 1_700_000_000_000_000_000, 10**15
+LIMIT = 120.0
+
+
+class Cluster(threading.Thread):
+    """Sends lines to rsyslogd over TCP, which tells nothing about what has arrived.
+
+    So the last line is of a file of its own: once that file has its time, all lines before it
+    have theirs, unless an rsyslogd was killed meanwhile. What was in its hands is gone then, and
+    all is sent again, as files that matter are read again.
+    """
+
+    def __init__(self, rsyslogd: Rsyslogd, lines: list[bytes]) -> None:
+        super().__init__(daemon=True)
+        self._rsyslogd = rsyslogd
+        self._lines = lines
+        self.again = threading.Event()
+        self.stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self.stopped.is_set():
+            self.again.clear()
+            try:
+                with socket.create_connection(("127.0.0.1", self._rsyslogd.port), 30) as connection:
+                    for at in range(0, len(self._lines), 100):
+                        connection.sendall(b"".join(self._lines[at : at + 100]))
+                        if self.again.is_set() or self.stopped.is_set():
+                            break
+                        time.sleep(0.002)  # so that lines flow for a while
+                    else:
+                        # What rsyslogd has in its window when a connection breaks is sent again
+                        # when the next line comes.
+                        while not (self.again.wait(0.2) or self.stopped.is_set()):
+                            connection.sendall(self._lines[-1])
+            except OSError:
+                time.sleep(0.05)  # there is none at the moment
+
+
+def test_no_newest_time_is_lost(tmp_path: Path) -> None:
+    reason = missing()
+    if reason is not None and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    chance = random.Random(KILLS)
+    rounds = max(1, KILLS // 2)
+    with tmpfs(tmp_path / "mount") as mount, ExitStack() as stack:
+        paths = [make(mount, f"d{number % 7}/f{number}") for number in range(FILES)]
+        newest: dict[Path, int] = {}
+        syncer = Synced(tmp_path, mount=mount)
+        service = stack.enter_context(ExitStack())
+        service.enter_context(syncer.running())
+        with Rsyslogd(tmp_path, syncer.port, queue=ON_DISK) as rsyslogd:
+            for turn in range(rounds):
+                last = make(mount, f"last-{turn}")
+                lines = []
+                for _line in range(LINES // rounds):
+                    path = chance.choice(paths)
+                    time_ns = BASE + chance.randrange(SPREAD)
+                    newest[path] = max(time_ns, newest.get(path, 0))
+                    lines.append(csv_line(time_ns, f"/{path.relative_to(mount)}") + b"\n")
+                lines.append(csv_line(BASE, f"/{last.name}") + b"\n")
+                cluster = Cluster(rsyslogd, lines)
+                cluster.start()
+                time.sleep(chance.random() * 0.5)
+                service.close()  # kill -9
+                time.sleep(chance.random() * 0.2)
+                service.enter_context(syncer.running())
+                time.sleep(chance.random() * 0.5)
+                if turn % 2:
+                    rsyslogd.kill()
+                    time.sleep(chance.random() * 0.2)
+                    rsyslogd.start()
+                    cluster.again.set()
+                else:
+                    service.close()
+                    service.enter_context(syncer.running())
+                wait_for(lambda last=last: os.stat(last).st_atime_ns == BASE, LIMIT)  # type: ignore[misc]
+                cluster.stopped.set()
+                cluster.join()
+                if turn % 2:
+                    continue
+                # rsyslogd was not killed, so that nothing of this round or before is missing.
+                syncer.wait_idle()
+                wrong = [path for path in newest if os.stat(path).st_atime_ns != newest[path]]
+                assert wrong == []
+            syncer.wait_idle()
+            assert [path for path in newest if os.stat(path).st_atime_ns != newest[path]] == []
