@@ -80,20 +80,21 @@ def _settings(params: dict[str, Any]) -> Settings:
 
     Where more than one kind of credential is set, the most specific wins: a token, a file with
     a token, user name and password. An environment that provides a password for one play must
-    not get in the way of a token that another play names.
+    not get in the way of a token that another play names. What is empty counts as not set, for
+    automation controllers set variables of the environment for credentials that were left out.
     """
-    token, token_file = params["access_token"], params["access_token_file"]
+    token, token_file = params["access_token"] or None, params["access_token_file"] or None
     with_token = token is not None or token_file is not None
     return Settings(
         hosts=tuple(params["host"]),
         port=params["port"],
-        username=None if with_token else params["username"],
-        password=None if with_token else params["password"],
+        username=None if with_token else params["username"] or None,
+        password=None if with_token else params["password"] or None,
         access_token=token,
         access_token_file=token_file,
-        credentials_file=params["credentials_file"],
+        credentials_file=params["credentials_file"] or None,
         validate_certs=params["validate_certs"],
-        ca_path=params["ca_path"],
+        ca_path=params["ca_path"] or None,
         timeout=params["timeout"],
         retries=params["retries"],
     )

@@ -149,7 +149,7 @@ retention_until:
   type: str
   sample: "2027-05-21T09:00:00Z"
 failed_files:
-  description: Files that could not be locked, with the reason, up to O(max_results).
+  description: Files that could not be locked, with the reason and the HTTP status of the answer (null without one), up to O(max_results).
   returned: failure, if files were tried
   type: list
   elements: dict

@@ -26,7 +26,7 @@ BIN = Path(sys.executable).parent
 SCENARIOS = ROOT / "extensions" / "molecule"
 #: Collections of others that roles and scenarios use, from the package that bundles them.
 BUNDLE = ROOT / "requirements" / "ansible-collections.txt"
-WANTED = ("ansible/posix", "containers/podman")
+WANTED = ("ansible/posix", "awx/awx", "containers/podman")
 #: Requirements that are installed on hosts.
 SERVICES = tuple(sorted(ROOT.glob("roles/*/files/requirements*.txt")))
 
@@ -43,7 +43,7 @@ def scenarios() -> list[str]:
 
 def collections(run: Run) -> Path:
     """Return a collections path with the collections of others; fetched once."""
-    place = CACHE / "collections" / _digest([BUNDLE])
+    place = CACHE / "collections" / f"{_digest([BUNDLE])}-{len(WANTED)}"
     if place.is_dir():
         return place
     fetched, unpacked = CACHE / "bundle", CACHE / "collections" / "unpacking"

@@ -92,7 +92,7 @@ class _Tally:
     unchanged: int = 0
     failures: int = 0
     shown: list[FileResult] = field(default_factory=list)
-    failed: list[dict[str, str]] = field(default_factory=list)
+    failed: list[dict[str, Any]] = field(default_factory=list)
 
     def done(self, result: FileResult) -> None:
         if result.changed:
@@ -105,7 +105,7 @@ class _Tally:
     def fail(self, path: str, error: QumuloError) -> None:
         self.failures += 1
         if len(self.failed) < self.max_results:
-            self.failed.append({"path": path, "reason": error.message})
+            self.failed.append({"path": path, "reason": error.message, "status": error.status})
 
     def render(self, request: LockRequest) -> dict[str, Any]:
         self.shown.sort(key=lambda result: result.info.path)
