@@ -5,7 +5,8 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo lock-manager docs release test test-matrix hosts molecule bench lint unit integration clean requirements
+.PHONY: help setup demo demo-watcher lock-manager docs release test test-matrix hosts molecule bench lint unit \
+  integration clean requirements
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -15,6 +16,9 @@ setup:  ## Make .venv with pinned packages (skipped when it is up to date)
 
 demo: setup  ## See it work against a simulated cluster that holds TREE (default /usr/share/doc)
 	@.venv/bin/python -m tests.tools.demo --tree "$(TREE)"
+
+demo-watcher: setup  ## See the watcher lock files on a simulated cluster (half a minute)
+	@.venv/bin/python -m tests.tools.watcher_demo
 
 lock-manager: setup  ## Open the lock manager's page on a simulated cluster with people at work
 	@.venv/bin/python -m tests.tools.lock_manager_demo

@@ -19,7 +19,7 @@ from typing import Any
 from tests.simulator.harness import Simulator, start
 from tests.tools.tree import ROOT, linked_tree
 
-from . import lock_manager
+from . import lock_manager, watcher
 from .child import peak_mib
 
 BIN = Path(sys.executable).parent
@@ -283,6 +283,7 @@ def main() -> int:
         bench.handles(int(100_000 * scale))
         bench.page(int(100_000 * scale))
         bench.attributes(int(100_000 * scale))
+        watcher.run(simulator, scale)
         bench.changes([int(size * scale) for size in (1_000_000, 5_000_000, 10_000_000)])
     return 0
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from tests.tools.rsyslogd import Rsyslogd, missing
 from tests.tools.tree import ROOT, linked_tree
 
+from .lines import frames, line, name
+
 sys.path.insert(0, str(linked_tree()))
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.beneath import (  # noqa: E402
@@ -42,7 +44,6 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.audit_
     parse,
 )
 
-FILES_PER_DIRECTORY = 200
 TURNS = 3
 CHUNK = 1 << 16
 RULES = Rules(
@@ -73,46 +74,6 @@ def best(work: Callable[[], int]) -> float:
 def report(what: str, rate: float, unit: str) -> None:
     """One measurement."""
     say(f"  {what:<58} {rate:12,.0f} {unit}/s")
-
-
-def name(number: int) -> str:
-    """Path of a file; many files to a directory, as people have them."""
-    directory = number // FILES_PER_DIRECTORY
-    return f"projects/p{directory % 50:02d}/shots/d{directory:05d}/file-{number:07d}.exr"
-
-
-def line(number: int, form: str) -> bytes:
-    """An audit line."""
-    nanoseconds = (number * 7919) % 1_000_000_000
-    head = (
-        f"<14>1 2026-01-31T18:00:{number % 60:02d}.{nanoseconds:09d}Z c-{number % 4} qumulo - - - "
-    )
-    ip, path = f"10.1.2.{number % 250}", "/" + name(number)
-    if form == "csv":
-        body = (
-            f'{ip},"AD\\user{number % 90}",smb2,fs_read_data,ok,{10_000_000 + number},"{path}",""'
-        )
-    elif form == "quoted":
-        path = path.replace("file-", 'a ""good"", file-')
-        body = (
-            f'{ip},"AD\\user{number % 90}",smb2,fs_read_data,ok,{10_000_000 + number},"{path}",""'
-        )
-    else:
-        body = (
-            f'{{"user_ip": "{ip}", "user_id": {{"name": "AD\\\\user{number % 90}", "auth_id": '
-            f'"{number % 90}", "sid": "S-1-5-21-1-{number % 90}"}}, "protocol": "smb2", '
-            f'"operation": "fs_read_data", "status": "ok", "details": {{"path": "{path}", '
-            f'"file_id": "{10_000_000 + number}", "offset": 0, "size": 65536}}}}'
-        )
-    return (head + body).encode()
-
-
-def frames(lines: list[bytes]) -> bytes:
-    """The same over RELP."""
-    offer = b"relp_version=0\nrelp_software=bench\ncommands=syslog"
-    parts = [b"1 open %d %b\n" % (len(offer), offer)]
-    parts += [b"%d syslog %d %b\n" % (n, len(text), text) for n, text in enumerate(lines, 2)]
-    return b"".join(parts)
 
 
 # -- what is measured -------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Coalescing against a model: each file ends with its newest time, and no time goes backwards."""
+"""What counts and what is kept of it, against models: the newest time of each file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ import ipaddress
 
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import (
+    Plan,
+    gather,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.coalesce import (
-    Added,
-    Coalescer,
+    LastSet,
+    by_path,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.rules import (
     Rules,
@@ -23,100 +26,59 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.audit_log import (
     AuditRecord,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (
+    SqliteSpool,
+)
 
-KEYS = st.integers(0, 7)
-WINDOW = 5.0
+from .synced import csv_line
 
-
-class CoalescerMachine(RuleBasedStateMachine):
-    """Records come in any order; the setter takes, sets, fails and forgets."""
-
-    @initialize(
-        granularity=st.sampled_from([0, 10]),
-        max_files=st.integers(1, 8),
-        max_set=st.sampled_from([2, 100]),
-    )
-    def begin(self, granularity: int, max_files: int, max_set: int) -> None:
-        self.now = 0.0
-        self.least = max(1, granularity)
-        self.max_files = max_files
-        self.files: Coalescer[int] = Coalescer(
-            window=WINDOW, granularity_ns=granularity, max_files=max_files, max_set=max_set
-        )
-        self.newest: dict[int, int] = {}  # of what was taken
-        self.on_disk: dict[int, int] = {}
-        self.came: dict[int, float] = {}  # when a file that waits came first
-        self.out: list[tuple[int, int]] = []
-
-    @rule(key=KEYS, time_ns=st.integers(0, 100))
-    def add(self, key: int, time_ns: int) -> None:
-        waiting = dict(self.files)
-        added = self.files.add(key, time_ns, self.now)
-        if added is Added.FULL:
-            assert len(waiting) >= self.max_files and key not in waiting
-            return
-        if added is Added.FRESH:
-            assert time_ns - self.on_disk[key] < self.least
-            return
-        assert (added is Added.MERGED) is (key in waiting)
-        self.came.setdefault(key, self.now)
-        self.newest[key] = max(time_ns, self.newest.get(key, time_ns))
-
-    @rule(seconds=st.sampled_from([0.5, 2.0, 5.0, 20.0]))
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-
-    @rule(limit=st.integers(1, 8))
-    def take(self, limit: int) -> None:
-        if self.out:
-            return
-        due = self.files.due(self.now)
-        self.out = self.files.take(limit)
-        assert due is bool(self.out) and len(self.out) <= limit
-        if len(self.out) < limit:  # all that is due
-            assert all(self.now - self.came[key] < WINDOW for key, _time in self.files)
-        for key, _time in self.out:
-            del self.came[key]
-
-    @rule()
-    def succeed(self) -> None:
-        for key, time_ns in self.out:
-            if time_ns - self.on_disk.get(key, -1000) >= self.least:
-                self.on_disk[key] = time_ns
-            self.files.remember(key, self.on_disk[key])
-        self.out = []
-
-    @rule()
-    def fail(self) -> None:
-        self.files.put_back(self.out)
-        for key, _time in self.out:
-            self.came[key] = self.now  # it may be due at once
-        self.out = []
-
-    @invariant()
-    def nothing_is_lost(self) -> None:
-        if not hasattr(self, "files"):
-            return
-        waiting = dict(self.files)
-        assert len(waiting) == len(self.files)
-        out = dict(self.out)
-        for key, newest in self.newest.items():
-            held = max(waiting.get(key, -1), out.get(key, -1))
-            if held < newest:
-                assert newest - self.on_disk[key] < self.least
-
-    def teardown(self) -> None:
-        if hasattr(self, "files"):
-            self.fail()
-            self.files.due(self.now, everything=True)
-            self.out = self.files.take(1000)
-            self.succeed()
-            assert len(self.files) == 0 and self.files.wait(self.now) is None
-            for key, newest in self.newest.items():
-                assert newest - self.on_disk[key] < self.least
+PLAN = Plan(compile_rules(Rules()), by_path, "nameless", False, 0.0, 1, 10**18)
+NOW = 1_700_000_000_000_000_000
+USES = st.lists(st.tuples(st.sampled_from(["/a", "/b", "/a/b/"]), st.integers(0, 10**9)))
 
 
-TestCoalescer = CoalescerMachine.TestCase
+@given(USES, st.lists(st.integers(0, 20)))
+def test_each_file_has_its_newest_time_however_lines_are_ordered_and_cut(
+    uses: list[tuple[str, int]], cuts: list[int]
+) -> None:
+    spool = SqliteSpool(":memory:", postpone=False)
+    ends = sorted(min(cut, len(uses)) for cut in cuts)
+    for begin, end in zip([0, *ends], [*ends, len(uses)]):
+        lines = [csv_line(time_ns, path) for path, time_ns in uses[begin:end]]
+        batch = gather(lines, PLAN, LastSet(), NOW)
+        assert batch.counted == batch.lines == end - begin
+        spool.put(batch.entries)
+    newest: dict[bytes, int] = {}
+    for path, time_ns in uses:
+        key = path.rstrip("/").encode()
+        newest[key] = max(time_ns, newest.get(key, 0))
+    assert {item.key: item.stamp for item in spool.due(1e12, 100)} == newest
+    spool.close()
+
+
+@given(st.lists(st.binary(max_size=80)))
+def test_no_line_raises(lines: list[bytes]) -> None:
+    batch = gather(lines, PLAN, LastSet(), NOW)
+    assert batch.lines == len(lines)
+    read = sum(batch.operations.values())
+    assert read + sum(batch.malformed.values()) == len(lines)
+    assert len(batch.samples) == sum(batch.malformed.values())
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 99))), st.integers(1, 20))
+def test_only_what_would_not_be_written_is_fresh(
+    noted: list[tuple[int, int]], least_ns: int
+) -> None:
+    last_set = LastSet(4)
+    on_disk: dict[str, int] = {}
+    for number, time_ns in noted:
+        key = str(number)
+        if last_set.is_fresh(key, time_ns, least_ns):
+            assert time_ns - on_disk[key] < least_ns
+        else:
+            on_disk[key] = max(time_ns, on_disk.get(key, 0))
+            last_set.note(key, on_disk[key])
+
 
 NAMES = st.sampled_from(["a", "b", ".snapshot", "ab", ".snapshots"])
 PATHS = st.lists(NAMES, max_size=4).map(lambda names: "/" + "/".join(names))

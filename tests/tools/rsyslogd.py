@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +15,9 @@ from types import TracebackType
 #: Where distributions put the module that speaks RELP.
 _MODULES = ("/usr/lib/*/rsyslog/omrelp.so", "/usr/lib*/rsyslog/omrelp.so")
 _LIMIT = 30.0  # seconds for a start or a stop
+IN_MEMORY = 'queue.type="LinkedList"'
+#: Slower, and what is in it survives the end of the process, however that comes.
+ON_DISK = 'queue.type="Disk" queue.filename="audit" queue.checkpointInterval="1"'
 
 
 def missing() -> str | None:
@@ -34,13 +38,19 @@ class Rsyslogd:
 
     :param directory: an own directory for its files.
     :param relp_port: where it hands them on to, on 127.0.0.1.
-    :param queue: further settings of its queue.
+    :param queue: settings of its queue.
+    :param window: lines that it hands on before the first of them is acknowledged. It takes at
+        most half as many from its queue at once: it corks the connection while it sends these,
+        and when its window ends meanwhile the last ones are held back for 200 ms.
     """
 
-    def __init__(self, directory: Path, relp_port: int, queue: str = "") -> None:
+    def __init__(
+        self, directory: Path, relp_port: int, queue: str = IN_MEMORY, window: int = 4096
+    ) -> None:
         self._directory = directory
         self._relp_port = relp_port
         self._queue = queue
+        self._window = window
         self._process: subprocess.Popen[bytes] | None = None
         #: Port of 127.0.0.1 on which it takes lines, once it runs.
         self.port = 0
@@ -69,10 +79,10 @@ global(
 module(load="imtcp")
 module(load="omrelp")
 template(name="raw" type="string" string="%rawmsg%")
-ruleset(name="audit" queue.type="LinkedList" {self._queue}) {{
+ruleset(name="audit" {self._queue} queue.dequeueBatchSize="{self._window // 2}") {{
     action(
         type="omrelp" target="127.0.0.1" port="{self._relp_port}" template="raw"
-        windowSize="512" timeout="10"
+        windowSize="{self._window}" timeout="10"
         action.resumeRetryCount="-1" action.resumeInterval="1" action.resumeIntervalMax="1"
     )
 }}
@@ -104,13 +114,24 @@ input(
                 stderr=subprocess.STDOUT,
             )
         until = time.monotonic() + _LIMIT
-        while not (noted.exists() and noted.read_text(encoding="ascii").strip().isdigit()):
+        while not self._listens(noted):
             if self._process.poll() is not None or time.monotonic() > until:
                 self.kill()
                 said = (self._directory / "log").read_text(encoding="utf-8", errors="replace")
                 raise RuntimeError(f"rsyslogd does not come up: {said}")
             time.sleep(0.02)
-        self.port = int(noted.read_text(encoding="ascii"))
+
+    def _listens(self, noted: Path) -> bool:
+        """Tell whether it takes lines; a port that it chose itself is noted."""
+        if not self.port:
+            if not (noted.exists() and noted.read_text(encoding="ascii").strip().isdigit()):
+                return False
+            self.port = int(noted.read_text(encoding="ascii"))
+        try:
+            socket.create_connection(("127.0.0.1", self.port), _LIMIT).close()
+        except ConnectionError:
+            return False
+        return True
 
     def terminate(self) -> None:
         """Ask it to end, and do not wait."""

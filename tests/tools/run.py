@@ -9,10 +9,13 @@ import argparse
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from .steps import STEPS, WORK, Counts, Log, StepError, StepSkipped
 
+#: Steps that are over in seconds, and first; steps that go on beside the others.
+QUICK, BESIDE = ("ruff", "mypy"), ("hosts",)
 TAIL = 60  # lines of a failed step's log
 
 
@@ -25,6 +28,7 @@ class Outcome:
     seconds: float
     error: str = ""
     skipped: str = ""
+    tail: list[str] = field(default_factory=list)
 
 
 def _run(name: str) -> Outcome:
@@ -42,11 +46,21 @@ def _run(name: str) -> Outcome:
         except subprocess.TimeoutExpired as exc:
             counts, error = Counts(0, 1), f"no end after {exc.timeout:.0f} s"
     seconds = time.monotonic() - began
+    tail: list[str] = []
     if error:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
-        print("\n".join(f"    {line}" for line in lines))
-        print(f"    -- the end of {path}")
-    return Outcome(name, counts, seconds, error, skipped)
+        tail = path.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL:]
+        tail.append(f"-- the end of {path}")
+    return Outcome(name, counts, seconds, error, skipped, tail)
+
+
+def _tell(outcome: Outcome) -> None:
+    verdict = "ok"
+    if outcome.error:
+        verdict = f"FAILED: {outcome.error}"
+        print("\n".join(f"    {line}" for line in outcome.tail))
+    elif outcome.skipped:
+        verdict = f"left out: {outcome.skipped}"
+    print(f"    {verdict}, {outcome.seconds:.0f} s", flush=True)
 
 
 def main() -> int:
@@ -58,17 +72,23 @@ def main() -> int:
     if unknown:
         print(f"There is no step {unknown[0]}: use {', '.join(STEPS)}.")
         return 2
-    outcomes = []
-    for name in names:
-        print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
-        outcome = _run(name)
-        verdict = "ok"
-        if outcome.error:
-            verdict = f"FAILED: {outcome.error}"
-        elif outcome.skipped:
-            verdict = f"left out: {outcome.skipped}"
-        print(f"    {verdict}, {outcome.seconds:.0f} s", flush=True)
-        outcomes.append(outcome)
+    began = time.monotonic()
+    with ThreadPoolExecutor(1) as waits:
+        # What mostly waits for hosts goes on beside the rest, once the quick checks have passed.
+        beside: dict[str, Future[Outcome]] = {}
+        outcomes = []
+        for name in [n for n in names if n not in BESIDE]:
+            if name not in QUICK:
+                for other in [n for n in names if n in BESIDE and n not in beside]:
+                    print(f"{other} ({STEPS[other].__doc__}) ... beside the others", flush=True)
+                    beside[other] = waits.submit(_run, other)
+            print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
+            outcomes.append(_run(name))
+            _tell(outcomes[-1])
+        for name in [n for n in names if n in BESIDE]:
+            print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
+            outcomes.append(beside[name].result() if name in beside else _run(name))
+            _tell(outcomes[-1])
     print(f"\n{'step':<14} {'result':<8} {'passed':>7} {'failed':>7} {'seconds':>8}")
     for outcome in outcomes:
         result = "FAILED" if outcome.error else "left out" if outcome.skipped else "ok"
@@ -77,7 +97,7 @@ def main() -> int:
             f"{outcome.name:<14} {result:<8} {counts.passed:>7} {counts.failed:>7} "
             f"{outcome.seconds:>8.1f}"
         )
-    total = sum(outcome.seconds for outcome in outcomes)
+    total = time.monotonic() - began
     print(f"{'all':<14} {'':<8} {'':>7} {'':>7} {total:>8.1f}\n")
     passed = sum(outcome.counts.passed for outcome in outcomes)
     failed = sum(max(outcome.counts.failed, bool(outcome.error)) for outcome in outcomes)

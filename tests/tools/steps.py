@@ -223,6 +223,18 @@ def pytest(log: Log) -> Counts:
     return log.run(command, env={"COVERAGE_FILE": str(WORK / "coverage")}, count=True)
 
 
+def eda(log: Log) -> Counts:
+    """The rulebooks, run by a real ansible-rulebook."""
+    _ensure_command(log, "java", "default-jre-headless")  # runs the rule engine
+    if not shutil.which("java"):
+        missing = "Java 17 or later is not installed: it runs the rule engine"
+        if os.environ.get("CI") == "true":
+            raise StepError(missing)
+        raise StepSkipped(missing)
+    command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/eda"]
+    return log.run(command, count=True)
+
+
 def sanity(log: Log) -> Counts:
     """ansible-test sanity, without any file left out."""
     place = _ansible_test_place("sanity")
@@ -386,6 +398,7 @@ STEPS: dict[str, Callable[[Log], Counts]] = {
     "mypy": mypy,
     "docs": docs,
     "pytest": pytest,
+    "eda": eda,
     "units": units,
     "sanity": sanity,
     "integration": integration,

@@ -35,6 +35,7 @@ PLAIN_PYTHON = (
     "noxfile.py",
     "tests/bench/",
     "tests/browser/",
+    "tests/eda/",
     "tests/functional/",
     "tests/hosts/",
     "tests/simulator/",

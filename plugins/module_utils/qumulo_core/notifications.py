@@ -48,6 +48,8 @@ SELF_REMOVED = "self_removed"
 SILENCE = 45.0
 #: Bytes that a line may have; events of one line are a few hundred at most.
 MAX_LINE = 64 << 20
+#: Lines over which the data of one message may be spread.
+_MAX_LINES = 16
 
 
 class StreamEnd(QumuloError):
@@ -89,22 +91,28 @@ class LineDecoder:
 
         :raises ProtocolError: a line does not end.
         """
+        complete = []
+        if b"\n" in data:
+            first, *complete, data = data.split(b"\n")
+            complete.insert(0, bytes(self._rest) + first)
+            self._rest.clear()
         self._rest += data
-        if b"\n" not in data:
-            if len(self._rest) > MAX_LINE:
-                raise ProtocolError("A line of the event stream does not end.")
-            return
-        complete, _newline, rest = bytes(self._rest).rpartition(b"\n")
-        self._rest = bytearray(rest)
-        for line in complete.split(b"\n"):
+        for line in complete:
             yield line[:-1] if line.endswith(b"\r") else line
+        if len(self._rest) > MAX_LINE:
+            raise ProtocolError("A line of the event stream does not end.")
 
 
 class EventDecoder:
-    """Assembles events of lines (the event stream format of HTML, section 9.2)."""
+    """Assembles events of lines (the event stream format of HTML, section 9.2).
+
+    Data that are whole count at once, with or without the empty line that should follow: the
+    vendor's own client does not wait for one either.
+    """
 
     def __init__(self) -> None:
         self._data: list[bytes] = []
+        self._size = 0
         self.comments = 0
 
     def feed(self, line: bytes) -> list[Event]:
@@ -117,14 +125,25 @@ class EventDecoder:
             return []
         if line:
             field, _colon, value = line.partition(b":")
-            if field == b"data":
-                self._data.append(value[1:] if value.startswith(b" ") else value)
-            return []
+            if field != b"data":
+                return []
+            self._data.append(value[1:] if value.startswith(b" ") else value)
+            self._size += len(value)
+            if self._size > MAX_LINE:
+                raise ProtocolError("A message of the event stream does not end.")
+            if not value.endswith((b"]", b"}")):
+                return []  # it goes on in another line
         if not self._data:
             return []
         data = b"\n".join(self._data)
-        self._data = []
-        return decode(data)
+        try:
+            events = decode(data)
+        except ProtocolError:
+            if line and len(self._data) < _MAX_LINES:
+                return []  # more of it may come
+            raise
+        self._data, self._size = [], 0
+        return events
 
 
 def decode(data: bytes) -> list[Event]:
@@ -133,21 +152,25 @@ def decode(data: bytes) -> list[Event]:
     :raises ProtocolError: it is something else.
     """
     try:
-        listed = json.loads(data)
+        listed = json.loads(data.decode())
         if isinstance(listed, dict):
             listed = [listed]
         return [_event(item) for item in listed]
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise ProtocolError(
             f"The event stream brought something that is no event ({exc})."
         ) from exc
 
 
-def _event(item: dict[str, Any]) -> Event:
-    spine = item.get("spine") or ()
-    event = Event(str(item["type"]), str(item["path"]), tuple(map(str, spine)))
-    if not event.spine and event.type != SELF_REMOVED:
-        raise ValueError("an event without a file ID")
+def _event(item: Any) -> Event:
+    if not isinstance(item, dict):
+        raise ValueError("no object")
+    if item["type"] == SELF_REMOVED:
+        return Event(SELF_REMOVED, "", ())  # nothing else of it counts
+    spine = item["spine"]
+    if not isinstance(item["path"], str) or not isinstance(spine, list) or not spine:
+        raise ValueError("an event without a path or a file ID")
+    event = Event(str(item["type"]), item["path"], tuple(map(str, spine)))
     name = item.get("stream_name")
     return event if name is None else Event(event.type, event.path, event.spine, str(name))
 

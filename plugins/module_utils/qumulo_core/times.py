@@ -13,6 +13,8 @@ from .errors import InputError
 _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)"
 )
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_SECOND = 1_000_000_000
 
 
 def parse_rfc3339(text: str) -> datetime:
@@ -50,3 +52,24 @@ def format_rfc3339(moment: datetime) -> str:
     moment = moment.astimezone(timezone.utc)
     timespec = "microseconds" if moment.microsecond else "seconds"
     return moment.replace(tzinfo=None).isoformat(timespec=timespec) + "Z"
+
+
+def parse_rfc3339_ns(text: str) -> int:
+    """Return ``text`` as nanoseconds since 1970.
+
+    :raises InputError: ``text`` is not an RFC 3339 time with a zone.
+    """
+    whole = parse_rfc3339(text).replace(microsecond=0)
+    match = _RFC3339.fullmatch(text.strip())
+    fraction = (match.group(7) or "") if match is not None else ""
+    return (whole - _EPOCH) // timedelta(seconds=1) * _SECOND + int(fraction.ljust(9, "0"))
+
+
+def format_rfc3339_ns(time_ns: int) -> str:
+    """Return nanoseconds since 1970 as RFC 3339 in UTC, with all nine digits.
+
+    :raises OverflowError: the year is beyond 9999.
+    """
+    seconds, fraction = divmod(time_ns, _SECOND)
+    moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
+    return f"{moment.isoformat()}.{fraction:09d}Z"

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from .. import environment
 from ..errors import InputError
 from ..service import config, instance, logs
-from ..settings import DEFAULT_PORT, Settings
+from ..settings import Settings
 from .needs import SERVICES
 
 
@@ -65,19 +65,13 @@ def from_environment(services: tuple[str, ...]) -> Config:
 
     :raises InputError: they make no sense.
     """
-    get = os.environ.get
-    token = get("QUMULO_ACCESS_TOKEN")
-    try:
-        port = int(get("QUMULO_PORT", str(DEFAULT_PORT)))
-    except ValueError as exc:
-        raise InputError(f"QUMULO_PORT is '{get('QUMULO_PORT')}', and not a number.") from exc
-    settings = Settings(
-        hosts=tuple(get("QUMULO_HOST", "").split(",")),
-        port=port,
-        username=None if token else get("QUMULO_USERNAME"),
-        password=None if token else get("QUMULO_PASSWORD"),
-        access_token=token,
-        ca_path=get("QUMULO_CA_PATH"),
+    found = environment.read()
+    with_token = found.access_token is not None
+    settings = replace(
+        found.settings(),
+        username=None if with_token else found.username,
+        password=None if with_token else found.password,
+        access_token=found.access_token,
         retries=2,
     )
     return Config(settings, services, 60.0, None, "", "plain", "info")

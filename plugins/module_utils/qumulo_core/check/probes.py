@@ -96,14 +96,27 @@ def judge_audit(config: dict[str, Any], here: Collection[str]) -> Finding:
     return Finding("audit log", OK, f"{where}, in {config.get('format')}.")
 
 
-def own_addresses() -> set[str]:
-    """Return the names and addresses of this host, as far as its name tells."""
+def own_addresses(toward: Iterable[str] = ()) -> set[str]:
+    """Return the names and addresses of this host: as its name tells, and on the way to others.
+
+    :param toward: hosts; nothing is sent to them.
+    """
     names = {socket.gethostname(), socket.getfqdn(), "localhost", "127.0.0.1", "::1"}
     for name in tuple(names):
         try:
             names |= {str(entry[4][0]) for entry in socket.getaddrinfo(name, None)}
         except OSError:
             pass  # a name without an address tells nothing
+    for host in toward:
+        try:
+            for family, kind, protocol, _name, address in socket.getaddrinfo(
+                host, 9, type=socket.SOCK_DGRAM
+            ):
+                with socket.socket(family, kind, protocol) as way:
+                    way.connect(address)  # asks the routing table alone
+                    names.add(str(way.getsockname()[0]))
+        except OSError:
+            pass  # there is no way
     return names
 
 
@@ -131,11 +144,21 @@ def _questions(
             lambda: judge_notify(str(client.get(f"{settings}/notify")["recursive_mode"])),
         )
     if "atime" in services:
-        yield "access times", lambda: judge_atime(client.get(f"{settings}/atime"))
-        yield (
-            "audit log",
-            lambda: judge_audit(client.get("/v1/audit/syslog/config"), own_addresses()),
-        )
+        yield from _about_atime(client)
+
+
+def _about_atime(client: Client) -> Iterator[tuple[str, Callable[[], Finding]]]:
+    yield (
+        "access times",
+        lambda: judge_atime(client.get("/v1/file-system/settings/atime")),
+    )
+    here = own_addresses(client.settings.hosts)
+    yield "audit log", lambda: judge_audit(client.get("/v1/audit/syslog/config"), here)
+
+
+def look_at_atime(client: Client) -> list[Finding]:
+    """Return what the cluster's settings mean to the access-time syncer."""
+    return [_asked(subject, ask) for subject, ask in _about_atime(client)]
 
 
 def run(settings: Settings, services: Sequence[str] = SERVICES) -> Iterable[Finding]:

@@ -239,7 +239,7 @@ def cluster(section: Section, environment: Mapping[str, str] | None = None) -> S
             hosts=section.texts("host"),
             port=section.integer("port", DEFAULT_PORT, least=1, most=65535),
             username=username,
-            password=_read_secret(password_file) if username and password_file else None,
+            password=read_secret(password_file) if username and password_file else None,
             access_token_file=token_file,
             credentials_file=section.optional_text("credentials_file"),
             validate_certs=section.flag("validate_certs", True),
@@ -254,7 +254,11 @@ def _existing(directory: str, name: str) -> str | None:
     return path if os.path.exists(path) else None
 
 
-def _read_secret(path: str) -> str:
+def read_secret(path: str) -> str:
+    """Return the password that a file holds, without the end of its line.
+
+    :raises InputError: it can not be read, or is empty.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             secret = file.read(1 << 16).rstrip("\r\n")

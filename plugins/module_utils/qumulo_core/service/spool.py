@@ -17,9 +17,12 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Union
 
 from ..errors import QumuloError
+
+#: What an entry is about: text, or bytes such as a path that need not be Unicode.
+Key = Union[str, bytes]
 
 WAITING, GIVEN_UP = 0, 1
 #: Seconds to wait for another process, such as an operator's command, that writes.
@@ -48,7 +51,7 @@ class Entry:
     :param due: when to do it; seconds of the clock that the service goes by.
     """
 
-    key: str
+    key: Key
     payload: str
     stamp: int
     due: float
@@ -64,7 +67,7 @@ class Item:
     :param error: why it was, the last time.
     """
 
-    key: str
+    key: Key
     payload: str
     stamp: int
     due: float
@@ -100,8 +103,8 @@ class Spool(Protocol):
     def due(self, now: float, limit: int) -> list[Item]:
         """Return entries that are due, the earliest first."""
 
-    def done(self, items: Iterable[Item]) -> None:
-        """Remove items, unless they were put again meanwhile."""
+    def done(self, items: Iterable[Item]) -> int:
+        """Remove items, unless they were put again meanwhile; return how many were."""
 
     def later(self, items: Iterable[tuple[Item, float, str]]) -> None:
         """Try items again at another time; each with that time and the reason."""
@@ -127,6 +130,16 @@ CREATE TABLE IF NOT EXISTS item (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS item_due ON item (state, due);
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+-- How many there are, for a question that is asked every second must not count a million.
+CREATE TABLE IF NOT EXISTS tally (state INTEGER PRIMARY KEY, n INTEGER NOT NULL);
+CREATE TRIGGER IF NOT EXISTS item_in AFTER INSERT ON item
+    BEGIN UPDATE tally SET n = n + 1 WHERE state = NEW.state; END;
+CREATE TRIGGER IF NOT EXISTS item_out AFTER DELETE ON item
+    BEGIN UPDATE tally SET n = n - 1 WHERE state = OLD.state; END;
+CREATE TRIGGER IF NOT EXISTS item_moved AFTER UPDATE OF state ON item WHEN OLD.state <> NEW.state
+    BEGIN UPDATE tally SET n = n + (state = NEW.state) - (state = OLD.state); END;
+INSERT OR IGNORE INTO tally SELECT 0, count(*) FROM item WHERE state = 0;
+INSERT OR IGNORE INTO tally SELECT 1, count(*) FROM item WHERE state = 1;
 """
 _COLUMNS = "key, payload, stamp, due, number, version, attempts, error"
 #: A newer stamp wins; an older one must not undo it. What was given up gets another chance.
@@ -206,11 +219,12 @@ class SqliteSpool:
         with self._reading() as database:
             return [Item(*row) for row in database.execute(query, (now, limit))]
 
-    def done(self, items: Iterable[Item]) -> None:
-        """Remove items, unless they were put again meanwhile."""
+    def done(self, items: Iterable[Item]) -> int:
+        """Remove items, unless they were put again meanwhile; return how many were."""
         rows = [(item.key, item.version) for item in items]
         with self._writing() as database:
-            database.executemany("DELETE FROM item WHERE key = ? AND version = ?", rows)
+            change = "DELETE FROM item WHERE key = ? AND version = ?"
+            return database.executemany(change, rows).rowcount
 
     def later(self, items: Iterable[tuple[Item, float, str]]) -> None:
         """Try items again at another time; an empty reason does not count as an attempt."""
@@ -237,7 +251,7 @@ class SqliteSpool:
     def counts(self) -> Counts:
         """Return how much there is."""
         with self._reading() as database:
-            rows = dict(database.execute("SELECT state, count(*) FROM item GROUP BY state"))
+            rows = dict(database.execute("SELECT state, n FROM tally"))
             oldest = database.execute(
                 f"SELECT min(due) FROM item WHERE state = {WAITING}"
             ).fetchone()[0]
@@ -252,7 +266,7 @@ class SqliteSpool:
             rows = database.execute(query, (GIVEN_UP if given_up else WAITING, limit))
             return [Item(*row) for row in rows]
 
-    def get(self, key: str) -> tuple[Item, bool] | None:
+    def get(self, key: Key) -> tuple[Item, bool] | None:
         """Return the entry of a key and whether it was given up, or None."""
         with self._reading() as database:
             row = database.execute(
@@ -260,9 +274,9 @@ class SqliteSpool:
             ).fetchone()
         return None if row is None else (Item(*row[:-1]), row[-1] == GIVEN_UP)
 
-    def known(self, keys: Sequence[str]) -> list[str]:
+    def known(self, keys: Sequence[Key]) -> list[Key]:
         """Return those of some keys that have an entry."""
-        found: list[str] = []
+        found: list[Key] = []
         with self._reading() as database:
             for at in range(0, len(keys), _KEYS):
                 some = keys[at : at + _KEYS]
@@ -271,7 +285,7 @@ class SqliteSpool:
                 found += [row[0] for row in rows]
         return found
 
-    def retry(self, keys: Sequence[str] | None, now: float) -> int:
+    def retry(self, keys: Sequence[Key] | None, now: float) -> int:
         """Let entries that were given up be tried again; return how many.
 
         :param keys: which; None for all.
@@ -321,7 +335,7 @@ class SqliteSpool:
 
     @staticmethod
     def _count(database: sqlite3.Connection) -> int:
-        return int(database.execute("SELECT count(*) FROM item").fetchone()[0])
+        return int(database.execute("SELECT sum(n) FROM tally").fetchone()[0])
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

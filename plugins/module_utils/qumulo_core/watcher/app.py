@@ -10,6 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -35,6 +36,13 @@ from .workers import Workers
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks at what the watched directories are.
 LOOK = 5.0
+#: What of the configuration counts from the start on, until the next one.
+_AT_START = (
+    *("cluster", "spool", "evidence", "evidence_max_bytes", "metrics_port"),
+    *("lock_file", "log_format", "log_level", "max_attempts", "workers", "name"),
+)
+#: Seconds in which a follower that was told to stop usually has.
+_LEAVE = 2.0
 #: Seconds between measurements of the cluster's clock.
 CLOCK_AGAIN = 3600.0
 #: Seconds without a move after which a thread counts as stuck: longer than any request may take.
@@ -70,6 +78,8 @@ class Watcher:
         self._refreshed = 0.0
         self._refreshing = threading.Lock()
         self._followers: dict[str, Follower] = {}
+        #: Those that were told to stop, until they have.
+        self._leaving: list[Follower] = []
         self._recursive_mode = ""
         self._workers: Workers | None = None
         self._server: metrics.Server | None = None
@@ -94,15 +104,16 @@ class Watcher:
     def reload(self) -> None:
         """Go by a new configuration; streams of directories that stay are not dropped."""
         fresh = self._load()
-        kept = ("cluster", "spool", "evidence", "metrics_port", "lock_file", "workers", "name")
-        for name in kept:
-            if getattr(fresh, name) != getattr(self.config, name):
+        kept = {name: getattr(self.config, name) for name in _AT_START}
+        for name, value in kept.items():
+            if getattr(fresh, name) != value:
                 _LOG.warning("'%s' has changed, and counts after a restart", name)
         if self._evidence is not None:
             self._evidence.reopen()
         with self._rules_lock:
-            self.config = fresh
+            self.config = replace(fresh, **kept)
             self._rules = RuleSet(fresh.rules, self._roots_of(fresh))
+            self._refreshed = 0.0  # directories that are new have not been looked at
         self._wake.set()
 
     def healthy(self) -> bool:
@@ -129,7 +140,14 @@ class Watcher:
             f"{self._totals['locked']} locked"
             + (f", {counts.given_up} given up" if counts.given_up else "")
             + (f"; {self._message}" if self._message else "")
+            + "".join(f"; {directory} is not there" for directory in self._absent())
         )
+
+    def _absent(self) -> list[str]:
+        """Return the directories of rules that are not there."""
+        rules = self._rules
+        pairs = zip(rules.rules, rules.roots)
+        return list(dict.fromkeys(rule.directory for rule, root in pairs if root is None))
 
     def stop(self, deadline: float) -> None:
         """End; what is not done stays in the spool."""
@@ -226,10 +244,16 @@ class Watcher:
             )
             if follower.gone or not same or follower.poll != self._poll(follower.recursive):
                 follower.stop()
-                del self._followers[root_id]
+                self._leaving.append(self._followers.pop(root_id))
+        for follower in self._leaving:
+            follower.join(time.monotonic() + _LEAVE)
+        self._leaving = [follower for follower in self._leaving if not follower.ended]
+        # Two that catch up with one directory would get into each other's way.
+        busy = {follower.root.id for follower in self._leaving}
         for root_id, (root, recursive, types) in wanted.items():
-            if root_id not in self._followers and not self._stopped.is_set():
-                self._follow(root, recursive, types)
+            if root_id in self._followers or root_id in busy or self._stopped.is_set():
+                continue
+            self._follow(root, recursive, types)
 
     def _measure_clock(self) -> None:
         self._clock = self._manager_client.measure_clock()
@@ -267,37 +291,49 @@ class Watcher:
 
     def _roots_of(self, config: Config) -> list[Root | None]:
         """Return what is known of the directories of rules, without asking."""
-        known = dict(zip((rule.directory for rule in self._rules.rules), self._rules.roots))
+        known = {root.id: root for root in self._rules.roots if root is not None}
+        for rule, root in zip(self._rules.rules, self._rules.roots):
+            if root is not None:
+                known[rule.directory] = root
         return [known.get(rule.directory) for rule in config.rules]
 
     def _find_roots(self, client: Client) -> RuleSet:
         """Look where the directories of rules are; return the rules that go by it."""
-        began = time.monotonic()
-        with self._rules_lock:
+        while True:
+            began = time.monotonic()
             rules = self._rules.rules
-        found: dict[str, Root | None] = {}
-        for directory in dict.fromkeys(rule.directory for rule in rules):
-            try:
-                info = files.get(client, directory)
-            except NotFoundError:
-                found[directory] = None
-                self._message = f"{directory} is not there"
-                continue
-            found[directory] = Root(info.id, info.path) if info.type == DIRECTORY else None
-        with self._rules_lock:
-            before = dict(zip((r.directory for r in self._rules.rules), self._rules.roots))
-            fresh = [found.get(r.directory, before[r.directory]) for r in self._rules.rules]
-            if tuple(fresh) != self._rules.roots:
-                self._rules = RuleSet(self._rules.rules, fresh)
-            for directory, root in zip((r.directory for r in self._rules.rules), fresh):
-                known = before[directory]
-                if root is None and known is not None:
-                    _LOG.warning("%s is gone", directory)
-                if root is None or (known is not None and root.id != known.id):
-                    # When it is there (again), all that is in it is new.
-                    self.spool.set_notes(**{f"absent:{directory}": "1"})
-            self._refreshed = began
-            return self._rules
+            found: dict[str, Root | None] = {}
+            for directory in dict.fromkeys(rule.directory for rule in rules):
+                try:
+                    info = files.get(client, directory)
+                except NotFoundError:
+                    found[directory] = None
+                    continue
+                found[directory] = Root(info.id, info.path) if info.type == DIRECTORY else None
+            with self._rules_lock:
+                if self._rules.rules is not rules:
+                    continue  # the configuration was read again meanwhile
+                before = dict(zip((rule.directory for rule in rules), self._rules.roots))
+                for directory, root in found.items():
+                    self._note_root(directory, before[directory], root)
+                fresh = tuple(found[rule.directory] for rule in rules)
+                if fresh != self._rules.roots:
+                    self._rules = RuleSet(rules, fresh)
+                self._refreshed = began
+                return self._rules
+
+    def _note_root(self, directory: str, known: Root | None, root: Root | None) -> None:
+        """Remember which directory it was, over restarts, too: in another one all is new."""
+        if root is None:
+            if known is not None:
+                _LOG.warning("%s is gone", directory)
+            if known is not None or self.spool.note(f"absent:{directory}") is None:
+                self.spool.set_notes(**{f"absent:{directory}": "1"})
+        elif known is None or root.id != known.id:
+            noted = self.spool.note(f"root:{directory}")
+            if noted != root.id:
+                absent = {} if noted is None else {f"absent:{directory}": "1"}
+                self.spool.set_notes(**{f"root:{directory}": root.id, **absent})
 
     def _refresh(self, client: Client, since: float) -> RuleSet:
         """Look where the directories are, unless that was done after ``since``; for workers."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -124,7 +124,8 @@ def audit(
                 yield info
 
     def read(own: Client, info: FileInfo) -> FileInfo:
-        return files.get(own, info.id, lock=True)
+        # By the name it was found under, whichever of its hard links the cluster names it by.
+        return replace(files.get(own, info.id, lock=True), path=info.path)
 
     for outcome in map_unordered(client, read, watched(), workers=workers):
         if outcome.error is not None:
@@ -135,7 +136,11 @@ def audit(
             )
         elif outcome.value is not None:
             totals.files += 1
-            unlocked = judge(outcome.value, LockState.of(outcome.value), rules, spool, now)
+            info = outcome.value
+            unlocked = judge(info, LockState.of(info), rules, spool, now)
+            if unlocked is not None and unlocked.why == MISSED:
+                # Between the look at the file and that into the spool it may have been locked.
+                unlocked = _look_again(client, info, rules, spool)
             if unlocked is None:
                 totals.locked += 1
             else:
@@ -147,6 +152,16 @@ def audit(
     while troubles:
         totals.unreadable += 1
         yield troubles.pop()
+
+
+def _look_again(
+    client: Client, info: FileInfo, rules: RuleSet, spool: SqliteSpool
+) -> Unlocked | None:
+    try:
+        fresh = replace(files.get(client, info.id, lock=True), path=info.path)
+    except NotFoundError:
+        return None  # deleted meanwhile
+    return judge(fresh, LockState.of(fresh), rules, spool, client.clock().now())
 
 
 def _outermost(rules: RuleSet) -> list[tuple[Root, bool, frozenset[str]]]:

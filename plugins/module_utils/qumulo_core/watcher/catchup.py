@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
 
 from .. import files, snapshots
 from ..changelist.diff import changes
 from ..changelist.entries import CREATE, DELETE
-from ..client import Client
+from ..client import Client, ref
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
@@ -21,6 +23,7 @@ from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
 from .config import Config
+from .locking import CLOCK_ERROR
 from .pending import of_listing
 from .rules import Root, RuleSet
 
@@ -28,6 +31,13 @@ _LOG = logging.getLogger("lockstep.watcher")
 #: Files that are put into the spool at a time.
 BATCH = 1000
 _WORKERS = 16
+#: Most changed names of a directory that are looked at together; more than a few are worth a
+#: listing, if the directory has not many times as many.
+_RUN, _FEW, _PAYS = 10_000, 20, 20
+
+
+class CancelledError(QumuloError):
+    """Catching up was called off; the next one begins where this one did."""
 
 
 class CatchUp:
@@ -61,6 +71,7 @@ class CatchUp:
         self._now = now
         self._put = put
         self._all_is_new = all_is_new
+        self._cancelled = threading.Event()
         self._walks = leave_no_trace or not config.use_snapshots
 
     def run(self) -> int:
@@ -79,6 +90,10 @@ class CatchUp:
                 self._walks = True
         return self._by_walk()
 
+    def cancel(self) -> None:
+        """Let a run that is under way end soon, with a :class:`QumuloError`; for any thread."""
+        self._cancelled.set()
+
     def take(self) -> int | None:
         """Take a snapshot that may become the checkpoint; return its ID, None without snapshots.
 
@@ -90,7 +105,8 @@ class CatchUp:
 
     def settle(self, snapshot_id: int) -> None:
         """Let a snapshot be the checkpoint: all that was before it is in the spool."""
-        self._checkpoint(snapshot_id)
+        if not self._cancelled.is_set():
+            self._checkpoint(snapshot_id)
 
     # -- by tree diff ---------------------------------------------------------------------------
 
@@ -98,6 +114,8 @@ class CatchUp:
         marks = checkpoints.load(self._spool, self._root)
         found = checkpoints.present(self._client, self._config.name, self._root)
         start = checkpoints.begin_at(found, marks)
+        if marks is None and self._all_is_new:
+            start = None  # a first run that was cut short has left a snapshot, and no more
         taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
         if start is not None:
             count = self._store(self._changed(start.id, taken.id))
@@ -139,33 +157,60 @@ class CatchUp:
     def _changed(self, older: int, newer: int) -> Iterator[FileInfo]:
         """Yield files that were created, written or renamed between two snapshots."""
 
-        def one_by_one() -> Iterator[str]:
+        def wanted() -> Iterator[str]:
             for page in changes(self._client, newer, older):
                 for operation, path, _record in page:
-                    if operation == DELETE:
-                        continue
+                    if operation == DELETE or (created and path.startswith(created[-1])):
+                        continue  # what is in a created directory is found there
                     if not path.endswith("/"):
                         if self._rules().decide(path).rule is not None:
                             yield path
                     elif operation == CREATE:
                         created.append(path)
 
-        def read(client: Client, path: str) -> FileInfo | None:
-            try:
-                return files.get(client, path, snapshot=newer)
-            except NotFoundError:
-                return None
-
         created: list[str] = []
-        for outcome in map_unordered(self._client, read, one_by_one(), workers=_WORKERS):
-            if outcome.error is not None:
-                raise outcome.error
-            if outcome.value is not None and outcome.value.type == FILE:
-                yield outcome.value
+        few: list[str] = []
+        for directory, names in _runs(wanted()):
+            if len(names) > _FEW and self._listing_pays(directory, len(names), newer):
+                yield from self._listed(directory, set(names), newer)
+                continue
+            few += [f"{directory}/{name}" for name in names]
+            if len(few) >= _RUN:
+                yield from self._read(few, newer)
+                few = []
+        yield from self._read(few, newer)
         # A created directory stands for all that is in it, whether that is listed or not.
         for info in files.walk(self._client, _outermost(sorted(created)), snapshot=newer):
             if info.type == FILE:
                 yield info
+
+    def _listing_pays(self, directory: str, count: int, snapshot: int) -> bool:
+        """Tell whether to list a directory rather than to ask for so many files in it."""
+        uri = f"/v1/files/{ref(directory or '/')}/info/attributes?snapshot={snapshot}"
+        try:
+            entries = int(self._client.get(uri)["child_count"])
+        except (NotFoundError, KeyError, TypeError, ValueError):
+            return False
+        return entries <= count * _PAYS
+
+    def _listed(self, directory: str, names: set[str], snapshot: int) -> Iterator[FileInfo]:
+        for info in files.entries(self._client, directory or "/", snapshot=snapshot):
+            if info.name in names and info.type == FILE:
+                yield replace(info, path=f"{directory}/{info.name}")
+
+    def _read(self, paths: list[str], snapshot: int) -> Iterator[FileInfo]:
+        def read(client: Client, path: str) -> FileInfo | None:
+            try:
+                # By this name, whichever of its hard links the cluster names it by.
+                return replace(files.get(client, path, snapshot=snapshot), path=path)
+            except NotFoundError:
+                return None
+
+        for outcome in map_unordered(self._client, read, paths, workers=_WORKERS):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.value is not None and outcome.value.type == FILE:
+                yield outcome.value
 
     def _all_files(self, snapshot: int | None) -> Iterator[FileInfo]:
         for info in files.walk(self._client, [self._root.id], snapshot=snapshot):
@@ -183,7 +228,8 @@ class CatchUp:
             count = 0
         else:
             count = self._store(self._newer_than(parse_rfc3339(noted) if noted else None))
-        self._spool.set_notes(**{name: began.isoformat()})
+        # Times of files are compared with it, and the cluster's clock is not known exactly.
+        self._spool.set_notes(**{name: (began - CLOCK_ERROR).isoformat()})
         return count
 
     def _newer_than(self, since: datetime | None) -> Iterator[FileInfo]:
@@ -217,10 +263,27 @@ class CatchUp:
             return len(entries)
 
         for info in found:
+            if self._cancelled.is_set():
+                raise CancelledError("Catching up was called off.")
             batch.append(info)
             if len(batch) >= BATCH:
                 count += flush()
         return count + flush()
+
+
+def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield directories with names in them that come one after the other, some at a time."""
+    directory = ""
+    names: list[str] = []
+    for path in paths:
+        above, _slash, name = path.rpartition("/")
+        if names and (above != directory or len(names) >= _RUN):
+            yield directory, names
+            names = []
+        directory = above
+        names.append(name)
+    if names:
+        yield directory, names
 
 
 def _outermost(paths: Iterable[str]) -> Iterator[str]:

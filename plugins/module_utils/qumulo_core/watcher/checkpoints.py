@@ -68,14 +68,15 @@ def take(client: Client, name: str, root: Root, now: datetime) -> Snapshot:
 def begin_at(found: Sequence[Snapshot], marks: Sequence[Mark] | None) -> Snapshot | None:
     """Decide from which checkpoint to catch up; None if there is none.
 
-    That is the newest one that was noted. Without notes, as on a host that takes the place of
-    another, it is the oldest: what lies before the newer ones may have been in a lost spool.
+    That is the newest one that was noted, or an older one if somebody has deleted it. A newer
+    one may have been taken and never have become a checkpoint: what was before it may be in no
+    spool. Without notes, as on a host that takes the place of another, it is the oldest: what
+    lies before the newer ones may have been in a lost spool.
     """
-    by_id = {snapshot.id: snapshot for snapshot in found}
-    for mark in reversed(marks or ()):
-        if mark.snapshot_id in by_id:
-            return by_id[mark.snapshot_id]
-    return found[0] if found else None
+    if not marks:
+        return found[0] if found else None
+    newest = max(mark.snapshot_id for mark in marks)
+    return next((s for s in reversed(found) if s.id <= newest), None)
 
 
 def spare(
@@ -95,6 +96,8 @@ def spare(
     if not marks:
         return []
     newest = marks[-1].snapshot_id
+    there = {snapshot.id for snapshot in found}
+    marks = [mark for mark in marks if mark.snapshot_id in there]  # somebody may have deleted one
     behind = [m for m in marks if first_waiting is None or m.number < first_waiting]
     keep = {newest}
     if behind:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,8 @@ class Evidence:
     """The file that is written to.
 
     :param path: of the file; it is made if it is not there.
-    :param previous: hash of the last line that was ever written, if the file is empty.
+    :param previous: hash of the last line that was ever written, if there is neither a line in
+        the file nor a file that was put aside.
     :param max_bytes: size at which the file is put aside and a new one is begun.
     :raises EvidenceError: it can not be written.
     """
@@ -47,7 +49,7 @@ class Evidence:
         self.path = path
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
-        self._previous = previous or GENESIS
+        self._previous = _last_aside(path) or previous or GENESIS
         self._number: int | None = None
         self._open()
 
@@ -76,6 +78,8 @@ class Evidence:
             self._append(records)
 
     def _append(self, records: Iterable[dict[str, Any]]) -> None:
+        # Opened first, for that looks at what the last line is.
+        file = self._open() if self._number is None else self._number
         previous, lines = self._previous, []
         for record in records:
             line = json.dumps({**record, "previous": previous}, sort_keys=True).encode()
@@ -85,12 +89,12 @@ class Evidence:
             return
         data = b"".join(lines)
         try:
-            file = self._open() if self._number is None else self._number
             size = os.fstat(file).st_size
             if size and size + len(data) > self._max_bytes:
                 file, size = self._put_aside(), 0
             _write(file, data, size)
         except OSError as exc:
+            self._close()  # the next one looks at what is there
             raise EvidenceError(write_error(self.path, exc).message) from exc
         self._previous = previous
 
@@ -98,8 +102,9 @@ class Evidence:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._number = os.open(self.path, flags, 0o640)
-            last = _last_line(self._number)
+            last = _last_line(self._number, mend=True)
         except OSError as exc:
+            self._close()
             raise EvidenceError(write_error(self.path, exc).message) from exc
         if last is not None:
             self._previous = digest(last)
@@ -111,10 +116,10 @@ class Evidence:
             self._number = None
 
     def _put_aside(self) -> int:
-        number = 1
-        while os.path.exists(aside := f"{self.path}.{number:06d}"):
-            number += 1
-        os.rename(self.path, aside)
+        # Never a number again, though somebody may have taken the first files away.
+        numbers = [path.rpartition(".")[2] for path in _aside(self.path)]
+        number = max((int(text) for text in numbers if text.isdigit()), default=0) + 1
+        os.rename(self.path, f"{self.path}.{number:06d}")
         self._close()
         return self._open()
 
@@ -131,16 +136,53 @@ def _write(number: int, data: bytes, size: int) -> None:
         raise
 
 
-def _last_line(number: int) -> bytes | None:
-    """Return the last whole line of a file; what a crash has left of another one is cut off."""
-    size = os.fstat(number).st_size
-    data = os.pread(number, _TAIL, max(0, size - _TAIL))
-    whole = data[: data.rfind(b"\n") + 1]
-    if len(whole) != len(data):
-        os.ftruncate(number, size - (len(data) - len(whole)))
+def _last_line(number: int, *, mend: bool = False) -> bytes | None:
+    """Return the last whole line of a file.
+
+    :param mend: cut off what a crash has left of another one.
+    """
+    size = end = os.fstat(number).st_size
+    tail = b""
+    while end and tail.count(b"\n") < 2:
+        begin = max(0, end - _TAIL)
+        tail = os.pread(number, end - begin, begin) + tail
+        end = begin
+    whole = tail[: tail.rfind(b"\n") + 1]
+    if mend and len(whole) != len(tail):
+        os.ftruncate(number, size - (len(tail) - len(whole)))
     if not whole:
         return None
     return whole[:-1].rpartition(b"\n")[2]
+
+
+def _aside(path: str) -> list[str]:
+    """Return the files of a record that were put aside, by the service or by logrotate."""
+    directory, name = os.path.split(os.path.abspath(path))
+    try:
+        listed = os.listdir(directory)
+    except OSError:
+        return []  # whoever opens the file says what is wrong
+    return [
+        os.path.join(directory, entry)
+        for entry in listed
+        if re.fullmatch(re.escape(name) + r"[.-]\d+", entry)
+    ]
+
+
+def _last_aside(path: str) -> str | None:
+    """Return the hash of the last line that was put aside, or None if there is none."""
+    for each in reversed(sequence(path)[:-1]):
+        try:
+            number = os.open(each, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError:
+            continue
+        try:
+            last = _last_line(number)
+        finally:
+            os.close(number)
+        if last is not None:
+            return digest(last)
+    return None
 
 
 # -- verifying ----------------------------------------------------------------------------------
@@ -204,10 +246,10 @@ def verify(paths: Sequence[str]) -> Verified:
 
 def sequence(path: str) -> list[str]:
     """Return the files of a record, the oldest first: those put aside, then the one in use."""
-    directory, name = os.path.split(os.path.abspath(path))
-    aside = sorted(
-        entry
-        for entry in os.listdir(directory)
-        if entry.startswith(name + ".") and entry[len(name) + 1 :].isdigit()
-    )
-    return [*(os.path.join(directory, entry) for entry in aside), os.path.abspath(path)]
+    written = []
+    for each in _aside(path):
+        try:
+            written.append((os.stat(each).st_mtime_ns, each))
+        except OSError:
+            continue  # taken away meanwhile
+    return [*(each for _time, each in sorted(written)), os.path.abspath(path)]

@@ -10,13 +10,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import Protocol
 
 from ..client import Client
 from ..errors import InvalidRequestError, PermissionDeniedError, QumuloError
 from ..notifications import SILENCE, Stream, StreamEnd
 from ..retry import backoff
 from ..service.spool import SpoolError
-from .catchup import CatchUp
 from .rules import Root
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -33,6 +33,22 @@ CALM = 60.0
 MAX_WAIT = 30.0
 
 
+class CatchesUp(Protocol):
+    """What a follower wants of a catch-up."""
+
+    def run(self) -> int:
+        """Find what has happened since the last checkpoint; return how much that is."""
+
+    def take(self) -> int | None:
+        """Take a snapshot that may become the checkpoint; return its ID, None without any."""
+
+    def settle(self, snapshot_id: int) -> None:
+        """Let a snapshot be the checkpoint."""
+
+    def cancel(self) -> None:
+        """Let a run that is under way end soon."""
+
+
 class Follower:
     """Two threads for one watched directory: one reads the stream, one catches up.
 
@@ -44,6 +60,7 @@ class Follower:
     :param caught_up: is told how many files a catch-up found, and how many seconds it took.
     :param poll: no stream can be had that tells everything: catch up again and again instead.
     :param poll_every: seconds between these catch-ups.
+    :param meanwhile: said with a warning that the stream broke: what becomes of what happens then.
     """
 
     def __init__(
@@ -53,13 +70,14 @@ class Follower:
         *,
         recursive: bool,
         types: frozenset[str],
-        catch_up: CatchUp,
+        catch_up: CatchesUp,
         take: Callable[[Root, list], bool],  # type: ignore[type-arg]
         caught_up: Callable[[int, float], None],
         rotate: float,
         poll: bool,
         poll_every: float,
         silence: float = SILENCE,
+        meanwhile: str = "What happens meanwhile is caught up.",
     ) -> None:
         self.root = root
         self.recursive = recursive
@@ -76,6 +94,7 @@ class Follower:
         self._caught_up = caught_up
         self._rotate = rotate
         self._silence = silence
+        self._meanwhile = meanwhile
         self._random = random.Random()
         self._stopped = threading.Event()
         self._stream: Stream | None = None
@@ -98,6 +117,7 @@ class Follower:
     def stop(self) -> None:
         """Tell both threads to end; :meth:`join` waits for it."""
         self._stopped.set()
+        self._catch_up.cancel()
         with self._change:
             self._change.notify_all()
         stream = self._stream
@@ -108,6 +128,11 @@ class Follower:
         """Wait for the end until ``deadline`` (``time.monotonic()``)."""
         for thread in self._threads:
             thread.join(max(0.0, deadline - time.monotonic()))
+
+    @property
+    def ended(self) -> bool:
+        """True when none of its threads is left."""
+        return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def settled(self) -> bool:
@@ -179,9 +204,7 @@ class Follower:
         if self._stopped.is_set():
             return
         self.state, self.message = WAITING, error.message
-        _LOG.warning(
-            "not following %s: %s What happens meanwhile is caught up.", self.root.path, error
-        )
+        _LOG.warning("not following %s: %s %s", self.root.path, error, self._meanwhile)
 
     def _poll_for_ever(self) -> None:
         while not self._stopped.is_set():
@@ -191,8 +214,9 @@ class Follower:
     # -- catching up ----------------------------------------------------------------------------
 
     def _request_catch_up(self) -> None:
-        self.state = CATCHING_UP
         with self._change:
+            # Together: one that is just ending must not count for this stream.
+            self.state = CATCHING_UP
             self._opened += 1
             self._change.notify_all()
 
@@ -211,21 +235,28 @@ class Follower:
                     began = time.monotonic()
                     count = self._catch_up.run()
                     self._caught_up(count, time.monotonic() - began)
-                    self._settled = opened
-                    if opened == self._opened and self.state == CATCHING_UP:
-                        self.state = FOLLOWING if self._stream is not None else POLLING
-                        if self.state == FOLLOWING:
-                            self.message = ""
+                    with self._change:
+                        self._settled = opened
+                        if opened == self._opened and self.state == CATCHING_UP:
+                            self._caught_up_with_all()
                 elif time.monotonic() < rotated + self._rotate:
                     continue  # woken up for nothing
                 elif self.settled:
                     self._rotate_checkpoint(opened)
                 rotated = time.monotonic()
                 waits = backoff(self._random)
-            except (QumuloError, SpoolError) as exc:
+            except QumuloError as exc:
+                if self._stopped.is_set():
+                    return
                 self.message = exc.message
                 _LOG.warning("catching up with %s has failed: %s", self.root.path, exc)
                 self._stopped.wait(min(next(waits), MAX_WAIT))
+
+    def _caught_up_with_all(self) -> None:
+        if self._stream is None:
+            self.state = POLLING
+        else:
+            self.state, self.message = FOLLOWING, ""
 
     def _rotate_checkpoint(self, opened: int) -> None:
         """Take a new checkpoint while the stream tells everything.

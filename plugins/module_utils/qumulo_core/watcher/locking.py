@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
 from .. import file_locks, files
 from ..client import Client
-from ..errors import (
-    AuthenticationError,
-    BusyError,
-    NotFoundError,
-    QumuloError,
-    TlsError,
-    UnreachableError,
-)
+from ..errors import NotFoundError, QumuloError
 from ..file_locks import LockRequest, LockState
 from ..files import DIRECTORY, FILE, FileInfo
+from ..service.retries import FOR_NOW, retry_after
 from ..service.spool import Entry, Item
 from ..smb_locks import listing
 from ..times import format_rfc3339, parse_rfc3339
@@ -34,14 +28,12 @@ from .rules import Decision, Rule, RuleSet
 #: two watchers on one directory must not outbid each other.
 SLACK = 0.1
 MAX_SLACK = timedelta(days=1)
+#: The cluster's clock is known to about a second: a time that is no further ahead of it counts.
+CLOCK_ERROR = timedelta(seconds=5)
 #: Seconds between looks at a file that somebody holds open.
 LOOK_AGAIN = 10.0
-#: Seconds until what has failed is tried again: twice as long each time, up to a bound.
-FIRST_RETRY, LAST_RETRY = 2.0, 300.0
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
-#: Failures of the cluster or the way to it, not of the file: never a reason to give up.
-FOR_NOW = (AuthenticationError, BusyError, TlsError, UnreachableError)
 
 
 class What(Enum):
@@ -98,9 +90,11 @@ def quiet_until(rule: Rule, pending: Pending, info: FileInfo, now: datetime) -> 
     Both what was seen and the file's own modification time count, so that what was written
     while nobody listened counts, too. A time in the future is somebody's mistake, and does not.
     """
+    if not rule.quiet:
+        return pending.seen_at
     written = parse_rfc3339(info.modification_time)
-    last = max(pending.seen_at, written) if written <= now else pending.seen_at
-    return last + rule.quiet if rule.quiet else last
+    last = max(pending.seen_at, written) if written <= now + CLOCK_ERROR else pending.seen_at
+    return last + rule.quiet
 
 
 def request_of(rule: Rule, now: datetime) -> LockRequest:
@@ -108,11 +102,6 @@ def request_of(rule: Rule, now: datetime) -> LockRequest:
     until = rule.until(now)
     slack = timedelta(0) if until is None else min((until - now) * SLACK, MAX_SLACK)
     return LockRequest(until, True if rule.hold else None, slack, keep_longer=True)
-
-
-def retry_after(attempts: int) -> float:
-    """Return the seconds until a try after ``attempts`` that were in vain."""
-    return float(min(FIRST_RETRY * 2 ** min(attempts, 20), LAST_RETRY))
 
 
 def handle(client: Client, item: Item, context: Context) -> Outcome:
@@ -136,17 +125,32 @@ def failed(item: Item, error: QumuloError, context: Context) -> Outcome:
     return Outcome(item, What.LATER, error.message, due=due)
 
 
-def _decide(client: Client, info: FileInfo, read_at: float, context: Context) -> Decision:
+def _decide(
+    client: Client, info: FileInfo, pending: Pending, read_at: float, context: Context
+) -> tuple[FileInfo, Decision]:
+    """Return which rule counts for a file, and the file under the name for which it does."""
     decision = context.rules().decide(info.path, info.size)
+    if decision.rule is None and info.num_links > 1 and info.path != pending.path:
+        # The cluster names a file with several hard links by any of them.
+        other = context.rules().decide(pending.path, info.size)
+        if other.rule is not None and _is_at(client, info.id, pending.path):
+            info, decision = replace(info, path=pending.path), other
     if not decision.covered:
         # A watched directory may have been renamed since it was looked at.
         decision = context.refresh(client, read_at).decide(info.path, info.size)
-    return decision
+    return info, decision
+
+
+def _is_at(client: Client, file_id: str, path: str) -> bool:
+    try:
+        return files.get(client, path).id == file_id
+    except NotFoundError:
+        return False
 
 
 def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
     info = files.get(client, pending.file_id, lock=True)
-    decision = _decide(client, info, time.monotonic(), context)
+    info, decision = _decide(client, info, pending, time.monotonic(), context)
     rule = decision.rule
     if rule is None:
         return Outcome(item, What.DONE, decision.reason)
@@ -195,7 +199,7 @@ def _expand(client: Client, item: Item, pending: Pending, context: Context) -> O
     batch: list[FileInfo] = []
 
     def flush(found: Iterable[FileInfo]) -> None:
-        entries = of_listing(found, context.rules(), context.now().timestamp())
+        entries = of_listing(found, context.rules(), context.now().timestamp(), moved=True)
         if entries:
             context.put(entries)
 

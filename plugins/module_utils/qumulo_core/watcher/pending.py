@@ -12,8 +12,8 @@ from datetime import datetime, timezone
 
 from ..files import FileInfo
 from ..notifications import Event
-from ..service.spool import Entry, Item
-from .rules import GROUPS, WRITTEN, Root, RuleSet
+from ..service.spool import Entry, Item, Key
+from .rules import GROUPS, MOVED, WRITTEN, Root, RuleSet
 
 _DIRECTORY = "d"  # before the ID of a directory, in keys
 _FILE_EVENTS = frozenset(
@@ -37,9 +37,11 @@ class Pending:
     def of(cls, item: Item) -> Pending:
         """Return what an item of the spool is about."""
         path, seen = json.loads(item.payload)
-        if item.key.startswith(_DIRECTORY):
-            return cls(item.key[len(_DIRECTORY) :], path, seen, is_directory=True)
-        return cls(item.key, path, seen, is_directory=False)
+        key = item.key
+        assert isinstance(key, str)  # other services have bytes
+        if key.startswith(_DIRECTORY):
+            return cls(key[len(_DIRECTORY) :], path, seen, is_directory=True)
+        return cls(key, path, seen, is_directory=False)
 
     @property
     def seen_at(self) -> datetime:
@@ -66,8 +68,8 @@ class Translated:
     :param removed: the watched directory is gone.
     """
 
-    starts: dict[str, Entry]
-    restarts: dict[str, Entry]
+    starts: dict[Key, Entry]
+    restarts: dict[Key, Entry]
     removed: bool = False
 
 
@@ -85,7 +87,7 @@ def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -
             continue  # a named stream: the file's own data are as they were
         elif event.type == "child_dir_moved_to":
             path = f"{above}/{event.path}"
-            if rules.decide(f"{path}/x").covered:
+            if rules.takes_moved(path):
                 entry = directory_entry(event.file_id, path, now)
                 result.starts[entry.key] = entry
         elif event.type in _FILE_EVENTS:
@@ -102,11 +104,16 @@ def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -
     return result
 
 
-def of_listing(found: Iterable[FileInfo], rules: RuleSet, now: float) -> list[Entry]:
-    """Return entries for files of a listing that some rule wants locked."""
+def of_listing(
+    found: Iterable[FileInfo], rules: RuleSet, now: float, *, moved: bool = False
+) -> list[Entry]:
+    """Return entries for files of a listing that some rule wants locked.
+
+    :param moved: they came with a directory that was moved: the rule must count that.
+    """
     entries = []
     for info in found:
         rule = rules.decide(info.path, info.size).rule
-        if rule is not None:
+        if rule is not None and (not moved or MOVED in rule.events):
             entries.append(file_entry(info.id, info.path, now, rule.quiet.total_seconds()))
     return entries

@@ -192,6 +192,16 @@ class RuleSet:
                 return Decision(rule, "", covered=True)
         return Decision(None, reason, covered)
 
+    def takes_moved(self, path: str) -> bool:
+        """Tell whether a rule may want files in a directory that was moved to ``path``."""
+        for rule, root in zip(self.rules, self.roots):
+            relative = _relative(rule, root, f"{path}/x")
+            if relative is None or (not rule.recursive and "/" in relative):
+                continue
+            if MOVED in rule.events:
+                return True
+        return False
+
     def starts(self, path: str, event_type: str) -> Rule | None:
         """Return the rule for which an event makes a file one to be locked, or None."""
         rule = self.decide(path).rule

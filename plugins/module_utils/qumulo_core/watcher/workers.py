@@ -10,10 +10,11 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
 from ..client import Client
-from ..service.spool import Item, SpoolError, SqliteSpool
+from ..service.spool import Item, Key, SpoolError, SqliteSpool
 from .evidence import EvidenceError
 from .locking import Context, Outcome, What, handle
 
@@ -26,6 +27,12 @@ AHEAD = 8
 _AGAIN = 1.0
 #: Results that are written back at once.
 _BATCH = 2000
+#: Records that are remembered.
+_REMEMBERED = 50_000
+
+
+def _lock_of(record: dict[str, Any]) -> tuple[str | None, bool]:
+    return record["retention_until"], record["legal_hold"]
 
 
 class Workers:
@@ -50,9 +57,11 @@ class Workers:
         self._context = context
         self._done = done
         self._stopped = threading.Event()
-        self._in_flight: set[str] = set()
+        self._in_flight: set[Key] = set()
         self._queue: queue.Queue[Item | None] = queue.Queue(count * AHEAD)
         self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
+        #: What was recorded last, the oldest first.
+        self._recorded: dict[object, tuple[str | None, bool]] = {}
         self._failure: BaseException | None = None
         self.beat = time.monotonic()
         names = [("take", self._take), ("write-back", self._write_back)]
@@ -97,8 +106,10 @@ class Workers:
         while not self._stopped.is_set():
             self.beat = time.monotonic()
             taken = 0
-            for item in self._due(limit + len(self._in_flight)):
-                if item.key in self._in_flight:
+            # As it was before the look: what is done meanwhile is no longer as it was seen.
+            before = self._in_flight.copy()
+            for item in self._due(limit + len(before)):
+                if item.key in before:
                     continue
                 self._in_flight.add(item.key)
                 taken += 1
@@ -179,14 +190,32 @@ class Workers:
             try:
                 if not recorded:
                     # First the record: what is not recorded is looked at again.
-                    self._record([o.record for o in batch if o.record is not None])
+                    self._record([o.record for o in batch if o.record and not self._told(o)])
                     recorded = True
+                    self._remember(batch)
                 self._settle(batch)
                 return True
             except (EvidenceError, SpoolError) as exc:
                 _LOG.error("%s", exc)
                 if self._stopped.wait(_AGAIN):
                     return False
+
+    def _told(self, outcome: Outcome) -> bool:
+        """Tell whether a lock that was found is one that was recorded not long ago.
+
+        A lock changes its file, so that the next catch-up looks at it again.
+        """
+        if outcome.what is not What.ALREADY or outcome.record is None:
+            return False
+        return self._recorded.get(outcome.item.key) == _lock_of(outcome.record)
+
+    def _remember(self, batch: list[Outcome]) -> None:
+        for outcome in batch:
+            if outcome.record is not None:
+                self._recorded.pop(outcome.item.key, None)
+                self._recorded[outcome.item.key] = _lock_of(outcome.record)
+        for key in list(islice(self._recorded, max(0, len(self._recorded) - _REMEMBERED))):
+            del self._recorded[key]
 
     def _settle(self, batch: list[Outcome]) -> None:
         """Let go of what is done, and put off what is not."""

@@ -3,158 +3,137 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+import pytest
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import (
+    Batch,
+    Plan,
+    gather,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.coalesce import (
-    Added,
-    Coalescer,
+    LastSet,
     by_id,
     by_path,
+    by_path_below,
+    shown,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.rules import (
+    Rules,
+    compile_rules,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.audit_log import parse
 
 HEAD = b"<14>1 2026-01-31T18:00:00Z c-1 qumulo - - - "
+TIME = 1_769_882_400_000_000_000  # the same in nanoseconds
+DAY = 86_400_000_000_000
 
 
-def coalescer(granularity_ns: int = 0, max_files: int = 100, max_set: int = 100) -> Coalescer[int]:
-    return Coalescer(
-        window=5.0, granularity_ns=granularity_ns, max_files=max_files, max_set=max_set
-    )
+def line(path: bytes, file_id: bytes = b"42", stamp: bytes = b"2026-01-31T18:00:00Z") -> bytes:
+    head = HEAD.replace(b"2026-01-31T18:00:00Z", stamp)
+    return head + b'10.0.0.1,"u",nfs3,fs_read_data,ok,' + file_id + b',"' + path + b'",""'
+
+
+def run(lines: list[bytes], *, now_ns: int = TIME, by_api: bool = False, least: int = 1) -> Batch:
+    key = by_id if by_api else by_path
+    plan = Plan(compile_rules(Rules()), key, "nameless", by_api, 5.0, least, DAY)
+    return gather(lines, plan, LastSet(), now_ns)
 
 
 def test_keys() -> None:
-    record = parse(HEAD + b'i,"u",p,o,s,42,"/\xff\xc3\xa4",""')
-    assert by_id(record) == 42
+    record = parse(line(b"/\xff\xc3\xa4"))
+    assert by_id(record) == "42"
     assert by_path(record) == b"/\xff\xc3\xa4"
-    record = parse(HEAD + b'i,"u",p,o,s,,"",""')
+    record = parse(line(b"", b""))
     assert by_id(record) is None
     assert by_path(record) is None
+    assert by_path(parse(line(b"/d/"))) == b"/d"
+    assert by_path(parse(line(b"/"))) == b"/"
+    below = by_path_below("/d")
+    assert [below(parse(line(path))) for path in (b"/d/a", b"/d/", b"/da")] == [
+        b"/d/a",
+        b"/d",
+        None,
+    ]
+    assert (shown("7"), shown(b"/a\xff")) == ("7", "/a\\xff")
 
 
-def test_the_newest_time_counts_in_any_order() -> None:
-    files = coalescer()
-    assert files.add(1, 20, 0.0) is Added.NEW
-    assert files.add(1, 10, 0.0) is Added.MERGED
-    assert files.add(2, 5, 0.0) is Added.NEW
-    assert files.add(1, 30, 0.0) is Added.MERGED
-    assert files.due(5.0)
-    assert files.take(10) == [(1, 30), (2, 5)]
-    assert len(files) == 0
+def test_a_batch_has_one_entry_for_each_file() -> None:
+    lines = [line(b"/a", stamp=b"2026-01-31T18:00:01Z"), line(b"/b"), line(b"/a")]
+    batch = run(lines)
+    assert [(e.key, e.stamp, e.payload) for e in batch.entries] == [
+        (b"/a", TIME + 1_000_000_000, ""),
+        (b"/b", TIME, ""),
+    ]
+    assert {e.due for e in batch.entries} == {TIME / 1e9 + 5.0}
+    assert (batch.lines, batch.counted) == (3, 3)
 
 
-def test_nothing_is_due_before_its_window_ends() -> None:
-    files = coalescer()
-    assert files.wait(0.0) is None
-    files.add(1, 10, 100.0)
-    files.add(2, 10, 104.0)
-    assert files.wait(104.0) == 1.0
-    assert not files.due(104.9)
-    assert files.take(10) == []
-    assert files.due(105.0)
-    assert files.wait(105.0) == 0.0
-    assert files.take(10) == [(1, 10), (2, 10)]
-    assert files.wait(105.0) is None
+def test_entries_by_id_have_the_path_for_people() -> None:
+    assert [(e.key, e.payload) for e in run([line(b"/a\xff")], by_api=True).entries] == [
+        ("42", "/a\\udcff")
+    ]
 
 
-def test_a_window_also_ends_when_nobody_looks() -> None:
-    files = coalescer()
-    files.add(1, 10, 0.0)
-    files.add(2, 10, 5.0)  # the first of the next one
-    assert files.due(5.0)
-    assert files.take(10) == [(1, 10)]
-    assert not files.due(9.9)
-    assert files.due(10.0)
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (line(b"/.snapshot/1_x/a"), "snapshot"),
+        (line(b"relative"), "path"),
+        (line(b"/a").replace(b"read_data", b"write_data"), "operation"),
+        (line(b"/a").replace(b",ok,", b",fs_access_denied_error,"), "status"),
+        (line(b"/a", stamp=b"1969-12-31T23:59:59Z"), "time"),
+        (line(b"/a", stamp=b"0001-01-01T00:00:00Z"), "time"),
+    ],
+)
+def test_what_does_not_count_is_counted(text: bytes, reason: str) -> None:
+    batch = run([text])
+    assert batch.entries == []
+    assert dict(batch.skipped) == {reason: 1}
 
 
-def test_at_the_end_everything_is_due() -> None:
-    files = coalescer()
-    files.add(1, 10, 0.0)
-    assert files.due(0.0, everything=True)
-    assert files.take(10) == [(1, 10)]
+def test_a_file_without_an_id_can_not_be_set_by_id() -> None:
+    assert dict(run([line(b"/a", b"")], by_api=True).skipped) == {"nameless": 1}
 
 
-def test_what_is_due_still_merges() -> None:
-    files = coalescer()
-    files.add(1, 10, 0.0)
-    files.due(5.0)
-    assert files.add(1, 20, 6.0) is Added.MERGED
-    assert files.take(10) == [(1, 20)]
+def test_times_of_the_far_future_are_the_present() -> None:
+    lines = [
+        line(b"/near", stamp=b"2026-02-01T18:00:00Z"),
+        line(b"/far", stamp=b"2026-02-01T18:00:01Z"),
+        line(b"/never", stamp=b"9999-12-31T23:59:59Z"),
+    ]
+    batch = run(lines)
+    assert [e.stamp for e in batch.entries] == [TIME + DAY, TIME, TIME]
+    assert batch.clamped == 2
 
 
-def test_files_are_taken_in_order_and_in_parts() -> None:
-    files = coalescer()
-    for key in (3, 1, 2):
-        files.add(key, key, 0.0)
-    files.due(5.0)
-    assert files.take(2) == [(3, 3), (1, 1)]
-    files.add(4, 4, 6.0)
-    files.due(11.0)
-    assert list(files) == [(2, 2), (4, 4)]
-    assert files.take(2) == [(2, 2), (4, 4)]
-
-
-def test_no_more_files_wait_than_may() -> None:
-    files = coalescer(max_files=2)
-    files.add(1, 10, 0.0)
-    files.due(5.0)
-    files.add(2, 10, 5.0)
-    assert files.add(3, 10, 5.0) is Added.FULL
-    assert files.add(1, 11, 5.0) is Added.MERGED
-    assert files.add(2, 11, 5.0) is Added.MERGED
-    assert files.take(1) == [(1, 11)]
-    assert files.add(3, 10, 5.0) is Added.NEW
-    assert len(files) == 2
+def test_malformed_lines_are_kept_for_people() -> None:
+    batch = run([b"what is this?", line(b"/a"), HEAD + b"{" * 2000])
+    assert dict(batch.malformed) == {"frame": 1, "json": 1}
+    assert "what is this?" in batch.samples[0]
+    assert len(batch.samples[1]) < 500
+    assert len(batch.entries) == 1
 
 
 def test_granularity() -> None:
-    files = coalescer(granularity_ns=60)
-    files.remember(1, 100)
-    assert files.add(1, 159, 0.0) is Added.FRESH
-    assert files.add(1, 50, 0.0) is Added.FRESH
-    assert files.add(1, 160, 0.0) is Added.NEW
-
-
-def test_without_granularity_only_newer_times_are_worth_a_write() -> None:
-    files = coalescer()
-    files.remember(1, 100)
-    assert files.add(1, 100, 0.0) is Added.FRESH
-    assert files.add(1, 101, 0.0) is Added.NEW
+    last_set = LastSet()
+    last_set.note(b"/a", 100)
+    assert last_set.is_fresh(b"/a", 159, 60)
+    assert last_set.is_fresh(b"/a", 50, 60)
+    assert not last_set.is_fresh(b"/a", 160, 60)
+    assert not last_set.is_fresh(b"/b", 100, 60)
 
 
 def test_what_was_set_is_never_remembered_as_older() -> None:
-    files = coalescer()
-    files.remember(1, 100)
-    files.remember(1, 50)
-    assert files.add(1, 99, 0.0) is Added.FRESH
+    last_set = LastSet()
+    last_set.note(b"/a", 100)
+    last_set.note(b"/a", 50)
+    assert last_set.is_fresh(b"/a", 100, 1)
 
 
 def test_the_memory_of_what_was_set_has_a_bound() -> None:
-    files = coalescer(max_set=10)
-    for key in range(1000):
-        files.remember(key, 100)
-    remembered = [key for key in range(1000) if files.add(key, 100, 0.0) is Added.FRESH]
+    last_set = LastSet(10)
+    for number in range(1000):
+        last_set.note(str(number), 100)
+    remembered = [n for n in range(1000) if last_set.is_fresh(str(n), 100, 1)]
     assert 1 <= len(remembered) <= 10
     assert remembered == list(range(1000 - len(remembered), 1000))
-
-
-def test_what_could_not_be_set_comes_first_again() -> None:
-    files = coalescer()
-    for key in (1, 2, 3):
-        files.add(key, 10, 0.0)
-    files.due(5.0)
-    taken = files.take(2)
-    files.add(2, 20, 6.0)  # comes again meanwhile
-    files.put_back(taken)
-    assert len(files) == 3
-    assert files.take(10) == [(1, 10), (3, 10)]
-    assert files.due(11.0)
-    assert files.take(10) == [(2, 20)]
-
-
-def test_an_older_time_that_came_meanwhile_does_not_win() -> None:
-    files = coalescer()
-    files.add(1, 10, 0.0)
-    files.due(5.0)
-    taken = files.take(1)
-    files.add(1, 5, 6.0)
-    files.put_back(taken)
-    files.due(20.0)
-    assert files.take(10) == [(1, 10)]

@@ -1,0 +1,80 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the cluster tells about itself: whose account is used, and what will not work as it is."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..check.findings import FAILED, OK, Finding
+from ..check.probes import look_at_atime
+from ..client import Client
+from ..errors import QumuloError
+
+_LOG = logging.getLogger("lockstep.atime")
+#: Seconds between looks: once the cluster has answered, and while it does not.
+LOOK, AGAIN = 3600.0, 15.0
+
+
+class Advisor:
+    """Asks the cluster from time to time, in a thread of its own; nothing waits for it.
+
+    :param account: is told the names of the account in use once they are known.
+    """
+
+    def __init__(self, client: Client, account: Callable[[list[str]], None]) -> None:
+        self._client = client
+        self._account = account
+        self._stopped = threading.Event()
+        self._failure: BaseException | None = None
+        #: Why the cluster can not be asked; empty if it can.
+        self._message = ""
+        self.findings: list[Finding] = []
+        self._thread = threading.Thread(target=self._run, name="advise", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """End; a request that is under way is not waited for beyond the deadline."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def failure(self) -> BaseException | None:
+        """Return what ended the thread, or None."""
+        return self._failure
+
+    def _run(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                self._stopped.wait(LOOK if self._look() else AGAIN)
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self._failure = exc  # raised again by the main thread
+
+    def _look(self) -> bool:
+        try:
+            self._account(_names(self._client.who_am_i()))
+        except QumuloError as exc:
+            if exc.message != self._message:
+                _LOG.warning("the cluster's settings can not be looked at: %s", exc)
+            self._message = exc.message
+            return False
+        self._message = ""
+        found = look_at_atime(self._client)
+        for finding in found:
+            if finding not in self.findings and finding.level != OK:
+                _LOG.warning("%s: %s", finding.subject, finding.text)
+        self.findings = found
+        return all(finding.level != FAILED for finding in found)
+
+
+def _names(account: dict[str, Any]) -> list[str]:
+    """Return how an account can stand in the audit log."""
+    return [str(account[key]) for key in ("name", "id", "sid") if account.get(key)]

@@ -1,0 +1,263 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The access-time syncer as a service: receiver, setter, spool, and what they share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from ..client import Client
+from ..errors import InputError
+from ..service import metrics
+from ..service.spool import Counts, SpoolError, SqliteSpool
+from .advice import Advisor
+from .batches import NAMELESS, OUTSIDE, Batch, Plan, gather
+from .beneath import Outcome
+from .coalesce import LastSet, by_id, by_path_below, shown
+from .config import Config
+from .meters import Gauges, Totals, registry
+from .receiver import Receiver
+from .rules import compile_rules
+from .setting import Backend, Result, Setter
+from .through_api import ThroughApi
+from .through_mount import ThroughMount
+
+_LOG = logging.getLogger("lockstep.atime")
+#: Malformed lines that are kept for people.
+SAMPLES = 20
+#: Counting a large spool takes a while: it is done so seldom that it takes this part of the time.
+_COUNTING = 0.05
+_LEAST_COUNTING = 0.2  # seconds
+_KEPT = (
+    "cluster",
+    "address",
+    "port",
+    "way",
+    "mount",
+    "max_files",
+    "workers",
+    "max_attempts",
+    "spool",
+    "metrics_port",
+    "lock_file",
+)
+
+
+def open_spool(config: Config) -> SqliteSpool:
+    """Return the spool that a configuration names."""
+    return SqliteSpool(config.spool, postpone=False, limit=config.max_files)
+
+
+class Syncer:
+    """All of it; :class:`..service.daemon.Service`.
+
+    :param load: reads the configuration; called again on a reload.
+    :raises InputError: the spool is for another way to set times.
+    """
+
+    def __init__(self, load: Callable[[], Config]) -> None:
+        self._load = load
+        self.config = load()
+        self.spool = open_spool(self.config)
+        self._counts = self.spool.counts()
+        self._counted_at, self._counting = time.monotonic(), 0.0
+        there = self._counts.waiting + self._counts.given_up
+        before = self.spool.note("set")
+        if there and before not in (None, self.config.way):
+            raise InputError(
+                f"The spool {self.config.spool} holds {there} files to be set with 'set: {before}',"
+                f" not with 'set: {self.config.way}': let them be worked off first, or name "
+                "another spool."
+            )
+        self.spool.set_notes(set=self.config.way)
+        self._client = None if self.config.cluster is None else Client(self.config.cluster)
+        account = self.spool.note("account")
+        self._account = account.split("\n") if account else []
+        self._last_set = LastSet()
+        self._plan = self._make_plan(self.config)
+        self.totals = Totals(there)
+        self._samples: deque[str] = deque(maxlen=SAMPLES)
+        self._setter = Setter(
+            self.spool, self._backend(), self._done, max_attempts=self.config.max_attempts
+        )
+        self._advisor: Advisor | None = None
+        if self._client is not None:
+            self._advisor = Advisor(self._client.clone(), self._set_account)
+        self._receiver: Receiver | None = None
+        self._server: metrics.Server | None = None
+
+    # -- service --------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; neither the cluster nor the mount need be there yet."""
+        config = self.config
+        self._receiver = Receiver(config.address, config.port, self._gather, self._keep)
+        self._server = metrics.Server(
+            config.metrics_port,
+            registry(self.totals, self._gauges),
+            self.facts,
+            self.healthy,
+        )
+        self._setter.start()
+        if self._advisor is not None:
+            self._advisor.start()
+        self._receiver.start()
+        _LOG.info("taking lines on %s port %d", config.address, self._receiver.port)
+
+    def reload(self) -> None:
+        """Go by a new configuration; nothing that waits is lost."""
+        fresh = self._load()
+        for name in _KEPT:
+            if getattr(fresh, name) != getattr(self.config, name):
+                option = "set" if name == "way" else name
+                _LOG.warning("'%s' has changed, and counts after a restart", option)
+        self._plan = self._make_plan(fresh)
+        self.config = fresh
+
+    def healthy(self) -> bool:
+        """Tell whether lines would be taken.
+
+        A server that hangs is no reason to begin anew: the new process would hang there, too.
+        """
+        return self._receiver is not None and self._receiver.healthy()
+
+    def failure(self) -> BaseException | None:
+        """Return what ended a thread, or None."""
+        parts = (self._receiver, self._setter, self._advisor)
+        found = [part.failure() for part in parts if part is not None]
+        return next((failure for failure in found if failure is not None), None)
+
+    def status(self) -> str:
+        """Return one line about what it does."""
+        counts = self._count()
+        told = [
+            f"{self._setter.state}: {counts.waiting} waiting, "
+            f"{self.totals.outcomes[Outcome.SET.value]} set"
+            + (f", {counts.given_up} given up" if counts.given_up else "")
+        ]
+        if self._setter.message:
+            told.append(self._setter.message)
+        if self._receiver is not None and self._receiver.trouble:
+            told.append(f"no line is taken: {self._receiver.trouble}")
+        return "; ".join(told)
+
+    def stop(self, deadline: float) -> None:
+        """End; what is not done stays in the spool."""
+        if self._receiver is not None:
+            self._receiver.stop(deadline - 2.0)
+        self._setter.stop(deadline - 0.5)
+        if self._advisor is not None:
+            self._advisor.stop(deadline - 0.4)
+        if self._server is not None:
+            self._server.close()
+
+    # -- lines ----------------------------------------------------------------------------------
+
+    def _make_plan(self, config: Config) -> Plan:
+        rules = config.rules
+        users = (*rules.users, *self._account)
+        mount = config.mount
+        return Plan(
+            judge=compile_rules(replace(rules, users=users)),
+            key=by_id if mount is None else by_path_below(mount.export),
+            no_key=NAMELESS if mount is None else OUTSIDE,
+            with_path=mount is None,
+            window=config.window.total_seconds(),
+            least_ns=max(1, int(config.granularity.total_seconds() * 1e9)),
+            ahead_ns=int(config.max_future.total_seconds() * 1e9),
+        )
+
+    def _set_account(self, names: list[str]) -> None:
+        """Let what the account does that is in use never count."""
+        if names != self._account:
+            self._account = names
+            self._plan = self._make_plan(self.config)
+            try:
+                self.spool.set_notes(account="\n".join(names))
+            except SpoolError as exc:
+                _LOG.warning("%s", exc)  # it is asked for again after the next start
+
+    def _gather(self, lines: list[bytes]) -> Batch:
+        return gather(lines, self._plan, self._last_set, time.time_ns())
+
+    def _keep(self, batch: Batch) -> None:
+        if batch.entries:
+            self.spool.put(batch.entries)
+        self.totals.take(batch)
+        self._samples.extend(batch.samples[-SAMPLES:])
+
+    # -- files ----------------------------------------------------------------------------------
+
+    def _backend(self) -> Backend:
+        def least_ns() -> int:
+            return self._plan.least_ns
+
+        if self.config.mount is not None:
+            return ThroughMount(self.config.mount, least_ns)
+        assert self._client is not None
+        return ThroughApi(self._client, self.config.workers, least_ns)
+
+    def _done(self, results: list[Result], gone: int) -> None:
+        self.totals.done(results, gone)
+        for result in results:
+            item = result.item
+            if result.outcome is Outcome.SET:
+                self._last_set.note(item.key, item.stamp)
+            elif result.outcome is Outcome.REFUSED:
+                _LOG.warning("a path leads out of the mount", extra={"file": shown(item.key)})
+            elif result.outcome is None:
+                _LOG.warning("%s", result.error, extra={"file": shown(item.key)})
+
+    # -- facts ----------------------------------------------------------------------------------
+
+    def _count(self) -> Counts:
+        """Return how much waits, as it was a moment ago if counting takes long."""
+        now = time.monotonic()
+        if now - self._counted_at > max(_LEAST_COUNTING, self._counting / _COUNTING):
+            self._counts = self.spool.counts()
+            self._counted_at = time.monotonic()
+            self._counting = self._counted_at - now
+        return self._counts
+
+    def _gauges(self) -> Gauges:
+        counts = self._count()
+        receiver = self._receiver
+        return Gauges(
+            counts.waiting,
+            counts.given_up,
+            0.0 if counts.oldest is None else max(0.0, time.time() - counts.oldest),
+            self._setter.state,
+            0 if receiver is None else receiver.connected,
+            receiver is not None and not receiver.trouble,
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what ``status`` shows."""
+        now, totals = self._gauges(), self.totals
+        return {
+            "status": self.status(),
+            "state": now.state,
+            "message": self._setter.message,
+            "taking": now.taking,
+            "port": None if self._receiver is None else self._receiver.port,
+            "connections": now.connected,
+            "waiting": now.waiting,
+            "given_up": now.given_up,
+            "overdue_seconds": round(now.overdue, 3),
+            "lines": totals.lines,
+            "operations": dict(totals.operations),
+            "counted": totals.counted,
+            "skipped": dict(totals.skipped),
+            "clamped": totals.clamped,
+            "coalesced": totals.coalesced(now.waiting + now.given_up),
+            "files": dict(totals.outcomes),
+            "malformed": dict(totals.malformed),
+            "malformed_lines": list(self._samples),
+            "findings": [] if self._advisor is None else [vars(f) for f in self._advisor.findings],
+        }

@@ -1,0 +1,117 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people ask the syncer: how it is, and what has failed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from typing import Any
+
+from ..service import exit_codes, instance, metrics
+from ..service.logs import one_line
+from ..service.spool import Item, Key
+from ..times import format_rfc3339_ns
+from .app import open_spool
+from .coalesce import shown
+from .config import API, Config
+
+#: Lines that are shown without being asked for more.
+SHOWN = 50
+
+
+def say(text: str) -> None:
+    """A line for the person who asks."""
+    sys.stdout.write(text + "\n")
+
+
+def check(config: Config) -> int:
+    """Say what counts."""
+    say(one_line_each(config.describe()))
+    return exit_codes.OK
+
+
+def one_line_each(text: str) -> str:
+    """Return a text whose lines hold nothing that ends a line or moves a cursor."""
+    return "\n".join(one_line(line) for line in text.split("\n"))
+
+
+def status(config: Config, options: argparse.Namespace) -> int:
+    """Say how the running syncer is."""
+    facts = metrics.fetch_status(config.metrics_port)
+    holder = instance.holder_of(config.lock_file)
+    if options.json:
+        say(json.dumps({"running": holder is not None, **(facts or {})}))
+        return exit_codes.OK if facts else exit_codes.FAILED
+    if facts is None:
+        running = "no syncer runs" if holder is None else f"it runs ({holder.describe()})"
+        say(f"The syncer does not answer on port {config.metrics_port}: {running}.")
+        return exit_codes.FAILED
+    say(one_line(facts["status"]))
+    rows = [
+        ("waiting", facts["waiting"]),
+        ("oldest", f"{facts['overdue_seconds']:.1f} s overdue"),
+        ("lines since start", facts["lines"]),
+        ("operations", _counts(facts["operations"])),
+        ("counted", facts["counted"]),
+        ("did not count", _counts(facts["skipped"])),
+        ("coalesced away", facts["coalesced"]),
+        ("from the future", facts["clamped"]),
+        ("files", _counts(facts["files"])),
+        ("given up", facts["given_up"]),
+        ("senders", facts["connections"]),
+        ("malformed", _counts(facts["malformed"])),
+    ]
+    for name, value in rows:
+        say(f"  {name + ':':<20} {value}")
+    for line in facts["malformed_lines"]:
+        say(f"    {one_line(line)}")
+    for finding in facts["findings"]:
+        say(f"  {finding['subject']}: {one_line(finding['text'])}")
+    return exit_codes.OK
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return one_line(", ".join(f"{name} {count}" for name, count in counts.items())) or "none"
+
+
+def failed(config: Config, options: argparse.Namespace) -> int:
+    """Show what was given up."""
+    items = open_spool(config).items(given_up=True, limit=options.limit)
+    for item in items:
+        say(json.dumps(_render(item)) if options.json else _line(item))
+    if not options.json:
+        say("'retry FILE' or 'retry --all' tries again." if items else "Nothing has failed.")
+    return exit_codes.OK
+
+
+def _render(item: Item) -> dict[str, Any]:
+    return {
+        "file": shown(item.key),
+        "path": item.payload or shown(item.key),
+        "access_time": format_rfc3339_ns(item.stamp),
+        "attempts": item.attempts,
+        "error": item.error,
+    }
+
+
+def _line(item: Item) -> str:
+    path = f"  {item.payload}" if item.payload else ""
+    return one_line(f"{shown(item.key)}{path}: {item.error}")
+
+
+def retry(config: Config, options: argparse.Namespace) -> int:
+    """Let what was given up be tried again."""
+    if not options.files and not options.all:
+        say("Name files as 'failed' shows them, or --all.")
+        return exit_codes.USAGE
+    keys: list[Key] = [name if config.way == API else os.fsencode(name) for name in options.files]
+    count = open_spool(config).retry(None if options.all else keys, 0.0)
+    say(f"{count} will be tried again.")
+    return exit_codes.OK if count or options.all else exit_codes.FAILED
+
+
+COMMANDS = {"status": status, "failed": failed, "retry": retry}

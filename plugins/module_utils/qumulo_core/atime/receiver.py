@@ -1,0 +1,225 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The RELP port: lines are read, made durable, and only then acknowledged."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+from ..errors import InputError
+from ..service.spool import SpoolError
+from .batches import Batch
+from .relp import RelpError, Session
+
+_LOG = logging.getLogger("lockstep.atime")
+#: Bytes that are read at once, and most lines that become one batch; more is not waited for.
+_CHUNK, _BATCH = 1 << 18, 20_000
+#: Milliseconds between looks at whether to stop.
+_POLL = 500
+#: Seconds until a batch that found no room is tried again.
+AGAIN = 1.0
+#: Seconds that a sender may take to read its acknowledgements.
+_SEND = 30.0
+#: rsyslog needs one connection; a few more are those that it has left behind.
+_MOST = 32
+#: Seconds after which the same complaint about a sender is worth another line.
+_SAY_AGAIN = 300.0
+#: Seconds without a move after which the receiver counts as stuck.
+STUCK = 60.0
+_GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
+
+
+class Receiver:
+    """Listens for RELP, with a thread for each connection.
+
+    When there is no room nothing is acknowledged and nothing more is read, so that the lines wait
+    in rsyslog's queue.
+
+    :param gather: makes a batch of lines.
+    :param keep: makes a batch durable; :class:`SpoolError` if it can not at present.
+    :raises InputError: the port can not be had.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        port: int,
+        gather: Callable[[list[bytes]], Batch],
+        keep: Callable[[Batch], None],
+    ) -> None:
+        self._gather = gather
+        self._keep = keep
+        self._stopped = threading.Event()
+        self._failure: BaseException | None = None
+        self._connections: dict[threading.Thread, socket.socket] = {}
+        self._told: dict[str, float] = {}
+        #: Why nothing is taken at present; empty if all is well.
+        self.trouble = ""
+        self._beat = time.monotonic()
+        six = ipaddress.ip_address(address).version == 6
+        try:
+            self._socket = socket.create_server(
+                (address, port), family=socket.AF_INET6 if six else socket.AF_INET
+            )
+        except OSError as exc:
+            raise InputError(
+                f"The RELP port {port} of {address} can not be used ({exc.strerror}): choose "
+                "another one, here and in rsyslog."
+            ) from exc
+        self._socket.settimeout(_POLL / 1000)
+        self.port: int = self._socket.getsockname()[1]
+        self._thread = threading.Thread(
+            target=self._guard, args=(self._accept,), name="listen", daemon=True
+        )
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._thread.start()
+
+    def stop(self, deadline: float) -> None:
+        """Take nothing more; what is not acknowledged stays with the sender."""
+        self._stopped.set()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        for thread in list(self._connections):
+            thread.join(max(0.0, deadline - time.monotonic()))
+        self._socket.close()
+
+    def failure(self) -> BaseException | None:
+        """Return what ended a thread, or None."""
+        return self._failure
+
+    def healthy(self) -> bool:
+        """Tell whether connections would be taken."""
+        return time.monotonic() - self._beat < STUCK
+
+    @property
+    def connected(self) -> int:
+        """Number of senders."""
+        return len(self._connections)
+
+    def _guard(self, target: Callable[[], None]) -> None:
+        try:
+            target()
+        except BaseException as exc:  # pylint: disable=broad-exception-caught
+            self._failure = exc  # raised again by the main thread
+
+    def _accept(self) -> None:
+        while not self._stopped.is_set():
+            self._beat = time.monotonic()
+            try:
+                connection, _address = self._socket.accept()
+            except socket.timeout:
+                continue
+            except OSError as exc:  # such as too many open files
+                self._say(f"A sender could not be let in ({exc.strerror}).")
+                self._stopped.wait(AGAIN)
+                continue
+            if len(self._connections) >= _MOST:
+                self._say(f"There are {_MOST} senders already; rsyslog needs one. See who sends.")
+                connection.close()
+                continue
+            thread = threading.Thread(
+                target=self._guard,
+                args=(lambda taken=connection: self._connection(taken),),
+                name="relp",
+                daemon=True,
+            )
+            self._connections[thread] = connection
+            thread.start()
+
+    def _connection(self, connection: socket.socket) -> None:
+        try:
+            with connection:
+                self._serve(connection)
+        except RelpError as exc:
+            self._say(exc.message)
+        except OSError as exc:
+            # The sender is gone, and sends again what was not acknowledged.
+            _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
+        finally:
+            del self._connections[threading.current_thread()]
+
+    def _say(self, text: str) -> None:
+        """Log a complaint, but not each second: senders try again for ever."""
+        now = time.monotonic()
+        if now - self._told.get(text, float("-inf")) >= _SAY_AGAIN:
+            if len(self._told) >= _MOST:
+                self._told.clear()
+            self._told[text] = now
+            _LOG.warning("%s", text)
+
+    # -- one connection -------------------------------------------------------------------------
+
+    def _serve(self, connection: socket.socket) -> None:
+        session = Session()
+        connection.settimeout(_SEND)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        poller = select.poll()
+        poller.register(connection, select.POLLIN)
+        ended = False
+        while not (ended or session.closed or self._stopped.is_set()):
+            if not poller.poll(_POLL):
+                continue
+            messages, ended, error = self._read(connection, poller, session)
+            if messages:
+                if not self._make_durable(connection, messages):
+                    return
+                session.acknowledge(len(messages))
+            answer = session.output()
+            if answer:
+                connection.sendall(answer)
+            if error is not None:
+                raise error
+
+    def _read(
+        self, connection: socket.socket, poller: select.poll, session: Session
+    ) -> tuple[list[bytes], bool, RelpError | None]:
+        """Return the messages that are there, whether the sender has ended, and a mistake of it.
+
+        What came before a mistake is taken: otherwise it would be sent again, and the mistake
+        with it, for ever.
+        """
+        messages: list[bytes] = []
+        while len(messages) < _BATCH and not session.closed:
+            data = connection.recv(_CHUNK)
+            if not data:
+                return messages, True, None
+            try:
+                messages += session.feed(data)
+            except RelpError as exc:
+                return messages, True, exc
+            if not poller.poll(0):
+                break
+        return messages, False, None
+
+    def _make_durable(self, connection: socket.socket, messages: list[bytes]) -> bool:
+        """Keep messages, however often that has to be tried; False if the sender is gone."""
+        batch = self._gather(messages)
+        gone = select.poll()
+        gone.register(connection, _GONE)
+        while True:
+            try:
+                self._keep(batch)
+            except SpoolError as exc:
+                if not self.trouble:
+                    _LOG.error("%s Nothing more is taken from rsyslog until then.", exc)
+                self.trouble = exc.message
+                until = time.monotonic() + AGAIN
+                while (left := until - time.monotonic()) > 0 and not self._stopped.is_set():
+                    if gone.poll(min(_POLL, left * 1000)):
+                        return False
+                if self._stopped.is_set():
+                    return False
+            else:
+                if self.trouble:
+                    self.trouble = ""
+                    _LOG.info("lines are taken again")
+                return True

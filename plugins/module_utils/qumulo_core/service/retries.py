@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When a service tries again what has failed, and what is no failure of the file at all."""
+
+from __future__ import annotations
+
+from ..errors import AuthenticationError, BusyError, TlsError, UnreachableError
+
+#: Failures of the cluster or the way to it, not of the file: never a reason to give up.
+FOR_NOW = (AuthenticationError, BusyError, TlsError, UnreachableError)
+#: Seconds until what has failed is tried again: twice as long each time, up to a bound.
+_FIRST, _LAST = 2.0, 300.0
+
+
+def retry_after(attempts: int) -> float:
+    """Return the seconds until a try after ``attempts`` that were in vain."""
+    return float(min(_FIRST * 2 ** min(attempts, 20), _LAST))

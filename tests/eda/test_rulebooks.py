@@ -1,0 +1,170 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rulebooks of the collection, run by a real ansible-rulebook against the simulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files, snapshots
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from tests.functional.conftest import client, running_simulator, settings, simulator
+from tests.simulator.harness import Simulator
+from tests.tools.services import wait_for
+from tests.tools.tree import linked_tree
+
+__all__ = ["client", "running_simulator", "settings", "simulator"]
+BIN = Path(sys.executable).parent
+#: Seconds that the rule engine and a play may take.
+LIMIT = 120.0
+
+
+class Rulebook:
+    """A rulebook that runs."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    def output(self) -> str:
+        """All that it has printed."""
+        return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def wait(self, condition: Callable[[], object]) -> None:
+        """Wait until a condition is met, as long as it runs."""
+
+        def met() -> object:
+            assert self.process.poll() is None, self.output()
+            return condition()
+
+        try:
+            wait_for(met, LIMIT)
+        except TimeoutError as exc:
+            raise TimeoutError(self.output()[-8000:]) from exc
+
+
+Run = Callable[..., AbstractContextManager[Rulebook]]
+
+
+@pytest.fixture
+def run(simulator: Simulator, tmp_path: Path) -> Run:
+    """Runs a rulebook for the time of a block."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    environment = {
+        **kept,
+        **simulator.environment(),
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
+        "ANSIBLE_HOME": str(tmp_path / "ansible"),
+        "ANSIBLE_LOCALHOST_WARNING": "false",
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+    }
+    inventory = tmp_path / "inventory.yml"
+    inventory.write_text("all: {hosts: {localhost: {ansible_connection: local}}}\n")
+
+    @contextmanager
+    def running(
+        name: str, variables: dict[str, Any], *, ready: bool = True, **changes: str
+    ) -> Iterator[Rulebook]:
+        given = tmp_path / "variables.json"
+        given.write_text(json.dumps(variables))
+        log = tmp_path / "log"
+        command = [str(BIN / "ansible-rulebook"), "--rulebook", f"lockstep.qumulo.{name}"]
+        command += ["--inventory", str(inventory), "--vars", str(given), "--verbose"]
+        with open(log, "wb") as output:
+            process = subprocess.Popen(
+                command,
+                cwd=tmp_path,
+                env={**environment, **changes},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        rulebook = Rulebook(process, log)
+        try:
+            if ready:
+                rulebook.wait(lambda: simulator.control("state")["streams"])
+                rulebook.wait(lambda: "Waiting for events" in rulebook.output())
+            yield rulebook
+        finally:
+            process.terminate()
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    return running
+
+
+def held(client: Client, path: str) -> bool:
+    """Tell whether a file is under legal hold."""
+    lock = files.get(client, path, lock=True).lock
+    return bool(lock and lock["legal_hold"])
+
+
+def of_name(client: Client, beginning: str) -> list[snapshots.Snapshot]:
+    """Snapshots whose names begin so."""
+    return [s for s in snapshots.list_all(client) if s.suffix.startswith(beginning)]
+
+
+def test_what_looks_like_ransomware_is_quarantined(
+    simulator: Simulator, client: Client, run: Run
+) -> None:
+    simulator.control("files/put", path="/p/plan.odt", content="our plan")
+    variables = {"quarantine_path": "/p"}
+    with run("quarantine", variables) as rulebook:
+        simulator.control("files/bulk", directory="/p/wave", count=250, pattern="f{}.locked")
+        simulator.control("files/put", path="/p/new.odt")
+        names = [f"/p/wave/{e.name}" for e in files.walk(client, ["/p/wave"])]
+        assert len(names) == 250 and all(name.endswith(".locked") for name in names)
+        rulebook.wait(lambda: all(held(client, name) for name in names))
+    assert not held(client, "/p/new.odt") and not held(client, "/p/plan.odt")
+    kept = of_name(client, "quarantine-")
+    assert kept and len(kept) <= 2  # a new hour may have begun
+    assert files.get(client, "/p/plan.odt", snapshot=kept[0].id).size == len("our plan")
+    # Nobody listens now.
+    simulator.control("files/put", path="/p/HOW_TO_DECRYPT.txt")
+    simulator.control("files/put", path="/p/other.txt")
+    with run("quarantine", variables) as rulebook:
+        rulebook.wait(lambda: held(client, "/p/HOW_TO_DECRYPT.txt"))
+    assert not held(client, "/p/other.txt")
+
+
+def test_a_project_that_is_quiet_gets_its_list(
+    simulator: Simulator, client: Client, run: Run, tmp_path: Path
+) -> None:
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    variables = {"projects_path": "/p", "projects_quiet": "1s", "projects_lists": str(lists)}
+    simulator.control("files/put", path="/p/apollo/before")
+    with run("quiet_project", variables) as rulebook:
+        simulator.control("files/put", path="/p/apollo/first")
+        rulebook.wait(lambda: of_name(client, "list-changes"))
+        simulator.control("files/put", path="/p/apollo/second")
+        rulebook.wait(lambda: list(lists.glob("apollo-*.jsonl")))
+    (found,) = lists.glob("apollo-*.jsonl")
+    entries = [json.loads(line) for line in found.read_text().splitlines()]
+    assert [(entry["op"], entry["path"]) for entry in entries] == [("create", "second")]
+
+
+def test_wrong_credentials_end_it_with_a_sentence(simulator: Simulator, run: Run) -> None:
+    simulator.control("files/put", path="/p/x")
+    variables = {"quarantine_path": "/p"}
+    with run("quarantine", variables, ready=False, QUMULO_PASSWORD="wrong") as rulebook:
+        wait_for(lambda: rulebook.process.poll() is not None, LIMIT)
+        output = rulebook.output()
+    assert rulebook.process.returncode != 0
+    (line,) = [line for line in output.splitlines() if "Source error" in line]
+    assert "does not accept the password of user 'admin'" in line

@@ -1,0 +1,253 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (
+    Counts,
+    Entry,
+    Item,
+    SpoolError,
+    SpoolFullError,
+    SqliteSpool,
+)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[SqliteSpool]:
+    made = SqliteSpool(str(tmp_path / "spool.db"), postpone=True)
+    yield made
+    made.close()
+
+
+def put(spool: SqliteSpool, key: str, due: float = 0.0, payload: str = "", stamp: int = 0) -> None:
+    spool.put([Entry(key, payload, stamp, due)])
+
+
+def keys(items: list[Item]) -> list[str]:
+    return [str(item.key) for item in items]
+
+
+def test_what_is_due_comes_in_order_and_no_more_than_asked_for(spool: SqliteSpool) -> None:
+    spool.put([Entry("late", "", 0, 9.0), Entry("b", "", 0, 2.0), Entry("a", "", 0, 1.0)])
+    assert keys(spool.due(2.0, 10)) == ["a", "b"]
+    assert keys(spool.due(2.0, 1)) == ["a"]
+    assert keys(spool.due(0.5, 10)) == []
+    assert spool.counts() == Counts(3, 0, 1.0)
+    spool.done(spool.due(2.0, 10))
+    assert spool.counts() == Counts(1, 0, 9.0)
+
+
+@pytest.mark.parametrize("end", ["done", "later", "give_up"])
+def test_what_is_put_again_while_it_is_worked_on_is_not_lost(spool: SqliteSpool, end: str) -> None:
+    put(spool, "a", payload="old")
+    (item,) = spool.due(0.0, 1)
+    put(spool, "a", due=5.0, payload="new")
+    if end == "done":
+        spool.done([item])
+    elif end == "later":
+        spool.later([(item, 100.0, "why")])
+    else:
+        spool.give_up([(item, "why")])
+    (again,) = spool.due(5.0, 1)
+    assert (again.payload, again.attempts, again.error) == ("new", 0, "")
+    spool.done([again])
+    assert spool.counts() == Counts(0, 0, None)
+
+
+def test_a_newer_stamp_wins_in_any_order(spool: SqliteSpool) -> None:
+    put(spool, "a", payload="two", stamp=2)
+    put(spool, "a", payload="one", stamp=1)
+    put(spool, "a", payload="two again", stamp=2)
+    assert [item.payload for item in spool.due(0.0, 9)] == ["two again"]
+
+
+def test_postponing_is_a_choice(tmp_path: Path) -> None:
+    for postpone, expected in ((True, 7.0), (False, 3.0)):
+        spool = SqliteSpool(str(tmp_path / f"{postpone}.db"), postpone=postpone)
+        put(spool, "a", due=3.0)
+        put(spool, "a", due=7.0)
+        assert spool.counts().oldest == expected
+        spool.close()
+
+
+def test_later_counts_only_what_was_in_vain(spool: SqliteSpool) -> None:
+    put(spool, "a")
+    spool.later([(spool.due(0.0, 1)[0], 1.0, "")])
+    (item,) = spool.due(1.0, 1)
+    assert (item.attempts, item.error) == (0, "")
+    spool.later([(item, 2.0, "busy")])
+    (item,) = spool.due(2.0, 1)
+    assert (item.attempts, item.error) == (1, "busy")
+    assert spool.due(1.9, 1) == []
+
+
+def test_what_was_given_up_waits_for_an_operator_or_for_news(spool: SqliteSpool) -> None:
+    for key in ("a", "b", "c"):
+        put(spool, key)
+    spool.give_up([(item, "no right") for item in spool.due(0.0, 9)])
+    assert spool.counts() == Counts(0, 3, None)
+    assert spool.due(9.0, 9) == []
+    assert [item.error for item in spool.items(given_up=True, limit=9)] == ["no right"] * 3
+    found = spool.get("a")
+    assert found is not None
+    assert found[1] is True
+    assert spool.retry(["a", "nothing"], 1.0) == 1
+    put(spool, "b", due=1.0)
+    assert spool.counts() == Counts(2, 1, 1.0)
+    assert {item.attempts for item in spool.due(1.0, 9)} == {0}
+    assert spool.retry(None, 1.0) == 1
+    assert spool.counts() == Counts(3, 0, 1.0)
+
+
+def test_what_is_retried_is_not_ended_by_the_try_before(spool: SqliteSpool) -> None:
+    put(spool, "a")
+    (item,) = spool.due(0.0, 1)
+    spool.give_up([(item, "no")])
+    spool.retry(None, 0.0)
+    spool.done([item])
+    assert keys(spool.due(0.0, 1)) == ["a"]
+
+
+def test_reasons_may_hold_what_is_no_unicode(spool: SqliteSpool) -> None:
+    put(spool, "a")
+    put(spool, "b")
+    one, two = spool.due(0.0, 9)
+    spool.later([(one, 1.0, "/w/\udcff\ud800: busy")])
+    spool.give_up([(two, "/w/\udcff: no")])
+    assert spool.due(1.0, 9)[0].error == "/w/\\udcff\\ud800: busy"
+    assert spool.items(given_up=True, limit=9)[0].error == "/w/\\udcff: no"
+
+
+def test_a_limit_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
+    spool = SqliteSpool(str(tmp_path / "spool.db"), postpone=True, limit=10)
+    spool.put([Entry(str(number), "", 0, 0.0) for number in range(8)])
+    for _turn in range(50):  # the same ones again need no room
+        spool.put([Entry(str(number), "", 0, 0.0) for number in range(2)])
+    with pytest.raises(SpoolFullError, match="may hold 10"):
+        spool.put([Entry(key, "", 0, 0.0) for key in ("x", "y", "z")])
+    assert spool.counts().waiting == 8
+    spool.done(spool.due(0.0, 3))
+    spool.put([Entry(key, "", 0, 0.0) for key in ("x", "y", "z")])
+    assert spool.counts().waiting == 8
+    spool.close()
+
+
+def test_what_was_taken_is_there_after_a_kill(tmp_path: Path, spool: SqliteSpool) -> None:
+    put(spool, "a", payload="p", due=3.0)
+    put(spool, "b")
+    spool.done(spool.due(0.0, 1))
+    spool.set_notes(name="value")
+    # Not closed: what a killed process leaves is the file and its log as they are now.
+    other = tmp_path / "after"
+    other.mkdir()
+    for name in ("spool.db", "spool.db-wal"):
+        (other / name).write_bytes((tmp_path / name).read_bytes())
+    after = SqliteSpool(str(other / "spool.db"), postpone=True)
+    assert [(i.key, i.payload, i.due) for i in after.due(3.0, 9)] == [("a", "p", 3.0)]
+    assert after.counts() == Counts(1, 0, 3.0)
+    assert after.note("name") == "value"
+    assert after.last_number == 2
+    after.close()
+
+
+def test_numbers_never_fall_below_a_noted_one(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool.db")
+    spool = SqliteSpool(path, postpone=True)
+    spool.put([Entry(key, "", 0, 0.0) for key in "abc"])
+    noted = spool.last_number
+    spool.set_notes(checkpoint="here")
+    spool.done(spool.due(0.0, 9))
+    spool.close()
+    spool = SqliteSpool(path, postpone=True)
+    put(spool, "d")
+    first = spool.first_number()
+    assert first is not None
+    assert first > noted
+    assert spool.known(["a", "d"]) == ["d"]
+    spool.close()
+
+
+def test_a_spool_of_before_its_tally_is_counted(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool.db")
+    spool = SqliteSpool(path, postpone=True)
+    spool.put([Entry(key, "", 0, 0.0) for key in "abc"])
+    spool.give_up([(item, "no") for item in spool.due(0.0, 1)])
+    spool.close()
+    with sqlite3.connect(path) as database:
+        for name in ("item_in", "item_out", "item_moved"):
+            database.execute(f"DROP TRIGGER {name}")
+        database.execute("DROP TABLE tally")
+    database.close()
+    spool = SqliteSpool(path, postpone=True)
+    assert spool.counts() == Counts(2, 1, 0.0)
+    spool.close()
+
+
+def test_a_place_that_can_not_be_used_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="see that its directory is there"):
+        SqliteSpool(str(tmp_path / "nowhere" / "spool.db"), postpone=True)
+    (tmp_path / "text").write_text("this is no database, and long enough to be looked at" * 20)
+    with pytest.raises(SpoolError):
+        SqliteSpool(str(tmp_path / "text"), postpone=True)
+
+
+KEYS = st.sampled_from("abcd")
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["put", "take", "done", "later", "give_up", "retry"]),
+        KEYS,
+        st.integers(0, 5),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS)
+def test_nothing_leaves_without_being_done(steps: list[tuple[str, str, int]]) -> None:
+    """Against a model: for each key its version, when it is due, and whether it was given up."""
+    spool = SqliteSpool(":memory:", postpone=True)
+    model: dict[str, tuple[int, float, bool]] = {}
+    taken: dict[str, tuple[Item, int]] = {}
+    for version, (step, key, number) in enumerate(steps):
+        known = model.get(key)
+        if step == "put":
+            put(spool, key, due=float(number))
+            model[key] = (version, float(number), False)
+        elif step == "take":
+            for item in spool.due(float(number), 9):
+                taken[str(item.key)] = (item, model[str(item.key)][0])
+        elif step == "retry":
+            spool.retry([key], float(number))
+            if known is not None and known[2]:
+                model[key] = (version, float(number), False)
+        elif key in taken:
+            item, seen = taken[key]
+            current = known is not None and known[0] == seen
+            if step == "done":
+                spool.done([item])
+                if current:
+                    del model[key]
+            elif step == "later":
+                spool.later([(item, float(number), "x")])
+                if current and known is not None:
+                    model[key] = (seen, float(number), known[2])
+            else:
+                spool.give_up([(item, "x")])
+                if current and known is not None:
+                    model[key] = (seen, known[1], True)
+        waiting = {k: due for k, (_v, due, given_up) in model.items() if not given_up}
+        assert {str(i.key): i.due for i in spool.due(9.0, 9)} == waiting
+        assert spool.counts() == Counts(
+            len(waiting), len(model) - len(waiting), min(waiting.values(), default=None)
+        )
+    spool.close()

@@ -1,0 +1,230 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors, file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.durations import (
+    parse_span,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_locks import (
+    LockState,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.files import FileInfo
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.config import (
+    Section,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import Item
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times import (
+    format_rfc3339,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.config import (
+    parse,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.locking import (
+    CLOCK_ERROR,
+    Context,
+    What,
+    failed,
+    quiet_until,
+    request_of,
+    retry_after,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.pending import (
+    Pending,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import (
+    Rule,
+    RuleSet,
+)
+
+NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
+SECONDS = st.integers(-100_000, 100_000).map(lambda tenths: timedelta(seconds=tenths / 10))
+FILE = FileInfo(
+    **dict.fromkeys(FileInfo.__dataclass_fields__, ""),  # type: ignore[arg-type]
+)
+
+
+def rule(quiet: float = 60.0, **options: Any) -> Rule:
+    values: dict[str, Any] = {"retention": parse_span("30d"), **options}
+    return Rule("r", "/w", quiet=timedelta(seconds=quiet), **values)
+
+
+def written(moment: datetime) -> FileInfo:
+    return replace(FILE, modification_time=format_rfc3339(moment))
+
+
+def seen(moment: datetime) -> Pending:
+    return Pending("7", "/w/a", moment.timestamp(), is_directory=False)
+
+
+# -- the quiet period ---------------------------------------------------------------------------
+
+
+@given(SECONDS, SECONDS, st.integers(0, 100))
+def test_no_file_is_ready_before_its_quiet_period_is_over(
+    event: timedelta, write: timedelta, quiet: int
+) -> None:
+    ready = quiet_until(rule(quiet), seen(NOW + event), written(NOW + write), NOW)
+    assert ready >= NOW + event + timedelta(seconds=quiet)
+    if quiet and write <= CLOCK_ERROR:
+        assert ready >= NOW + write + timedelta(seconds=quiet)
+
+
+def test_what_was_written_just_now_counts_though_the_clock_is_a_little_behind() -> None:
+    ahead = NOW + timedelta(seconds=0.7)
+    assert quiet_until(rule(), seen(NOW - timedelta(hours=1)), written(ahead), NOW) > NOW
+
+
+def test_a_time_in_the_far_future_does_not_hold_a_file_up() -> None:
+    event = NOW - timedelta(minutes=2)
+    assert quiet_until(rule(), seen(event), written(NOW + timedelta(days=900)), NOW) < NOW
+
+
+def test_without_a_quiet_period_a_file_is_ready_at_once() -> None:
+    ahead = NOW + timedelta(seconds=0.7)
+    assert quiet_until(rule(0), seen(NOW), written(ahead), NOW) == NOW
+
+
+# -- what is asked for --------------------------------------------------------------------------
+
+
+@given(st.integers(0, 400), st.booleans(), st.sampled_from(["1min", "7d", "1y", "7y", None]))
+def test_a_lock_is_never_shortened_nor_a_hold_released(
+    days: int, held: bool, retention: str | None
+) -> None:
+    wanted = rule(retention=None if retention is None else parse_span(retention), hold=True)
+    before = LockState(NOW + timedelta(days=days) if days else None, held)
+    todo = file_locks.plan("/w/a", before, request_of(wanted, NOW))
+    after = todo.result(before)
+    assert after.hold
+    if before.until is not None:
+        assert after.until is not None
+        assert after.until >= before.until
+    # As long as the rule asks for, but for what another watcher may have asked a moment ago.
+    if retention is not None:
+        until = wanted.until(NOW)
+        assert until is not None
+        assert after.until is not None
+        assert after.until - NOW >= (until - NOW) * 0.9 - timedelta(seconds=1)
+        assert after.until >= until - timedelta(days=1)
+
+
+def test_a_rule_without_a_hold_does_not_touch_one() -> None:
+    request = request_of(rule(), NOW)
+    assert request.hold is None
+    assert request.until == NOW + timedelta(days=30)
+
+
+# -- what has failed ----------------------------------------------------------------------------
+
+
+def item(attempts: int) -> Item:
+    return Item("7", "[]", 0, 0.0, 1, 0, attempts, "")
+
+
+CONTEXT = Context(
+    now=lambda: NOW,
+    rules=lambda: RuleSet([], []),
+    refresh=lambda client, since: RuleSet([], []),
+    put=lambda entries: None,
+    cluster="c",
+    max_attempts=3,
+    dry_run=False,
+)
+
+
+def test_tries_are_further_and_further_apart_up_to_a_bound() -> None:
+    waits = [retry_after(attempts) for attempts in range(100)]
+    assert waits == sorted(waits)
+    assert waits[0] >= 1.0
+    assert waits[-1] == waits[20] <= 600.0
+
+
+@pytest.mark.parametrize(
+    ("error", "given_up"),
+    [
+        (errors.PermissionDeniedError("no"), True),
+        (errors.MissingPrivilegeError("no", privilege="P"), True),
+        (errors.InvalidRequestError("no"), True),
+        (errors.ProtocolError("no"), True),
+        (errors.BusyError("no"), False),
+        (errors.UnreachableError("no"), False),
+        (errors.AuthenticationError("no"), False),
+        (errors.TlsError("no"), False),
+    ],
+)
+def test_only_failures_of_the_file_are_given_up(error: errors.QumuloError, given_up: bool) -> None:
+    assert [failed(item(attempts), error, CONTEXT).what for attempts in range(3)] == [
+        What.LATER,
+        What.LATER,
+        What.GIVE_UP if given_up else What.LATER,
+    ]
+    again = failed(item(1), error, CONTEXT)
+    assert again.due > NOW.timestamp()
+    assert again.reason == "no"
+
+
+# -- the configuration --------------------------------------------------------------------------
+
+
+def configured(*rules: dict[str, Any], **options: Any) -> Any:
+    cluster = {"host": "c", "username": "u", "access_token_file": "/t"}
+    cluster.pop("username")
+    given_rules = [{"path": "/w", "retention": "7d", **each} for each in rules]
+    return parse(Section({"cluster": cluster, "name": "n", "rules": given_rules, **options}))
+
+
+def test_what_is_not_said_is_safe() -> None:
+    config = configured({})
+    (only,) = config.rules
+    assert only.quiet == timedelta(seconds=60)
+    assert not only.matches_name("/w/a.tmp")
+    assert only.matches_name("/w/a.pdf")
+    assert config.existing is False
+    assert config.use_snapshots is True
+
+
+def test_what_is_left_out_can_be_added_to_or_taken_away() -> None:
+    added, away = configured(
+        {"exclude": ["*.bak"]}, {"name": "x", "exclude_unfinished": False}
+    ).rules
+    assert not added.matches_name("/w/a.bak")
+    assert not added.matches_name("/w/a.tmp")
+    assert away.matches_name("/w/a.tmp")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"retention": "0d"}, "over at once"),
+        ({"retention": "2y"}, "beyond max_retention"),
+        ({"retention": None}, "locks nothing"),
+        ({"path": "w"}, "must begin with a slash"),
+        ({"path": None, "file_id": "x"}, "must be a number"),
+        ({"path": None}, "by one of them"),
+        ({"events": ["deleted"]}, "choose from added, moved, written"),
+        ({"min_size": -1}, "min_size"),
+        ({"retain": "1d"}, "retain"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(change: dict[str, Any], told: str) -> None:
+    with pytest.raises(errors.InputError, match=told):
+        configured(change)
+
+
+def test_names_are_told_apart_and_become_part_of_others() -> None:
+    with pytest.raises(errors.InputError, match="Two rules are called"):
+        configured({"name": "a"}, {"name": "a"})
+    with pytest.raises(errors.InputError, match="use letters, digits"):
+        configured({}, name="a/b")
+    assert configured({"path": "/w//"}).rules[0].directory == "/w"
+    assert configured({"path": "/"}).rules[0].directory == "/"
