@@ -29,6 +29,9 @@ lock-manager: setup  ## Open the lock manager's page on a simulated cluster with
 docs: setup  ## Make the documentation site, and check its links
 	@.venv/bin/python -m tests.tools.docs_site
 
+release: setup  ## Build the artifact, and try it where nothing else is
+	@.venv/bin/python -m tests.tools.release
+
 test: setup  ## Run everything that CI runs (STEPS=unit,sanity for some of it)
 	@.venv/bin/python -m tests.tools.run $(if $(STEPS),--steps "$(STEPS)")
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.simulator.harness import Simulator, start
 
-from .tree import CACHE, ROOT, linked_tree
+from .tree import CACHE, NAME, NAMESPACE, ROOT, linked_tree
 
 DIRECTORY = CACHE / "demo"
 BIN = Path(sys.executable).parent
@@ -34,12 +34,12 @@ def _prepare(simulator: Simulator) -> None:
         simulator.control("files/put", path=f"/demo/{path}", content=f"content of {path}\n")
 
 
-def _environment(simulator: Simulator) -> dict[str, str]:
+def _environment(simulator: Simulator, collections: Path) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
     return {
         **kept,
         **simulator.environment(),
-        "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections),
         "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
         "ANSIBLE_LOCALHOST_WARNING": "false",
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
@@ -65,12 +65,12 @@ def _qq(simulator: Simulator) -> list[str]:
     return command
 
 
-def _play(environment: dict[str, str], variables: dict[str, object]) -> int | None:
-    """Run the playbook; return the number of changes, or None if it failed."""
-    command = [str(BIN / "ansible-playbook"), "playbooks/demo.yml", "-e", json.dumps(variables)]
+def _play(environment: dict[str, str], playbook: str, variables: dict[str, object]) -> int | None:
+    """Run a playbook; return the number of changes, or None if it failed."""
+    command = [str(BIN / "ansible-playbook"), playbook, "-e", json.dumps(variables)]
     changes = None
     with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+        command, cwd=DIRECTORY, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -86,26 +86,35 @@ def main() -> int:
     """Run; 0 if all went as promised."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tree", default="/usr/share/doc", help="directory tree to load")
-    tree = Path(parser.parse_args().tree).resolve()
+    parser.add_argument("--installed", help="collections path of an installed collection to run")
+    options = parser.parse_args()
+    tree = Path(options.tree).resolve()
     if not tree.is_dir():
         print(f"{tree} is no directory: name another one with TREE=, such as 'make demo TREE=.'.")
         return 1
     print(f"== A simulated cluster that holds {tree}", flush=True)
     with start(["--import", str(tree)]) as simulator:
         _prepare(simulator)
-        environment = _environment(simulator)
+        environment = _environment(simulator, Path(options.installed or linked_tree()))
+        playbook = str(ROOT / "playbooks" / "demo.yml")
+        if options.installed:
+            playbook = f"{NAMESPACE}.{NAME}.demo"
+            print("== Is all there that is needed?", flush=True)
+            if _play(environment, f"{NAMESPACE}.{NAME}.check_connection", {}) != 0:
+                print("The connection check failed; it says why.")
+                return 1
         variables: dict[str, object] = {
             "demo_directory": str(DIRECTORY),
             "demo_control": simulator.control_url,
             "demo_qq": _qq(simulator),
         }
         print("== The playbook", flush=True)
-        first = _play(environment, variables)
+        first = _play(environment, playbook, variables)
         if first is None:
             print("The playbook failed; its last task says why.")
             return 1
         print("== The same playbook again: everything is as it should be, so nothing is changed")
-        again = _play(environment, variables)
+        again = _play(environment, playbook, variables)
     if again != 0:
         print(f"The second run should have changed nothing, and it changed {again}.")
         return 1

@@ -326,25 +326,20 @@ def ansible_lint(log: Log) -> Counts:
     )
 
 
+def _release(log: Log, *parts: str) -> Counts:
+    command = [str(BIN / "python"), "-m", "tests.tools.release", "--rehearse"]
+    log.run([*command, "--parts", ",".join(parts)])
+    return Counts(len(parts))
+
+
 def importer(log: Log) -> Counts:
-    """The artifact as a hub would import it."""
-    place = _copy("importer")
-    built = WORK / "artifact"
-    shutil.rmtree(built, ignore_errors=True)
-    galaxy = str(BIN / "ansible-galaxy")
-    log.run([galaxy, "collection", "build", "--output-path", str(built)], cwd=place)
-    artifact = next(built.glob("*.tar.gz"))
-    config = WORK / "galaxy-importer.cfg"
-    config.write_text(
-        "[galaxy-importer]\nCHECK_REQUIRED_TAGS = True\nRUN_ANSIBLE_LINT = False\n"
-        "REQUIRE_V1_OR_GREATER = True\nCHECK_CHANGELOG = True\n",
-        encoding="utf-8",
-    )
-    return log.run(
-        [str(BIN / "python"), "-m", "galaxy_importer.main", str(artifact)],
-        cwd=built,
-        env={"GALAXY_IMPORTER_CONFIG": str(config)},
-    )
+    """The artifact as a public hub would import it, without a warning."""
+    return _release(log, "build", "hub")
+
+
+def release(log: Log) -> Counts:
+    """The artifact: what is in it, its bill of materials, and the demo once it is installed."""
+    return _release(log, "build", "contents", "bill", "install", "demo")
 
 
 def demo(log: Log) -> Counts:
@@ -409,6 +404,7 @@ STEPS: dict[str, Callable[[Log], Counts]] = {
     "integration": integration,
     "ansible-lint": ansible_lint,
     "importer": importer,
+    "release": release,
     "demo": demo,
     "matrix": matrix,
     "hosts": hosts,
