@@ -22,8 +22,6 @@ from tests.simulator.harness import start
 from tests.tools.rsyslogd import Rsyslogd, missing
 from tests.tools.tree import ROOT, linked_tree
 
-from .lines import frames, line, name
-
 sys.path.insert(0, str(linked_tree()))
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import (  # noqa: E402
