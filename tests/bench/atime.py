@@ -191,13 +191,13 @@ def running_receiver(where: str | None) -> Iterator[tuple[Receiver, SqliteSpool,
 #: Reads the answers to so many lines, in a process of its own.
 _ACKNOWLEDGED = """
 import socket, sys
-left = int(sys.argv[1]) + 1
+left = int(sys.argv[1]) + 4  # lines: one for each, and those of the first answer
 with socket.socket(fileno=0) as connection:
     while left > 0:
         data = connection.recv(1 << 18)
         if not data:
             sys.exit(1)
-        left -= data.count(b" rsp ")
+        left -= data.count(b"\\n")
 """
 
 

@@ -74,8 +74,10 @@ class Sender:
     def __init__(self, port: int, timeout: float = TIMEOUT) -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=timeout)
         self._number = 1
+        self._acknowledged = 0
+        self._rest = b""
         self._socket.sendall(b"1 open %d %b\n" % (len(OFFER), OFFER))
-        self._read_until(b"commands=syslog\n")
+        self.wait(1)
 
     def __enter__(self) -> Sender:
         return self
@@ -97,19 +99,29 @@ class Sender:
 
         :raises TimeoutError: it is not.
         """
-        self._read_until(b"%d rsp 6 200 OK\n" % number)
+        while self._acknowledged < number:
+            self.read()
 
     def put(self, lines: Iterable[bytes]) -> None:
         """Send lines and wait until the last one is acknowledged."""
         self.wait(self.send(lines))
 
-    def _read_until(self, end: bytes) -> None:
-        read = b""
-        while not read.endswith(end):
-            data = self._socket.recv(1 << 16)
-            if not data:
-                raise ConnectionError("the syncer has closed the connection")
-            read = (read + data)[-1000:]
+    def read(self) -> None:
+        """Read what the syncer answers, once.
+
+        :raises ConnectionError: it has closed the connection.
+        """
+        data = self._socket.recv(1 << 16)
+        if not data:
+            raise ConnectionError("the syncer has closed the connection")
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            if b" rsp " in line and b" 200 OK" in line:
+                self._acknowledged = max(self._acknowledged, int(line.split(b" ", 1)[0]))
+
+    def send_raw(self, data: bytes) -> None:
+        """Send bytes as they are."""
+        self._socket.sendall(data)
 
 
 class Synced:

@@ -502,9 +502,9 @@ def test_who_does_not_speak_relp_is_let_go(through_mount: Synced, mount: Path) -
     with through_mount.running() as process:
         with Sender(through_mount.port) as sender:
             sender.put([csv_line(NEW, "/a")])
-            sender._socket.sendall(b"what?\n")
+            sender.send_raw(b"what?\n")
             with pytest.raises(ConnectionError):
-                sender._read_until(b"never")
+                sender.read()
         through_mount.wait_idle(1)
         wait_for(lambda: "no RELP frame" in process.output())
         assert process.running
