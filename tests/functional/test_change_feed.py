@@ -85,7 +85,7 @@ class Taker:
 
 @pytest.fixture
 def feeding(simulator: Simulator) -> Callable[..., Any]:
-    """Makes a feed of /p that is taken from, once the cluster has its stream."""
+    """Makes a feed of /p that is taken from, once it follows and has caught up."""
 
     @contextmanager
     def make(
@@ -96,9 +96,7 @@ def feeding(simulator: Simulator) -> Callable[..., Any]:
         feed = Feed(config.parse(given, variables))
         with Taker(feed, confirm=confirm) as taker:
             if ready:
-                wait_for(lambda: simulator.control("state")["streams"] or taker.error)
-                if "checkpoint" in options:
-                    wait_for(lambda: caught_up(simulator, options["checkpoint"]) or taker.error)
+                wait_for(lambda: feed.settled or taker.error)
             yield taker
 
     simulator.control("files/put", path="/p/before")
@@ -207,7 +205,7 @@ def test_without_a_checkpoint_the_stream_is_opened_again(
         opened = simulator.control("state")["requests"]
         simulator.control("streams/drop")
         wait_for(lambda: simulator.control("state")["requests"] > opened)
-        simulator.wait(lambda state: state["streams"] == 1)
+        wait_for(lambda: taker.feed.settled)
         put(simulator, "/p/after")
         taker.wait_told("/p/after")
     assert checkpoints(simulator, "c") == []
@@ -369,6 +367,6 @@ def test_a_cluster_that_is_away_is_waited_for(
     with feeding(ready=False) as taker:
         for address in simulator.addresses:
             simulator.control("nodes/start", address=address)
-        simulator.wait(lambda state: state["streams"] == 1, 60)
+        wait_for(lambda: taker.feed.settled)
         put(simulator, "/p/x")
         taker.wait_told("/p/x")

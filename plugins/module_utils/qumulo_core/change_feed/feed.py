@@ -93,6 +93,12 @@ class Feed:
         """Confirm that so many records have arrived where they should."""
         self._handover.done(count)
 
+    @property
+    def settled(self) -> bool:
+        """True while the stream is open and all that was before it is told."""
+        follower = self._follower
+        return follower is not None and follower.settled
+
     def stop(self) -> None:
         """End it; :meth:`take` returns, and :meth:`join` waits for the rest."""
         self._stopped.set()

@@ -1,0 +1,148 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The execution environment: it can be built, and modules run with what is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshots
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from tests.simulator.harness import Simulator
+from tests.tools.services import wait_for
+from tests.tools.tree import ROOT, linked_tree
+
+BIN = Path(sys.executable).parent
+DEFINITION = ROOT / "playbooks" / "awx" / "execution-environment.yml"
+
+
+def run(command: Sequence[object], **variables: str) -> str:
+    """Return what a command prints."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [str(part) for part in command],
+        env={**kept, "PATH": path, **variables},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def introspected() -> dict[str, list[str]]:
+    """What ansible-builder takes from the collection."""
+    found: dict[str, list[str]] = yaml.safe_load(
+        run([BIN / "ansible-builder", "introspect", linked_tree()])
+    )
+    return {kind: [line.partition("#")[0].strip() for line in found[kind]] for kind in found}
+
+
+def test_it_can_be_created(tmp_path: Path) -> None:
+    run([BIN / "ansible-builder", "create", "-f", DEFINITION, "-c", tmp_path])
+    assert re.search(
+        r"^FROM \$EE_BASE_IMAGE", (tmp_path / "Containerfile").read_text(), re.MULTILINE
+    )
+    wanted = yaml.safe_load((tmp_path / "_build" / "requirements.yml").read_text())
+    assert wanted == {"collections": [{"name": "lockstep.qumulo"}]}
+
+
+def test_the_builder_finds_what_the_collection_needs() -> None:
+    found = introspected()
+    assert found["python"] == ["qumulo-api>=7.2.1", "requests"]
+    assert "rsync [platform:rpm]" in found["system"]
+
+
+def test_what_playbooks_call_is_in_it() -> None:
+    """Commands of other packages than every distribution's basis are system requirements."""
+    basis = {"split", "rm"}
+    packages = {"rsync": "rsync", "mountpoint": "util-linux"}
+    listed = {line.split()[0] for line in introspected()["system"]}
+    templates = yaml.safe_load(
+        re.sub("!unsafe ", "", (ROOT / "playbooks/awx/job_templates.yml").read_text())
+    )
+    called: set[str] = set()
+    for template in templates["awx_job_templates"]:
+        (play,) = yaml.safe_load((ROOT / template["playbook"]).read_text())
+        for task in play["tasks"]:
+            command = task.get("ansible.builtin.command")
+            if command:
+                called.add(command["argv"][0])
+    called = {name for name in called if not name.startswith("{{")}
+    assert {packages[name] for name in called - basis} <= listed
+    assert {"rsync", "mountpoint"} <= called
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with the Python requirements alone."""
+    place = tmp_path_factory.mktemp("environment")
+    (place / "requirements.txt").write_text("\n".join(introspected()["python"]))
+    run([sys.executable, "-m", "venv", place / "venv"])
+    made = place / "venv" / "bin" / "python"
+    quiet = ["--quiet", "--disable-pip-version-check"]
+    run([made, "-m", "pip", "install", *quiet, "-r", place / "requirements.txt"])
+    return made
+
+
+def test_modules_run_with_what_is_in_it(simulator: Simulator, python: Path, tmp_path: Path) -> None:
+    def module(kind: str, **options: object) -> str:
+        return run(
+            [BIN / "ansible", "localhost", "-m", f"lockstep.qumulo.{kind}", "-a"]
+            + [json.dumps(options)],
+            **simulator.environment(),
+            ANSIBLE_COLLECTIONS_PATH=str(linked_tree()),
+            ANSIBLE_HOME=str(tmp_path / "ansible"),
+            ANSIBLE_PYTHON_INTERPRETER=str(python),
+        )
+
+    simulator.control("files/put", path="/p/a")
+    assert "CHANGED" in module("qumulo_snapshot", name="one", path="/p")
+    simulator.control("files/put", path="/p/b")
+    module("qumulo_snapshot", name="two", path="/p")
+    module("qumulo_changelist", newer="two", older="one", dest=str(tmp_path / "list"))
+    assert json.loads((tmp_path / "list").read_text())["path"] == "b"
+
+
+def test_the_event_source_runs_with_what_is_in_it(
+    simulator: Simulator, client: Client, python: Path
+) -> None:
+    source = ROOT / "extensions/eda/plugins/event_source/change_notify.py"
+    simulator.control("files/put", path="/p/a")
+    code = (
+        "import asyncio, runpy, sys\n"
+        "main = runpy.run_path(sys.argv[1])['main']\n"
+        "class Done(Exception): pass\n"
+        "class Queue:\n"
+        "    async def put(self, event): print(event['path'], flush=True); raise Done\n"
+        "try: asyncio.run(main(Queue(), {'path': '/p', 'checkpoint': 'c'}))\n"
+        "except Done: pass\n"
+    )
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    process = subprocess.Popen(
+        [str(python), "-c", code, str(source)],
+        env={**kept, **simulator.environment()},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        # The first checkpoint is taken once it listens.
+        wait_for(lambda: snapshots.list_all(client) or process.poll() is not None)
+        simulator.control("files/put", path="/p/b")
+        output, _errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.wait()
+    assert output.split() == ["/p/b"]
