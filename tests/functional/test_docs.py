@@ -18,6 +18,9 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime import (
+    main as atime,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check import probes
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.config import (  # noqa: E501
     parse,
@@ -150,12 +153,15 @@ def test_variables_of_roles_exist(role: str) -> None:
 
 
 def test_commands_exist() -> None:
-    parser = watcher._parser()
+    parsers = {"watcher": watcher._parser(), "atime": atime._parser()}
     seen = 0
     for path in GUIDES:
         text = path.read_text(encoding="utf-8")
-        for line in re.findall(r"(?:^\$ |`)lockstep-watcher ([^`\n#]+)", text, re.MULTILINE):
-            parser.parse_args(line.replace("FILE...", "FILE").split())
+        for name, line in re.findall(
+            r"(?:^\$ |`)lockstep-(watcher|atime) ([^`\n#]+)", text, re.MULTILINE
+        ):
+            words = line.replace("FILE...", "FILE").split()
+            parsers[name].parse_args(["--config", "FILE", *words])
             seen += 1
         for name in re.findall(r"ansible-playbook lockstep\.qumulo\.(\w+)", text):
             assert (ROOT / "playbooks" / f"{name}.yml").exists(), f"{path.name}: {name}"

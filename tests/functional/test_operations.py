@@ -16,6 +16,17 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime import setting
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import Batch
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.meters import (
+    Gauges as Syncing,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.meters import (
+    Totals,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.meters import (
+    registry as syncer,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check import heartbeat
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import (
     daemon,
@@ -52,6 +63,13 @@ def registries() -> Iterator[CollectorRegistry]:
     check = metrics.registry()
     check.register(heartbeat._Collector(SimpleNamespace(levels=lambda: [("clock", "ok")])))
     yield check
+    batch = Batch([], 1)
+    for counts in (batch.operations, batch.skipped, batch.malformed):
+        counts["x"] += 1
+    totals = Totals(0)
+    totals.take(batch)
+    totals.outcomes["set"] += 1
+    yield syncer(totals, lambda: Syncing(1, 1, 1.0, "idle", 1, True))
     page = metrics.registry()
     services = SimpleNamespace(counters=Counters(), sessions=[])
     page.register(daemon._Collector(SimpleNamespace(services=services)))
@@ -87,7 +105,9 @@ def expressions() -> Iterator[tuple[str, str]]:
             yield variable["name"], variable["query"].replace(", instance", "")
 
 
-@pytest.mark.parametrize(("title", "expression"), list(expressions()))
+@pytest.mark.parametrize(
+    ("title", "expression"), list(expressions()), ids=[title for title, _ in expressions()]
+)
 def test_expressions_are_about_metrics_that_exist(
     title: str, expression: str, series: dict[str, set[str]]
 ) -> None:
@@ -111,10 +131,10 @@ def test_expressions_are_about_metrics_that_exist(
         assert any(label in series[name] for name in used), f"{title}: by {label}"
 
 
-def test_states_of_streams_are_those_of_the_watcher() -> None:
+def test_states_are_those_of_the_services() -> None:
     known = {
         *(follower.CONNECTING, follower.CATCHING_UP, follower.FOLLOWING),
-        *(follower.WAITING, follower.POLLING),
+        *(follower.WAITING, follower.POLLING, *setting.STATES),
     }
     named = set()
     for _title, expression in expressions():

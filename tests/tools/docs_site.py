@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import yaml
 
+from .event_sources import documentation, page
 from .setup_venv import make
 from .tree import CACHE, NAME, NAMESPACE, ROOT, linked_tree
 
@@ -100,7 +101,7 @@ def _run(command: list[str], **environment: str) -> None:
 
 
 def reference() -> None:
-    """Let antsibull-docs write a page for each module and role."""
+    """Let antsibull-docs write a page for each module and role; write those of event sources."""
     pages = SOURCE / "collections"
     pages.mkdir()
     config = SOURCE.parent / "antsibull-docs.cfg"
@@ -113,6 +114,9 @@ def reference() -> None:
         ]
     )
     (pages / f"{INTERNAL}.rst").unlink()
+    for path in sorted((ROOT / "extensions/eda/plugins/event_source").glob("*.py")):
+        text = page(f"{NAMESPACE}.{NAME}.{path.stem}", *documentation(path))
+        (pages / f"{path.stem}_event_source.md").write_text(text, encoding="utf-8")
 
 
 # -- links --------------------------------------------------------------------------------------
@@ -138,8 +142,8 @@ def broken_links(site: Path) -> Iterator[str]:
     for path in site.rglob("*.html"):
         pages[path] = _Page()
         pages[path].feed(path.read_text(encoding="utf-8"))
-    for path, page in sorted(pages.items()):
-        for link in page.links:
+    for path, parsed in sorted(pages.items()):
+        for link in parsed.links:
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:
                 continue
