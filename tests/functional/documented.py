@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -143,6 +144,17 @@ def playbook(texts: Sequence[str]) -> str:
     return yaml.safe_dump(plays, sort_keys=False)
 
 
+def interpreter(place: Path) -> str:
+    """Return an interpreter whose path has no space: Ansible does not quote it in async tasks."""
+    python = os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable)
+    if " " not in python:
+        return python
+    script = place / "python"
+    script.write_text(f'#!/bin/sh\nexec {shlex.quote(python)} "$@"\n', encoding="utf-8")
+    script.chmod(0o755)
+    return str(script)
+
+
 def play(
     simulator: Simulator, place: Path, content: str, *options: str
 ) -> subprocess.CompletedProcess[str]:
@@ -157,7 +169,7 @@ def play(
             **kept,
             **simulator.environment(),
             "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
-            "ANSIBLE_PYTHON_INTERPRETER": os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable),
+            "ANSIBLE_PYTHON_INTERPRETER": interpreter(place),
             "ANSIBLE_LOCALHOST_WARNING": "false",
             "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
             "ANSIBLE_NOCOLOR": "true",

@@ -429,6 +429,8 @@ def test_the_mount_goes_away_and_comes_back(tmp_path: Path, through_mount: Synce
         through_mount.wait_idle(1)
         unmount(mount)
         below = make(mount, "a")  # what the mount had hidden
+        # Until it is seen, times still reach the file system that was mounted.
+        wait_for(lambda: process.status.startswith("stopped: 0 waiting"))
         sender.put([csv_line(NEW + 1, "/a")])
         wait_for(lambda: process.status.startswith("stopped: 1 waiting"))
         assert str(mount) in process.status

@@ -108,7 +108,9 @@ class Watched:
         """All records of the evidence."""
         if not self.evidence.exists():
             return []
-        return [json.loads(line) for line in self.evidence.read_text().splitlines()]
+        text = self.evidence.read_text()
+        # The last line may be half written at this moment.
+        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
     def recorded(self) -> set[str]:
         """Paths that were locked, as recorded."""
