@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -43,19 +44,24 @@ def scenarios() -> list[str]:
 
 def collections(run: Run) -> Path:
     """Return a collections path with the collections of others; fetched once."""
-    place = CACHE / "collections" / f"{_digest([BUNDLE])}-{len(WANTED)}"
+    place = CACHE / "collections" / _digest([BUNDLE])
     if place.is_dir():
         return place
-    fetched, unpacked = CACHE / "bundle", CACHE / "collections" / "unpacking"
-    for directory in (fetched, unpacked):
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(parents=True)
-    _pip(run, "download", "--no-deps", "--require-hashes", "-d", str(fetched), "-r", str(BUNDLE))
-    with zipfile.ZipFile(next(fetched.glob("*.whl"))) as wheel:
-        beginnings = tuple(f"ansible_collections/{name}/" for name in WANTED)
-        wheel.extractall(unpacked, [n for n in wheel.namelist() if n.startswith(beginnings)])
-    shutil.rmtree(fetched)
-    unpacked.rename(place)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    # A place of its own, for several steps may come here at the same time.
+    with tempfile.TemporaryDirectory(dir=place.parent) as directory:
+        fetched, unpacked = Path(directory) / "fetched", Path(directory) / "unpacked"
+        _pip(
+            run, "download", "--no-deps", "--require-hashes", "-d", str(fetched), "-r", str(BUNDLE)
+        )
+        with zipfile.ZipFile(next(fetched.glob("*.whl"))) as wheel:
+            beginnings = tuple(f"ansible_collections/{name}/" for name in WANTED)
+            wheel.extractall(unpacked, [n for n in wheel.namelist() if n.startswith(beginnings)])
+        try:
+            unpacked.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
     return place
 
 

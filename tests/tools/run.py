@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import sys
 import time
+import traceback
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -45,6 +46,9 @@ def _run(name: str) -> Outcome:
             counts, skipped = Counts(0, 0), str(exc)
         except subprocess.TimeoutExpired as exc:
             counts, error = Counts(0, 1), f"no end after {exc.timeout:.0f} s"
+        except Exception:  # of the checks themselves: the others go on
+            file.write(traceback.format_exc())
+            counts, error = Counts(0, 1), "the check itself broke down"
     seconds = time.monotonic() - began
     tail: list[str] = []
     if error:
