@@ -44,7 +44,7 @@ def scenarios() -> list[str]:
 
 def collections(run: Run) -> Path:
     """Return a collections path with the collections of others; fetched once."""
-    place = CACHE / "collections" / _digest([BUNDLE])
+    place = CACHE / "collections" / f"{_digest([BUNDLE])}-{len(WANTED)}"
     if place.is_dir():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
