@@ -27,7 +27,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times 
 from tests.simulator.harness import Simulator
 from tests.tools.services import Process, core_environment, start_service, wait_for
 
-EVENT_TIMEOUT = 60.0
+EVENT_TIMEOUT = 240.0
 
 
 class Watched:

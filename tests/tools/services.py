@@ -20,7 +20,7 @@ from pathlib import Path
 
 from .tree import ROOT
 
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 
 
 def core_environment() -> dict[str, str]:
