@@ -15,6 +15,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
 from tests.simulator.harness import Simulator
+from tests.tools.services import wait_for
 
 Make = Callable[..., Settings]
 
@@ -182,6 +183,7 @@ def test_an_idle_connection_that_was_closed_costs_nothing(
 ) -> None:
     client.version()
     simulator.control("connections/reset")
+    wait_for(client._connection._is_stale)  # the reset is on its way
     client.rest.snapshot.create_snapshot(name="x", source_file_id="2")
 
 

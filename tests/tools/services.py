@@ -21,6 +21,7 @@ from pathlib import Path
 from .tree import ROOT
 
 TIMEOUT = 180.0
+STOP_TIMEOUT = 15.0
 
 
 def core_environment() -> dict[str, str]:
@@ -126,9 +127,13 @@ class Process:
         return result
 
     def close(self) -> None:
-        """End it, however it is."""
+        """Ask it to end, as systemd does; then end it, however it is."""
         if self.running:
-            self._popen.kill()
+            self._popen.terminate()
+            try:
+                self._popen.wait(STOP_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._popen.kill()
         self._popen.wait()
         self._notify.close()
 

@@ -42,11 +42,13 @@ class Variables:
         )
 
 
-def read(variables: Mapping[str, str] = os.environ) -> Variables:
+def read(variables: Mapping[str, str] | None = None) -> Variables:
     """Return what the variables say.
 
+    :param variables: None for those of the process.
     :raises InputError: one makes no sense.
     """
+    variables = os.environ if variables is None else variables
     port = variables.get("QUMULO_PORT") or str(DEFAULT_PORT)
     if not port.isdigit():
         raise InputError(f"QUMULO_PORT is '{port}', and not a number.")

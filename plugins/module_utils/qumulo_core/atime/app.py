@@ -200,7 +200,8 @@ class Syncer:
 
         if self.config.mount is not None:
             return ThroughMount(self.config.mount, least_ns)
-        assert self._client is not None
+        if self._client is None:
+            raise InputError("Times are to be set through the API: name the cluster in 'cluster'.")
         return ThroughApi(self._client, self.config.workers, least_ns)
 
     def _done(self, results: list[Result], gone: int) -> None:

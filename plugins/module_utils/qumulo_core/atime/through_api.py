@@ -104,8 +104,8 @@ class ThroughApi:
         if self._end is not None or self._stopped.is_set():
             return None
         try:
-            assert isinstance(item.key, str)
-            return Result(item, set_access_time(client, item.key, item.stamp, self._least_ns()))
+            key = str(item.key)  # a file ID
+            return Result(item, set_access_time(client, key, item.stamp, self._least_ns()))
         except _STOP as exc:
             self._end = exc
             return None

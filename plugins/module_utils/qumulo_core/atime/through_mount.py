@@ -39,8 +39,9 @@ class ThroughMount:
         for item in items:
             if stopped.is_set():
                 return
-            assert isinstance(item.key, bytes)
-            path = relative(item.key.decode("utf-8", "surrogateescape"), export)
+            key = item.key
+            text = key if isinstance(key, str) else key.decode("utf-8", "surrogateescape")
+            path = relative(text, export)
             if path is None:  # the export was another one when it was put
                 yield Result(item, Outcome.REFUSED)
                 continue

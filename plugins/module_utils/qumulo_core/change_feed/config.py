@@ -59,11 +59,13 @@ class Config:
     poll: timedelta
 
 
-def parse(options: Mapping[str, Any], variables: Mapping[str, str] = os.environ) -> Config:
+def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None) -> Config:
     """Return the configuration of options and environment variables.
 
+    :param variables: None for those of the process.
     :raises InputError: it makes no sense.
     """
+    variables = os.environ if variables is None else variables
     for name, step in _SECRETS.items():
         if name in options:
             raise InputError(f"'{name}' does not belong into a rulebook: {step}.")

@@ -37,8 +37,7 @@ class Pending:
     def of(cls, item: Item) -> Pending:
         """Return what an item of the spool is about."""
         path, seen = json.loads(item.payload)
-        key = item.key
-        assert isinstance(key, str)  # other services have bytes
+        key = str(item.key)  # other services have bytes
         if key.startswith(_DIRECTORY):
             return cls(key[len(_DIRECTORY) :], path, seen, is_directory=True)
         return cls(key, path, seen, is_directory=False)

@@ -103,7 +103,8 @@ def test_directories_are_watched_once_for_all_of_their_rules() -> None:
         rule("c", directory="/gone"),
         roots=[ROOT, ROOT, None],
     ).watched()
-    ((root, recursive, types),) = watched.values()
+    assert len(watched) == 1
+    root, recursive, types = watched[ROOT.id]
     assert (root, recursive) == (ROOT, True)
     assert {"child_file_added", "child_file_moved_to", "child_data_written"} <= types
 
