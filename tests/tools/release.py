@@ -55,8 +55,12 @@ FORBIDDEN = (
 WRITTEN = {"MANIFEST.json", "FILES.json"}
 MOST_BYTES = 1 << 20  # of a single file
 #: What the importer says of a collection that is in order: the role is internal, so that
-#: antsibull-docs and people pass it over.
-KNOWN = "roles/_service:1: role-name: Role name _service does not match"
+#: antsibull-docs and people pass it over; and the playbook that sets up AWX needs a collection
+#: that only those have who run AWX, so that it is no dependency.
+KNOWN = (
+    "roles/_service:1: role-name: Role name _service does not match",
+    "couldn't resolve module/action 'awx.awx.",
+)
 
 
 class ReleaseError(Exception):
@@ -345,7 +349,8 @@ def hub(release: Release) -> None:
     wrong = [
         line
         for line in said.splitlines()
-        if line.startswith(("WARNING", "ERROR", "CRITICAL")) and KNOWN not in line
+        if line.startswith(("WARNING", "ERROR", "CRITICAL"))
+        and not any(known in line for known in KNOWN)
     ]
     if wrong or "completed successfully" not in said or "ansible-lint run complete" not in said:
         raise ReleaseError("\n".join(wrong or [said]))
