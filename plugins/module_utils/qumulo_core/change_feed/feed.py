@@ -23,8 +23,9 @@ from ..errors import (
     QumuloError,
     TlsError,
 )
+from ..events import SELF_REMOVED, Event
 from ..files import DIRECTORY
-from ..notifications import SELF_REMOVED, Event, Stream
+from ..notifications import Stream
 from ..retry import backoff
 from ..watcher.follower import Follower
 from ..watcher.rules import Root

@@ -10,8 +10,8 @@ from typing import Any
 
 from ..changelist.entries import CREATE, DELETE
 from ..errors import InputError
+from ..events import SELF_REMOVED, Event
 from ..files import DIRECTORY, FILE
-from ..notifications import SELF_REMOVED, Event
 from ..watcher.rules import Root
 
 Record = dict[str, Any]

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from ..events import Event
 from ..files import FileInfo
-from ..notifications import Event
 from ..service.spool import Entry, Item, Key
 from .rules import GROUPS, MOVED, WRITTEN, Root, RuleSet
 

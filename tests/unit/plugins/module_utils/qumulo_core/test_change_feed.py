@@ -19,7 +19,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import entries
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.notifications import (
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.events import (
     Event,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import Root

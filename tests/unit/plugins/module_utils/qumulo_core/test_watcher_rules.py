@@ -14,7 +14,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.durati
     parse_span,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.notifications import (
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.events import (
     Event,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import Item

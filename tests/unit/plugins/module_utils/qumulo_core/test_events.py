@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import notifications
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import events as wire
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ProtocolError,
 )
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.notifications import (
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.events import (
     Event,
     EventDecoder,
     LineDecoder,
@@ -126,7 +126,7 @@ def test_garbage_never_ends_otherwise(garbage: bytes) -> None:
 
 @pytest.mark.parametrize("chunk", [b"x" * 100, b"data: [" + b"x" * 93, b"\n" + b"x" * 99])
 def test_a_line_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch, chunk: bytes) -> None:
-    monkeypatch.setattr(notifications, "MAX_LINE", 1000)
+    monkeypatch.setattr(wire, "MAX_LINE", 1000)
     lines = LineDecoder()
     with pytest.raises(ProtocolError, match="does not end"):
         for _turn in range(20):
@@ -134,7 +134,7 @@ def test_a_line_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch, ch
 
 
 def test_a_message_that_does_not_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notifications, "MAX_LINE", 1000)
+    monkeypatch.setattr(wire, "MAX_LINE", 1000)
     decoder = EventDecoder()
     with pytest.raises(ProtocolError, match="does not end"):
         for _turn in range(20):
