@@ -6,20 +6,15 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..errors import QumuloError
-from ..service import daemon, exit_codes, instance, logs
+from ..service import command, exit_codes
 from ..service.config import load
-from ..service.sd_notify import Notifier
+from ..service.operator import SHOWN
 from . import operator
 from .app import Syncer
 from .config import Config, parse
-
-_LOG = logging.getLogger("lockstep.atime")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -31,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     status = commands.add_parser("status", help="how the running syncer is")
     failed = commands.add_parser("failed", help="files whose time could not be set")
-    failed.add_argument("--limit", type=int, default=operator.SHOWN, help="most lines")
+    failed.add_argument("--limit", type=int, default=SHOWN, help="most lines")
     for each in (status, failed):
         each.add_argument("--json", action="store_true", help="JSON, an object a line")
     retry = commands.add_parser("retry", help="try again what has failed")
@@ -50,35 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = configuration()
     except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.USAGE
+        return command.refuse(exc, exit_codes.USAGE)
     if options.check:
         return operator.check(config)
     if options.command is None:
-        return _serve(config, configuration)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "... failed | head" is no error
-    try:
-        return operator.COMMANDS[options.command](config, options)
-    except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.FAILED
-
-
-def _serve(config: Config, configuration: Callable[[], Config]) -> int:
-    logs.configure(config.log_format, config.log_level)
-    lock = instance.SingleInstance(config.lock_file)
-    try:
-        lock.acquire()  # before the spool is opened
-        daemon.run(Syncer(configuration), Notifier())
-    except instance.AlreadyRunningError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.ALREADY_RUNNING
-    except QumuloError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.FAILED
-    finally:
-        lock.release()
-    return exit_codes.OK
+        return command.serve(config, lambda: Syncer(configuration))
+    return command.answer(lambda: operator.COMMANDS[options.command](config, options))
 
 
 if __name__ == "__main__":

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import sys
 from collections.abc import Sequence
 
-from ..errors import QumuloError
-from ..service import daemon, exit_codes, instance, logs
+from ..errors import InputError, QumuloError
+from ..service import command, exit_codes
 from ..service.config import load
-from ..service.sd_notify import Notifier
 from . import config, findings, probes
 from .config import Config
 from .findings import Finding
 from .heartbeat import Heartbeat
 from .needs import SERVICES
-
-_LOG = logging.getLogger("lockstep.check")
 
 
 def check_once(found: Config, *, as_json: bool) -> int:
@@ -61,26 +57,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.serve:
             return check_once(found, as_json=options.json)
     except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.USAGE
-    return _serve(options.config, found)
-
-
-def _serve(path: str | None, found: Config) -> int:
+        return command.refuse(exc, exit_codes.USAGE)
+    path = options.config
     if path is None:
-        sys.stderr.write("A service needs a configuration: name it with --config.\n")
-        return exit_codes.USAGE
-    logs.configure(found.log_format, found.log_level)
-    try:
-        with instance.SingleInstance(found.lock_file):
-            daemon.run(Heartbeat(path, found), Notifier())
-    except instance.AlreadyRunningError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.ALREADY_RUNNING
-    except QumuloError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.FAILED
-    return exit_codes.OK
+        error = InputError("A service needs a configuration: name it with --config.")
+        return command.refuse(error, exit_codes.USAGE)
+    return command.serve(found, lambda: Heartbeat(path, found))
 
 
 if __name__ == "__main__":

@@ -6,18 +6,13 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import sys
 from collections.abc import Sequence
 
 from ..errors import QumuloError
-from ..service import daemon, exit_codes, instance, logs
+from ..service import command, exit_codes
 from ..service.config import load
-from ..service.sd_notify import Notifier
 from .config import parse
 from .daemon import LockManager
-
-_LOG = logging.getLogger(__name__)
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -35,19 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.check:
             return exit_codes.OK
     except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.USAGE
-    logs.configure(found.log_format, found.log_level)
-    try:
-        with instance.SingleInstance(found.lock_file):
-            daemon.run(LockManager(options.config, found), Notifier())
-    except instance.AlreadyRunningError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.ALREADY_RUNNING
-    except QumuloError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.FAILED
-    return exit_codes.OK
+        return command.refuse(exc, exit_codes.USAGE)
+    return command.serve(found, lambda: LockManager(options.config, found))
 
 
 if __name__ == "__main__":

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ..errors import QumuloError
-from ..service import daemon, exit_codes, instance, logs
+from ..service import command, exit_codes
 from ..service.config import load
-from ..service.sd_notify import Notifier
+from ..service.operator import SHOWN
 from . import operator
 from .app import Watcher
 from .config import Config, parse
@@ -34,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     pending = commands.add_parser("pending", help="files that wait to be locked")
     failed = commands.add_parser("failed", help="files that could not be locked")
     for listed in (pending, failed):
-        listed.add_argument("--limit", type=int, default=operator.SHOWN, help="most lines")
+        listed.add_argument("--limit", type=int, default=SHOWN, help="most lines")
     retry = commands.add_parser("retry", help="try again what has failed")
     retry.add_argument("ids", nargs="*", metavar="FILE_ID")
     retry.add_argument("--all", action="store_true")
@@ -52,12 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    try:
-        if options.command == "verify" and not options.cluster:
-            return operator.verify(None, options)
-    except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.FAILED
+    if options.command == "verify" and not options.cluster:
+        return command.answer(lambda: operator.verify(None, options))
     if options.config is None:
         parser.error("name the configuration with --config FILE")
 
@@ -67,41 +61,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         config = configuration()
     except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.USAGE
+        return command.refuse(exc, exit_codes.USAGE)
     if options.check:
         return operator.check(config)
-    if options.command is None:
-        return _serve(config, options, configuration)
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # "... pending | head" is no error
-    try:
-        if options.command == "verify":
-            return operator.verify(config, options)
-        return operator.COMMANDS[options.command](config, options)
-    except QumuloError as exc:
-        sys.stderr.write(f"{exc}\n")
-        return exit_codes.FAILED
+    if options.command is not None:
+        return command.answer(lambda: operator.COMMANDS[options.command](config, options))
 
-
-def _serve(config: Config, options: argparse.Namespace, configuration: Callable[[], Config]) -> int:
-    logs.configure(config.log_format, config.log_level)
-    lock = instance.SingleInstance(config.lock_file)
-    try:
+    def watcher() -> Watcher:
         if options.dry_run:
             _LOG.warning("dry run: nothing is locked, nothing is kept")
-        else:
-            lock.acquire()  # before the spool is opened
-        watcher = Watcher(configuration, dry_run=options.dry_run)
-        daemon.run(watcher, Notifier())
-    except instance.AlreadyRunningError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.ALREADY_RUNNING
-    except QumuloError as exc:
-        _LOG.error("%s", exc)
-        return exit_codes.FAILED
-    finally:
-        lock.release()
-    return exit_codes.OK
+        return Watcher(configuration, dry_run=options.dry_run)
+
+    return command.serve(config, watcher, alone=not options.dry_run)
 
 
 if __name__ == "__main__":
