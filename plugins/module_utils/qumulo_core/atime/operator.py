@@ -6,26 +6,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import sys
+from collections.abc import Iterable
 from typing import Any
 
-from ..service import exit_codes, instance, metrics
+from ..service import exit_codes, operator
 from ..service.logs import one_line
+from ..service.operator import say
 from ..service.spool import Item, Key
 from ..times import format_rfc3339_ns
 from .app import open_spool
 from .coalesce import shown
 from .config import API, Config
-
-#: Lines that are shown without being asked for more.
-SHOWN = 50
-
-
-def say(text: str) -> None:
-    """A line for the person who asks."""
-    sys.stdout.write(text + "\n")
 
 
 def check(config: Config) -> int:
@@ -41,17 +33,12 @@ def one_line_each(text: str) -> str:
 
 def status(config: Config, options: argparse.Namespace) -> int:
     """Say how the running syncer is."""
-    facts = metrics.fetch_status(config.metrics_port)
-    holder = instance.holder_of(config.lock_file)
-    if options.json:
-        say(json.dumps({"running": holder is not None, **(facts or {})}))
-        return exit_codes.OK if facts else exit_codes.FAILED
-    if facts is None:
-        running = "no syncer runs" if holder is None else f"it runs ({holder.describe()})"
-        say(f"The syncer does not answer on port {config.metrics_port}: {running}.")
-        return exit_codes.FAILED
-    say(one_line(facts["status"]))
-    rows = [
+    return operator.status("syncer", config, options, _lines)
+
+
+def _lines(facts: dict[str, Any]) -> Iterable[str]:
+    yield one_line(facts["status"])
+    pairs = [
         ("waiting", facts["waiting"]),
         ("oldest", f"{facts['overdue_seconds']:.1f} s overdue"),
         ("lines since start", facts["lines"]),
@@ -65,13 +52,11 @@ def status(config: Config, options: argparse.Namespace) -> int:
         ("senders", facts["connections"]),
         ("malformed", _counts(facts["malformed"])),
     ]
-    for name, value in rows:
-        say(f"  {name + ':':<20} {value}")
+    yield from operator.rows(pairs)
     for line in facts["malformed_lines"]:
-        say(f"    {one_line(line)}")
+        yield f"    {one_line(line)}"
     for finding in facts["findings"]:
-        say(f"  {finding['subject']}: {one_line(finding['text'])}")
-    return exit_codes.OK
+        yield f"  {finding['subject']}: {one_line(finding['text'])}"
 
 
 def _counts(counts: dict[str, int]) -> str:
@@ -81,8 +66,7 @@ def _counts(counts: dict[str, int]) -> str:
 def failed(config: Config, options: argparse.Namespace) -> int:
     """Show what was given up."""
     items = open_spool(config).items(given_up=True, limit=options.limit)
-    for item in items:
-        say(json.dumps(_render(item)) if options.json else _line(item))
+    operator.show(items, options, _render, _line)
     if not options.json:
         say("'retry FILE' or 'retry --all' tries again." if items else "Nothing has failed.")
     return exit_codes.OK
@@ -109,9 +93,7 @@ def retry(config: Config, options: argparse.Namespace) -> int:
         say("Name files as 'failed' shows them, or --all.")
         return exit_codes.USAGE
     keys: list[Key] = [name if config.way == API else os.fsencode(name) for name in options.files]
-    count = open_spool(config).retry(None if options.all else keys, 0.0)
-    say(f"{count} will be tried again.")
-    return exit_codes.OK if count or options.all else exit_codes.FAILED
+    return operator.retry(open_spool(config), None if options.all else keys)
 
 
 COMMANDS = {"status": status, "failed": failed, "retry": retry}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -17,21 +16,14 @@ from ..client import Client
 from ..errors import NotFoundError
 from ..file_locks import LockState
 from ..pool import map_unordered
-from ..service import exit_codes, instance, metrics
+from ..service import exit_codes, operator
 from ..service.logs import one_line
+from ..service.operator import say
 from ..service.spool import Item, SqliteSpool
 from ..times import format_rfc3339, parse_rfc3339
 from . import audit, evidence
 from .config import Config
 from .pending import Pending
-
-#: Lines that are shown without being asked for more.
-SHOWN = 50
-
-
-def say(text: str) -> None:
-    """A line for the person who asks."""
-    sys.stdout.write(text + "\n")
 
 
 def check(config: Config) -> int:
@@ -50,17 +42,12 @@ def _spool(config: Config) -> SqliteSpool:
 
 def status(config: Config, options: argparse.Namespace) -> int:
     """Say how the running watcher is."""
-    facts = metrics.fetch_status(config.metrics_port)
-    holder = instance.holder_of(config.lock_file)
-    if options.json:
-        say(json.dumps({"running": holder is not None, **(facts or {})}))
-        return exit_codes.OK if facts else exit_codes.FAILED
-    if facts is None:
-        running = "no watcher runs" if holder is None else f"it runs ({holder.describe()})"
-        say(f"The watcher does not answer on port {config.metrics_port}: {running}.")
-        return exit_codes.FAILED
-    say(facts["status"])
-    rows = [
+    return operator.status("watcher", config, options, _lines)
+
+
+def _lines(facts: dict[str, Any]) -> Iterable[str]:
+    yield one_line(facts["status"])
+    pairs = [
         ("pending", facts["pending"]),
         ("longest unlocked", f"{facts['oldest_pending_seconds']:.1f} s after it was finished"),
         ("locked since start", facts["locked"]),
@@ -70,20 +57,17 @@ def status(config: Config, options: argparse.Namespace) -> int:
         ("caught up", f"{facts['catch_ups']} times"),
         ("clock skew", f"{facts['clock_skew_seconds']:+.1f} s (cluster to host)"),
     ]
-    for name, value in rows:
-        say(f"  {name + ':':<20} {value}")
+    yield from operator.rows(pairs)
     for path, facts_of in facts["directories"].items():
         trouble = f" ({facts_of['message']})" if facts_of["message"] else ""
-        say(f"  {one_line(path)}: {facts_of['state']}{one_line(trouble)}")
-    return exit_codes.OK
+        yield f"  {one_line(path)}: {facts_of['state']}{one_line(trouble)}"
 
 
 def listing(config: Config, options: argparse.Namespace) -> int:
     """Show what waits, or what was given up."""
     given_up = options.command == "failed"
     items = _spool(config).items(given_up=given_up, limit=options.limit)
-    for item in items:
-        say(json.dumps(_render(item)) if options.json else _line(item, given_up=given_up))
+    operator.show(items, options, _render, _failed_line if given_up else _pending_line)
     if not options.json:
         if not items:
             say("Nothing has failed." if given_up else "Nothing waits.")
@@ -105,10 +89,13 @@ def _render(item: Item) -> dict[str, Any]:
     }
 
 
-def _line(item: Item, *, given_up: bool) -> str:
+def _failed_line(item: Item) -> str:
     pending = Pending.of(item)
-    if given_up:
-        return f"{pending.file_id}  {one_line(pending.path)}: {one_line(item.error)}"
+    return f"{pending.file_id}  {one_line(pending.path)}: {one_line(item.error)}"
+
+
+def _pending_line(item: Item) -> str:
+    pending = Pending.of(item)
     due = datetime.fromtimestamp(item.due, timezone.utc).replace(microsecond=0)
     why = f" ({one_line(item.error)})" if item.error else ""
     return f"{pending.file_id}  {one_line(pending.path)}  due {format_rfc3339(due)}{why}"
@@ -119,10 +106,7 @@ def retry(config: Config, options: argparse.Namespace) -> int:
     if not options.ids and not options.all:
         say("Name file IDs (see 'failed'), or --all.")
         return exit_codes.USAGE
-    # Due since for ever, so that the clock of neither side matters.
-    count = _spool(config).retry(None if options.all else options.ids, 0.0)
-    say(f"{count} will be tried again.")
-    return exit_codes.OK if count or options.all else exit_codes.FAILED
+    return operator.retry(_spool(config), None if options.all else options.ids)
 
 
 def run_audit(config: Config, options: argparse.Namespace) -> int:
@@ -211,4 +195,5 @@ COMMANDS = {
     "failed": listing,
     "retry": retry,
     "audit": run_audit,
+    "verify": verify,
 }
