@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..check.findings import OK, Finding
 from ..check.probes import look_at_atime
 from ..client import Client
 from ..errors import QumuloError
+from ..service.threads import Threads
 
 _LOG = logging.getLogger("lockstep.atime")
 #: Seconds between looks: once all is well, and until then.
@@ -31,32 +31,28 @@ class Advisor:
         self._client = client
         self._account = account
         self._stopped = threading.Event()
-        self._failure: BaseException | None = None
         #: Why the cluster can not be asked; empty if it can.
         self._message = ""
         self.findings: list[Finding] = []
-        self._thread = threading.Thread(target=self._run, name="advise", daemon=True)
+        self._threads = Threads()
+        self._threads.add("advise", self._run)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._threads.start()
 
     def stop(self, deadline: float) -> None:
         """End; a request that is under way is not waited for beyond the deadline."""
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.join(deadline)
 
     def failure(self) -> BaseException | None:
         """Return what ended the thread, or None."""
-        return self._failure
+        return self._threads.failure
 
     def _run(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                self._stopped.wait(LOOK if self._look() else AGAIN)
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self._failure = exc  # raised again by the main thread
+        while not self._stopped.is_set():
+            self._stopped.wait(LOOK if self._look() else AGAIN)
 
     def _look(self) -> bool:
         try:

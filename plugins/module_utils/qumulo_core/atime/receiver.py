@@ -12,9 +12,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import InputError
 from ..service.spool import SpoolError
+from ..service.threads import Threads
 from .batches import Batch
 from .relp import RelpError, Session
 
@@ -57,7 +59,6 @@ class Receiver:
         self._gather = gather
         self._keep = keep
         self._stopped = threading.Event()
-        self._failure: BaseException | None = None
         self._connections: dict[threading.Thread, socket.socket] = {}
         self._told: dict[str, float] = {}
         #: Why nothing is taken at present; empty if all is well.
@@ -75,26 +76,24 @@ class Receiver:
             ) from exc
         self._socket.settimeout(_POLL / 1000)
         self.port: int = self._socket.getsockname()[1]
-        self._thread = threading.Thread(
-            target=self._guard, args=(self._accept,), name="listen", daemon=True
-        )
+        self._threads = Threads()
+        self._threads.add("listen", self._accept)
 
     def start(self) -> None:
         """Begin to listen."""
-        self._thread.start()
+        self._threads.start()
 
     def stop(self, deadline: float) -> None:
         """Take nothing more; what is not acknowledged stays with the sender."""
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.join(deadline)
         for thread in list(self._connections):
             thread.join(max(0.0, deadline - time.monotonic()))
         self._socket.close()
 
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
-        return self._failure
+        return self._threads.failure
 
     def healthy(self) -> bool:
         """Tell whether connections would be taken."""
@@ -104,12 +103,6 @@ class Receiver:
     def connected(self) -> int:
         """Number of senders."""
         return len(self._connections)
-
-    def _guard(self, target: Callable[[], None]) -> None:
-        try:
-            target()
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self._failure = exc  # raised again by the main thread
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
@@ -126,12 +119,7 @@ class Receiver:
                 self._say(f"There are {_MOST} senders already; rsyslog needs one. See who sends.")
                 connection.close()
                 continue
-            thread = threading.Thread(
-                target=self._guard,
-                args=(lambda taken=connection: self._connection(taken),),
-                name="relp",
-                daemon=True,
-            )
+            thread = self._threads.make("relp", partial(self._connection, connection))
             self._connections[thread] = connection
             thread.start()
 

@@ -15,6 +15,7 @@ from typing import Protocol
 from ..errors import QumuloError
 from ..service.retries import retry_after
 from ..service.spool import Item, SpoolError, SqliteSpool
+from ..service.threads import Threads
 from .beneath import Outcome
 
 _LOG = logging.getLogger("lockstep.atime")
@@ -89,37 +90,30 @@ class Setter:
         self._max_attempts = max_attempts
         self._hung = hung
         self._stopped = threading.Event()
-        self._failure: BaseException | None = None
         self._state = IDLING
         self._beat = time.monotonic()
         #: Why the work is stopped; empty if it is not.
         self.message = ""
-        self._thread = threading.Thread(target=self._guard, name="set", daemon=True)
+        self._threads = Threads()
+        self._threads.add("set", self._run)
 
     def start(self) -> None:
         """Begin."""
-        self._thread.start()
+        self._threads.start()
 
     def stop(self, deadline: float) -> None:
         """Take nothing more; what was set is written back until ``deadline``."""
         self._stopped.set()
-        if self._thread.ident is not None:
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.join(deadline)
 
     def failure(self) -> BaseException | None:
         """Return what ended the thread, or None."""
-        return self._failure
+        return self._threads.failure
 
     @property
     def state(self) -> str:
         """One of :data:`STATES`."""
         return HANGING if time.monotonic() - self._beat > self._hung else self._state
-
-    def _guard(self) -> None:
-        try:
-            self._run()
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self._failure = exc  # raised again by the main thread
 
     def _run(self) -> None:
         looked = float("-inf")

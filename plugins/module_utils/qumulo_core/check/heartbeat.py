@@ -13,6 +13,7 @@ from typing import Any
 from ..errors import QumuloError
 from ..service import metrics
 from ..service.config import load
+from ..service.threads import Threads
 from . import findings, probes
 from .config import Config, parse
 from .findings import Finding
@@ -37,9 +38,9 @@ class Heartbeat:
         self._wake = threading.Event()
         self._findings: list[Finding] = []
         self._beat = time.monotonic()
-        self._failure: BaseException | None = None
         self._server: metrics.Server | None = None
-        self._thread = threading.Thread(target=self._run, name="check", daemon=True)
+        self._threads = Threads()
+        self._threads.add("check", self._run)
 
     def start(self) -> None:
         """Check for the first time, then in a thread."""
@@ -50,17 +51,14 @@ class Heartbeat:
             self._server = metrics.Server(
                 self._config.metrics_port, registry, self.facts, self.healthy
             )
-        self._thread.start()
+        self._threads.start()
 
     def _run(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                self._wake.wait(self._config.every)
-                self._wake.clear()
-                if not self._stopped.is_set():
-                    self._check()
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self._failure = exc  # raised again by the main thread
+        while not self._stopped.is_set():
+            self._wake.wait(self._config.every)
+            self._wake.clear()
+            if not self._stopped.is_set():
+                self._check()
 
     def _check(self) -> None:
         before = {finding.subject: finding.level for finding in self._findings}
@@ -89,7 +87,7 @@ class Heartbeat:
 
     def failure(self) -> BaseException | None:
         """Return what ended the thread, or None."""
-        return self._failure
+        return self._threads.failure
 
     def status(self) -> str:
         """Return the version of the cluster and how many checks pass."""
@@ -104,8 +102,7 @@ class Heartbeat:
         """End the thread; a request that is under way is not waited for beyond the deadline."""
         self._stopped.set()
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.join(deadline)
         if self._server is not None:
             self._server.close()
 

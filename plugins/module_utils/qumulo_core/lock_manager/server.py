@@ -9,10 +9,10 @@ import logging
 import os
 import socket
 import ssl
-import threading
 import time
 
 from ..errors import InputError, LibraryMissingError
+from ..service.threads import Threads
 from .app import make_app
 from .config import Config
 from .services import Services
@@ -75,8 +75,8 @@ class Server:
         self._socket = _bind(config)
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(options)
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, name="http", daemon=True)
+        self._threads = Threads()
+        self._threads.add("http", lambda: self._server.run(sockets=[self._socket]))
 
     @property
     def url(self) -> str:
@@ -90,10 +90,10 @@ class Server:
 
         :raises InputError: it does not.
         """
-        self._thread.start()
+        self._threads.start()
         deadline = time.monotonic() + _START_TIMEOUT
         while not self._server.started:
-            if not self._thread.is_alive() or time.monotonic() > deadline:
+            if not self._threads.alive or time.monotonic() > deadline:
                 raise InputError("The page does not start: the log above says why.")
             time.sleep(0.01)
         log.info("listening on %s", self.url)
@@ -105,17 +105,17 @@ class Server:
         """
         self.services.stopping.set()
         self._server.should_exit = True
-        self._thread.join(timeout)
+        self._threads.join(time.monotonic() + timeout)
 
     @property
     def healthy(self) -> bool:
         """True while it serves."""
-        return self._thread.is_alive() and self._server.started
+        return self._threads.alive and self._server.started
 
     @property
     def failure(self) -> BaseException | None:
         """What ended it, if that was not asked for."""
-        return self._failure
+        return self._threads.failure
 
     def renew_certificate(self) -> bool:
         """Take a renewed certificate into use for new connections; returns whether there was one.
@@ -136,13 +136,6 @@ class Server:
             ) from exc
         log.info("the renewed certificate is in use")
         return True
-
-    def _run(self) -> None:
-        try:
-            self._server.run(sockets=[self._socket])
-        except BaseException as exc:
-            self._failure = exc
-            raise
 
 
 def _bind(config: Config) -> socket.socket:

@@ -14,23 +14,23 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
-from .. import files
 from ..client import Client
 from ..errors import MissingPrivilegeError, NotFoundError, ProtocolError, QumuloError
-from ..files import DIRECTORY
-from ..notifications import Event
+from ..events import Event
 from ..service import metrics
 from ..service.spool import Entry, SqliteSpool
+from ..service.threads import Threads
 from ..session import ClusterClock
 from ..times import format_rfc3339
 from .catchup import CatchUp
 from .config import Config
+from .directories import Directories
 from .evidence import Evidence
 from .follower import Follower
 from .locking import Context, Outcome, What
 from .meters import Gauges, Meters
 from .pending import translate
-from .rules import Root, RuleSet
+from .rules import Root
 from .workers import Workers
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -73,10 +73,7 @@ class Watcher:
         self.meters = Meters(self._gauges)
         self._clock: ClusterClock | None = None
         self._clock_measured = 0.0
-        self._rules = RuleSet(self.config.rules, [None] * len(self.config.rules))
-        self._rules_lock = threading.Lock()
-        self._refreshed = 0.0
-        self._refreshing = threading.Lock()
+        self._directories = Directories(self.config.rules, self.spool)
         self._followers: dict[str, Follower] = {}
         #: Those that were told to stop, until they have.
         self._leaving: list[Follower] = []
@@ -86,10 +83,10 @@ class Watcher:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._beat = time.monotonic()
-        self._failure: BaseException | None = None
         self._message = "connecting to the cluster"
         self._totals: Counter[str] = Counter()
-        self._manager = threading.Thread(target=self._manage, name="manager", daemon=True)
+        self._threads = Threads()
+        self._threads.add("manager", self._manage)
 
     # -- service --------------------------------------------------------------------------------
 
@@ -98,7 +95,7 @@ class Watcher:
         self._server = metrics.Server(
             self.config.metrics_port, self.meters.registry, self.facts, self.healthy
         )
-        self._manager.start()
+        self._threads.start()
         _LOG.info("watching by %d rules", len(self.config.rules))
 
     def reload(self) -> None:
@@ -110,10 +107,8 @@ class Watcher:
                 _LOG.warning("'%s' has changed, and counts after a restart", name)
         if self._evidence is not None:
             self._evidence.reopen()
-        with self._rules_lock:
-            self.config = replace(fresh, **kept)
-            self._rules = RuleSet(fresh.rules, self._roots_of(fresh))
-            self._refreshed = 0.0  # directories that are new have not been looked at
+        self.config = replace(fresh, **kept)
+        self._directories.replace(fresh.rules)
         self._wake.set()
 
     def healthy(self) -> bool:
@@ -124,7 +119,7 @@ class Watcher:
 
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
-        found = [self._failure, self._workers.failure() if self._workers else None]
+        found = [self._threads.failure, self._workers.failure() if self._workers else None]
         found += [follower.failure for follower in list(self._followers.values())]
         return next((failure for failure in found if failure is not None), None)
 
@@ -140,14 +135,8 @@ class Watcher:
             f"{self._totals['locked']} locked"
             + (f", {counts.given_up} given up" if counts.given_up else "")
             + (f"; {self._message}" if self._message else "")
-            + "".join(f"; {directory} is not there" for directory in self._absent())
+            + "".join(f"; {directory} is not there" for directory in self._directories.absent())
         )
-
-    def _absent(self) -> list[str]:
-        """Return the directories of rules that are not there."""
-        rules = self._rules
-        pairs = zip(rules.rules, rules.roots)
-        return list(dict.fromkeys(rule.directory for rule, root in pairs if root is None))
 
     def stop(self, deadline: float) -> None:
         """End; what is not done stays in the spool."""
@@ -160,7 +149,7 @@ class Watcher:
             self._workers.stop(deadline - 1.0)
         for follower in followers:
             follower.join(deadline - 0.5)
-        self._manager.join(max(0.0, deadline - time.monotonic()))
+        self._threads.join(deadline)
         if self._server is not None:
             self._server.close()
         if self._evidence is not None:
@@ -212,27 +201,24 @@ class Watcher:
     # -- the manager ----------------------------------------------------------------------------
 
     def _manage(self) -> None:
-        try:
-            while not self._stopped.is_set():
-                self._beat = time.monotonic()
-                self._wake.clear()
-                try:
-                    self._look()
-                    self._message = ""
-                except QumuloError as exc:
-                    if exc.message != self._message:
-                        _LOG.error("%s", exc)
-                    self._message = exc.message
-                self._wake.wait(LOOK)
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self._failure = exc  # raised again by the main thread
+        while not self._stopped.is_set():
+            self._beat = time.monotonic()
+            self._wake.clear()
+            try:
+                self._look()
+                self._message = ""
+            except QumuloError as exc:
+                if exc.message != self._message:
+                    _LOG.error("%s", exc)
+                self._message = exc.message
+            self._wake.wait(LOOK)
 
     def _look(self) -> None:
         """See that all directories that there are are followed, and none else."""
         if self._clock is None or time.monotonic() - self._clock_measured > CLOCK_AGAIN:
             self._measure_clock()
         self._ask_settings()
-        rules = self._find_roots(self._manager_client)
+        rules = self._directories.look(self._manager_client)
         if self._workers is None:
             self._workers = self._start_workers()
         wanted = rules.watched()
@@ -268,7 +254,7 @@ class Watcher:
 
     def _ask_settings(self) -> None:
         """See whether the cluster tells what happens below directories."""
-        if not any(rule.recursive for rule in self._rules.rules):
+        if not any(rule.recursive for rule in self._directories.rules.rules):
             return
         try:
             answer = self._manager_client.get("/v1/file-system/settings/notify")
@@ -289,65 +275,12 @@ class Watcher:
     def _poll(self, recursive: bool) -> bool:
         return recursive and self._recursive_mode != "ENABLED"
 
-    def _roots_of(self, config: Config) -> list[Root | None]:
-        """Return what is known of the directories of rules, without asking."""
-        known = {root.id: root for root in self._rules.roots if root is not None}
-        for rule, root in zip(self._rules.rules, self._rules.roots):
-            if root is not None:
-                known[rule.directory] = root
-        return [known.get(rule.directory) for rule in config.rules]
-
-    def _find_roots(self, client: Client) -> RuleSet:
-        """Look where the directories of rules are; return the rules that go by it."""
-        while True:
-            began = time.monotonic()
-            rules = self._rules.rules
-            found: dict[str, Root | None] = {}
-            for directory in dict.fromkeys(rule.directory for rule in rules):
-                try:
-                    info = files.get(client, directory)
-                except NotFoundError:
-                    found[directory] = None
-                    continue
-                found[directory] = Root(info.id, info.path) if info.type == DIRECTORY else None
-            with self._rules_lock:
-                if self._rules.rules is not rules:
-                    continue  # the configuration was read again meanwhile
-                before = dict(zip((rule.directory for rule in rules), self._rules.roots))
-                for directory, root in found.items():
-                    self._note_root(directory, before[directory], root)
-                fresh = tuple(found[rule.directory] for rule in rules)
-                if fresh != self._rules.roots:
-                    self._rules = RuleSet(rules, fresh)
-                self._refreshed = began
-                return self._rules
-
-    def _note_root(self, directory: str, known: Root | None, root: Root | None) -> None:
-        """Remember which directory it was, over restarts, too: in another one all is new."""
-        if root is None:
-            if known is not None:
-                _LOG.warning("%s is gone", directory)
-            if known is not None or self.spool.note(f"absent:{directory}") is None:
-                self.spool.set_notes(**{f"absent:{directory}": "1"})
-        elif known is None or root.id != known.id:
-            noted = self.spool.note(f"root:{directory}")
-            if noted != root.id:
-                absent = {} if noted is None else {f"absent:{directory}": "1"}
-                self.spool.set_notes(**{f"root:{directory}": root.id, **absent})
-
-    def _refresh(self, client: Client, since: float) -> RuleSet:
-        """Look where the directories are, unless that was done after ``since``; for workers."""
-        with self._refreshing:
-            if self._refreshed >= since:
-                return self._rules
-            return self._find_roots(client)
-
     def _start_workers(self) -> Workers:
         config = self.config
         context = Context(
             now=self.now,
-            rules=lambda: self._rules,
-            refresh=self._refresh,
+            rules=lambda: self._directories.rules,
+            refresh=self._directories.look_since,
             put=self._put,
             cluster=config.cluster.hosts[0],
             max_attempts=config.max_attempts,
@@ -361,19 +294,15 @@ class Watcher:
 
     def _follow(self, root: Root, recursive: bool, types: frozenset[str]) -> None:
         config = self.config
-        absent = any(
-            known is not None and known.id == root.id and self.spool.note(f"absent:{r.directory}")
-            for r, known in zip(self._rules.rules, self._rules.roots)
-        )
         catch_up = CatchUp(
             self._client.clone(),
             config,
             root,
             self.spool,
-            lambda: self._rules,
+            lambda: self._directories.rules,
             self.now,
             self._put,
-            all_is_new=config.existing or absent,
+            all_is_new=config.existing or self._directories.was_absent(root),
             leave_no_trace=self._dry_run,
         )
         follower = Follower(
@@ -406,7 +335,7 @@ class Watcher:
         """Put what happened into the spool; False if the watched directory is gone."""
         for kind, count in Counter(event.type for event in events).items():
             self.meters.events.labels(kind).inc(count)
-        todo = translate(events, root, self._rules, self.now().timestamp())
+        todo = translate(events, root, self._directories.rules, self.now().timestamp())
         entries = list(todo.starts.values())
         known = self.spool.known([key for key in todo.restarts if key not in todo.starts])
         entries += [todo.restarts[key] for key in known]

@@ -17,6 +17,7 @@ from ..errors import InvalidRequestError, PermissionDeniedError, QumuloError
 from ..notifications import SILENCE, Stream, StreamEnd
 from ..retry import backoff
 from ..service.spool import SpoolError
+from ..service.threads import Threads
 from .rules import Root
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -87,7 +88,6 @@ class Follower:
         self.state = CONNECTING
         self.message = ""
         self.gone = False
-        self.failure: BaseException | None = None
         self._client = client
         self._catch_up = catch_up
         self._take = take
@@ -101,18 +101,13 @@ class Follower:
         #: Streams that were opened, and the one up to which all is caught up.
         self._opened = self._settled = 0
         self._change = threading.Condition()
-        self._threads = [
-            threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-            for name, work in (
-                (f"follow-{root.id}", self._follow),
-                (f"catch-up-{root.id}", self._keep_up),
-            )
-        ]
+        self._threads = Threads()
+        self._threads.add(f"follow-{root.id}", self._follow)
+        self._threads.add(f"catch-up-{root.id}", self._keep_up)
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        self._threads.start()
 
     def stop(self) -> None:
         """Tell both threads to end; :meth:`join` waits for it."""
@@ -126,24 +121,22 @@ class Follower:
 
     def join(self, deadline: float) -> None:
         """Wait for the end until ``deadline`` (``time.monotonic()``)."""
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.join(deadline)
 
     @property
     def ended(self) -> bool:
         """True when none of its threads is left."""
-        return not any(thread.is_alive() for thread in self._threads)
+        return not self._threads.alive
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What ended a thread, or None."""
+        return self._threads.failure
 
     @property
     def settled(self) -> bool:
         """True if all that has happened is known."""
         return self.state == FOLLOWING
-
-    def _guard(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self.failure = exc  # raised again by the main thread
 
     # -- the stream -----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..client import Client
 from ..service.spool import Item, Key, SpoolError, SqliteSpool
+from ..service.threads import Threads
 from .evidence import EvidenceError
 from .locking import Context, Outcome, What, handle
 
@@ -62,19 +63,18 @@ class Workers:
         self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
         #: What was recorded last, the oldest first.
         self._recorded: dict[object, tuple[str | None, bool]] = {}
-        self._failure: BaseException | None = None
         self.beat = time.monotonic()
-        names = [("take", self._take), ("write-back", self._write_back)]
-        names += [(f"lock-{number}", self._work) for number in range(count)]
-        self._threads = [
-            threading.Thread(target=self._guard, args=(target,), name=name, daemon=True)
-            for name, target in names
-        ]
+        self._lockers = Threads()
+        self._lockers.add("take", self._take)
+        for number in range(count):
+            self._lockers.add(f"lock-{number}", self._work)
+        self._writer = Threads()
+        self._writer.add("write-back", self._write_back)
 
     def start(self) -> None:
         """Begin."""
-        for thread in self._threads:
-            thread.start()
+        self._writer.start()
+        self._lockers.start()
 
     def stop(self, deadline: float) -> None:
         """Take nothing more; what is under way is written back until ``deadline``.
@@ -82,22 +82,13 @@ class Workers:
         What is not stays in the spool, and is looked at again after the next start.
         """
         self._stopped.set()
-        for thread in self._threads:
-            if thread.name != "write-back":
-                thread.join(max(0.0, deadline - time.monotonic()))
-        self._results.put(None)
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._lockers.join(deadline)
+        self._results.put(None)  # there is no more
+        self._writer.join(deadline)
 
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
-        return self._failure
-
-    def _guard(self, target: Callable[[], None]) -> None:
-        try:
-            target()
-        except BaseException as exc:  # pylint: disable=broad-exception-caught
-            self._failure = exc  # raised again by the main thread
+        return self._lockers.failure or self._writer.failure
 
     # -- taking ---------------------------------------------------------------------------------
 
