@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -143,6 +145,16 @@ def send(rsyslogd: Rsyslogd, lines: list[bytes]) -> None:
         sender.sendall(b"".join(line + b"\n" for line in lines))
 
 
+def reconnected(rsyslogd: Rsyslogd, receiver: socket.socket) -> Connection:
+    """Return its next connection: it notices by what it sends that the last one broke."""
+    end = time.monotonic() + LIMIT
+    while True:
+        send(rsyslogd, [HEAD + b"one more"])
+        if select.select([receiver], [], [], 1.0)[0]:
+            return Connection(receiver)
+        assert time.monotonic() < end, "rsyslogd does not connect again"
+
+
 def test_rsyslogd_hands_on_every_byte(rsyslogd: Rsyslogd, receiver: socket.socket) -> None:
     paths = [b"/a", b"/tab\t", b"/\xff\xfe", b"/\x01\x1b", "/ä€𝄞".encode(), b"/" + b"x" * 9000]
     lines = [HEAD + b'10.0.0.1,"u",nfs,fs_read_data,ok,1,"' + path + b'",""' for path in paths]
@@ -176,16 +188,16 @@ def test_rsyslogd_sends_again_what_was_not_acknowledged(
     lines = [HEAD + b"%d" % number for number in range(3000)]
     send(rsyslogd, lines)
     safe: list[bytes] = []
+    again = Connection(receiver)
     for _death in range(3):
-        with closing(Connection(receiver)) as connection:
+        with closing(again) as connection:
             read: list[bytes] = []
             while len(read) < 300:
                 read += connection.read()
             connection.acknowledge(200)
             safe += read[:200]
-    with closing(Connection(receiver)) as connection:
-        # What it held when the connection broke comes again with the next line.
-        send(rsyslogd, [HEAD + b"one more"])
+        again = reconnected(rsyslogd, receiver)
+    with closing(again) as connection:
         while not set(lines) <= set(safe):
             messages = connection.read()
             safe += messages

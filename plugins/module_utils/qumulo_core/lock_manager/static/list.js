@@ -55,6 +55,10 @@
     if (told) announce.textContent = document.getElementById("count")?.textContent ?? "";
   }
 
+  function fail() {
+    announce.textContent = "The list can not be had at the moment.";
+  }
+
   function load(query, { background = false, remember = "" } = {}) {
     request?.abort();
     const asked = new XMLHttpRequest();
@@ -67,16 +71,17 @@
       if (request !== asked) return;
       request = null;
       if (asked.status === 401) return logIn();
-      if (asked.status !== 200 || !asked.response) {
-        announce.textContent = "The list can not be had at the moment.";
-        return;
-      }
+      if (asked.status !== 200 || !asked.response) return fail();
       if (remember === "push") history.pushState(null, "", "/" + query);
       if (remember === "replace") history.replaceState(null, "", "/" + query);
       show(asked.response, !background);
       hiddenFields();
     };
-    asked.onerror = () => { if (request === asked) request = null; };
+    asked.onerror = () => {
+      if (request !== asked) return;
+      request = null;
+      fail();
+    };
     asked.send();
   }
 
@@ -116,12 +121,16 @@
     const link = event.target.closest("a.soft, #newer");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
     event.preventDefault();
-    const query = new URL(link.href).search || "?";
+    clearTimeout(timer);
+    const query = new URL(link.href).searchParams;
     if (link.matches("#newer, .toggle, thead a")) {
-      load(query, { remember: "replace" });
+      // What was typed a moment ago may not be in the list yet, to which the link belongs.
+      if (box.value.trim()) query.set("q", box.value);
+      else query.delete("q");
+      load("?" + query, { remember: "replace" });
     } else {
-      box.value = new URLSearchParams(query).get("q") ?? "";
-      load(query, { remember: "push" });
+      box.value = query.get("q") ?? "";
+      load("?" + query, { remember: "push" });
       if (link.closest(".pager")) document.querySelector(".above").scrollIntoView();
     }
   });
