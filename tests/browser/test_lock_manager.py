@@ -141,6 +141,23 @@ def test_groups_open_out_and_fold_up(tab: Tab, log_in: LogIn) -> None:
     expect(page.locator("tr.handle")).to_have_count(0)
 
 
+def test_a_group_opened_before_the_search_is_answered(tab: Tab, log_in: LogIn) -> None:
+    page = log_in(tab())
+    expect(page.locator(NAMES).first).to_be_visible()
+    toggle = page.get_by_role("link", name="Budget 2026.xlsx")
+    toggle.evaluate(
+        """link => {
+          const box = document.getElementById("q");
+          box.value = "finance";
+          box.dispatchEvent(new Event("input", { bubbles: true }));
+          link.click();
+        }"""
+    )
+    expect(page.locator("tr.handle")).to_have_count(3)
+    expect(page).to_have_url(re.compile(r"[?&]q=finance(&|$)"))
+    expect(page.locator(NAMES).filter(has_text="Plan")).to_have_count(0)
+
+
 def test_pages(tab: Tab, log_in: LogIn, url: str) -> None:
     page = log_in(tab())
     expect(page.locator(".pager")).to_contain_text("1–50 of")

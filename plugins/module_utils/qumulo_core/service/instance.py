@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from types import TracebackType
@@ -20,6 +21,8 @@ from ..errors import InputError, QumuloError
 from ..times import format_rfc3339
 
 DIRECTORY = "/run/lockstep"
+#: Looks at the lock that a service waits for, and seconds that one takes at the most.
+_LOOKS, _A_LOOK = 10, 0.05
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class SingleInstance:
                     "must be there and writable for the service."
                 ) from exc
             try:
-                fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _lock(number)
             except OSError as exc:
                 holder = _read_holder(number)
                 os.close(number)
@@ -122,6 +125,20 @@ def holder_of(path: str) -> Holder | None:
     finally:
         os.close(number)
     return None
+
+
+def _lock(number: int) -> None:
+    """Lock a file; somebody who only looks (:func:`holder_of`) does not keep a service from it.
+
+    :raises OSError: it is locked for longer than a look takes.
+    """
+    for _again in range(_LOOKS):
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(_A_LOOK)
+    fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_still(path: str, number: int) -> bool:

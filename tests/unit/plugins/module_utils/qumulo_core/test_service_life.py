@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
@@ -12,6 +13,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +76,21 @@ def test_a_killed_holder_leaves_the_lock_free(tmp_path: Path) -> None:
         child.stdout.close()
     with SingleInstance(path):
         pass
+
+
+def test_somebody_who_looks_keeps_no_service_from_its_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "x.lock")
+    looking = os.open(path, os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        # The look is over while the service waits.
+        monkeypatch.setattr(time, "sleep", lambda _seconds: fcntl.flock(looking, fcntl.LOCK_UN))
+        with SingleInstance(path):
+            assert instance.holder_of(path) is not None
+    finally:
+        os.close(looking)
 
 
 def test_a_symlink_is_not_followed(tmp_path: Path) -> None:
