@@ -5,17 +5,19 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from . import sdk
+from .cluster_clock import Bounds, ClusterClock
 from .errors import ProtocolError
-from .session import ClusterClock, Session
+from .session import Session
 from .settings import Settings
 from .times import parse_rfc3339
 from .transport import WHO_AM_I_URI, ClusterConnection
@@ -135,9 +137,14 @@ class Client:
         """Leave a node alone for a while."""
         self._session.mark_unreachable(host)
 
-    def measure_clock(self) -> ClusterClock:
-        """Measure the cluster's clock anew, and go by that from now on."""
-        self._clock = self._measure_clock()
+    def measure_clock(self, *, uncertainty: float = 0.5) -> ClusterClock:
+        """Measure the cluster's clock anew, and go by that from now on.
+
+        :param uncertainty: seconds, plus or minus, that are good enough. Less than half a second
+            takes about a second, and a few dozen small requests: a cluster tells whole seconds,
+            so it is asked until one changes.
+        """
+        self._clock = self._measure_clock(uncertainty)
         return self._clock
 
     # -- the cluster ---------------------------------------------------------------------------
@@ -161,29 +168,39 @@ class Client:
         :raises ProtocolError: neither gives a time.
         """
         if self._clock is None:
-            self._clock = self._measure_clock()
+            self._clock = self._measure_clock(0.5)
         return self._clock
 
-    def _measure_clock(self) -> ClusterClock:
-        began = time.monotonic()
-        host_began = datetime.now(timezone.utc)
-        self.get("/v1/version")
-        half_trip = (time.monotonic() - began) / 2
-        host = host_began + timedelta(seconds=half_trip)
-        answer = self._connection.last_answer
-        date = answer.date if answer is not None else None
-        if date is not None:
+    def _measure_clock(self, uncertainty: float) -> ClusterClock:
+        bounds = Bounds()
+        # One second, and a little more for what a request takes.
+        for _sample in range(math.ceil(1.2 / uncertainty)):
+            sent = time.monotonic()
+            self.get("/v1/version")
+            received = time.monotonic()
+            answer = self._connection.last_answer
+            if answer is None or answer.date is None:
+                return self._ask_clock()
             try:
-                cluster = parsedate_to_datetime(date).replace(tzinfo=timezone.utc)
+                cluster = parsedate_to_datetime(answer.date).replace(tzinfo=timezone.utc)
             except (TypeError, ValueError) as exc:
-                raise ProtocolError(f"The cluster's Date header '{date}' is no date.") from exc
-            return ClusterClock(cluster + timedelta(seconds=0.5), host, 0.5 + half_trip)
+                raise ProtocolError(
+                    f"The cluster's Date header '{answer.date}' is no date."
+                ) from exc
+            bounds.note(sent, received, cluster)
+            if bounds.uncertainty <= max(uncertainty, received - sent):
+                break
+            time.sleep(uncertainty)
+        return bounds.clock()
+
+    def _ask_clock(self) -> ClusterClock:
+        began = time.monotonic()
         status = self.get("/v2/time/status")
         try:
             cluster = parse_rfc3339(status["time"])
         except (KeyError, TypeError) as exc:
             raise ProtocolError("The cluster does not tell its time.") from exc
-        return ClusterClock(cluster, datetime.now(timezone.utc), half_trip)
+        return ClusterClock(cluster, datetime.now(timezone.utc), time.monotonic() - began)
 
 
 def ref(path_or_id: str) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 
 from . import files
 from .client import Client, ref
+from .cluster_clock import ClusterClock
 from .durations import parse_moment, parse_span, parse_timedelta
 from .errors import ConflictError, InputError, ProtocolError, QumuloError
 from .files import FILE, FileInfo
 from .pool import Outcome, map_unordered
-from .session import ClusterClock
 from .times import format_rfc3339, parse_rfc3339
 
 #: More threads than for other work: each file costs two round trips and next to no bytes.

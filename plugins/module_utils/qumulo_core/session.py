@@ -10,7 +10,6 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
 
 from . import sdk
 from .errors import AuthenticationError, InputError
@@ -154,22 +153,3 @@ def _read_qq_credentials(settings: Settings) -> str:
         "No credentials were given: set username and password, or access_token, or "
         "access_token_file, or log in once with 'qq login'."
     )
-
-
-class ClusterClock:
-    """The clock of the cluster, as an offset to this host's.
-
-    Retention times are counted on the cluster's clock; a host that runs ahead must not shorten
-    them. The offset is measured once and carried on by the monotonic clock, so that a step of
-    the host's clock in between changes nothing.
-    """
-
-    def __init__(self, cluster: datetime, host: datetime, uncertainty: float) -> None:
-        self._cluster = cluster
-        self._mark = time.monotonic()
-        self.skew = cluster - host
-        self.uncertainty = uncertainty  # seconds, plus or minus
-
-    def now(self) -> datetime:
-        """Return the present time of the cluster, aware, in UTC."""
-        return self._cluster + timedelta(seconds=time.monotonic() - self._mark)

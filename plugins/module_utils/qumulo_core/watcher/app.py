@@ -15,12 +15,12 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
+from ..cluster_clock import ClusterClock
 from ..errors import MissingPrivilegeError, NotFoundError, ProtocolError, QumuloError
 from ..events import Event
 from ..service import metrics
 from ..service.spool import Entry, SqliteSpool
 from ..service.threads import Threads
-from ..session import ClusterClock
 from ..times import format_rfc3339
 from .catchup import CatchUp
 from .config import Config
@@ -43,8 +43,9 @@ _AT_START = (
 )
 #: Seconds in which a follower that was told to stop usually has.
 _LEAVE = 2.0
-#: Seconds between measurements of the cluster's clock.
-CLOCK_AGAIN = 3600.0
+#: Seconds between measurements of the cluster's clock, and how well it has to be known: by as much
+#: files are locked later than they could be, for none must be locked earlier.
+CLOCK_AGAIN, CLOCK_WITHIN = 3600.0, 0.025
 #: Seconds without a move after which a thread counts as stuck: longer than any request may take.
 STUCK = 240.0
 
@@ -194,9 +195,16 @@ class Watcher:
 
     def now(self) -> datetime:
         """Return the cluster's time; nothing that needs it begins before it is known."""
+        return self._known_clock().now()
+
+    def surely(self) -> datetime:
+        """Return a time that the cluster's clock has certainly reached."""
+        return self._known_clock().surely()
+
+    def _known_clock(self) -> ClusterClock:
         if self._clock is None:
             raise ProtocolError("The cluster's time is not known yet.")
-        return self._clock.now()
+        return self._clock
 
     # -- the manager ----------------------------------------------------------------------------
 
@@ -242,7 +250,7 @@ class Watcher:
             self._follow(root, recursive, types)
 
     def _measure_clock(self) -> None:
-        self._clock = self._manager_client.measure_clock()
+        self._clock = self._manager_client.measure_clock(uncertainty=CLOCK_WITHIN)
         self._clock_measured = time.monotonic()
         skew = self._clock.skew
         if abs(skew) > self.config.max_clock_skew:
@@ -279,6 +287,7 @@ class Watcher:
         config = self.config
         context = Context(
             now=self.now,
+            surely=self.surely,
             rules=lambda: self._directories.rules,
             refresh=self._directories.look_since,
             put=self._put,

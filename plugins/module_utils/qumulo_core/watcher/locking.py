@@ -69,6 +69,7 @@ class Context:
     """What a worker needs beside its client.
 
     :param now: the cluster's clock.
+    :param surely: a time that this clock has certainly reached.
     :param rules: gives the rules of the moment.
     :param refresh: looks where the watched directories are, unless that was done after a moment
         (``time.monotonic()``); returns the rules that go by it.
@@ -76,6 +77,7 @@ class Context:
     """
 
     now: Callable[[], datetime]
+    surely: Callable[[], datetime]
     rules: Callable[[], RuleSet]
     refresh: Callable[[Client, float], RuleSet]
     put: Callable[[list[Entry]], None]
@@ -161,7 +163,7 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
         return Outcome(item, What.GIVE_UP, reason)
     now = context.now()
     ready = quiet_until(rule, pending, info, now)
-    if ready > now:
+    if ready > context.surely():
         return Outcome(item, What.LATER, due=ready.timestamp())
     state = LockState.of(info)
     request = request_of(rule, now)

@@ -111,7 +111,7 @@ class Workers:
 
     def _due(self, limit: int) -> Sequence[Item]:
         try:
-            return self._spool.due(self._context.now().timestamp(), limit)
+            return self._spool.due(self._context.surely().timestamp(), limit)
         except SpoolError as exc:
             _LOG.error("%s", exc)
             self._stopped.wait(_AGAIN)

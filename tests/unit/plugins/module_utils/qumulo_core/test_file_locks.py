@@ -9,6 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.cluster_clock import (
+    ClusterClock,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
     InputError,
@@ -26,9 +29,6 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
     plan,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.files import FileInfo
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.session import (
-    ClusterClock,
-)
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc))

@@ -133,6 +133,7 @@ def item(attempts: int) -> Item:
 
 CONTEXT = Context(
     now=lambda: NOW,
+    surely=lambda: NOW,
     rules=lambda: RuleSet([], []),
     refresh=lambda client, since: RuleSet([], []),
     put=lambda entries: None,
