@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -158,6 +161,50 @@ def test_a_fault_that_stays_ends_in_a_clear_error(
             client.rest.fs.get_file_attr(path="/")
     assert caught.value.details["attempts"] == 3
     assert "\n" not in str(caught.value)
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again(
+    simulator: Simulator, settings: Make
+) -> None:
+    with Client(settings(timeout=0.5)) as client:
+        client.version()
+        simulator.control("faults/add", route="attributes", kind="delay", delay=3600, count=1)
+        assert client.rest.fs.get_file_attr(path="/")["id"] == "2"
+    assert simulator.control("faults")["faults"][0]["hits"] == 1
+
+
+def test_what_creates_is_not_sent_again_when_no_answer_comes(
+    simulator: Simulator, settings: Make
+) -> None:
+    with Client(settings(timeout=0.5)) as client:
+        client.version()
+        simulator.control("faults/add", route="POST /v3/snapshots", kind="delay", delay=3600)
+        with pytest.raises(errors.UnreachableError, match="no answer in time") as caught:
+            client.rest.snapshot.create_snapshot(name="x", source_file_id="2")
+    assert caught.value.maybe_applied
+    assert simulator.control("faults")["faults"][0]["hits"] == 1
+
+
+def test_a_signal_does_not_end_a_read(simulator: Simulator, client: Client) -> None:
+    client.version()
+    simulator.control("faults/add", route="POST /v3/snapshots", kind="delay", delay=0.5, count=1)
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _frame: seen.append(number))
+    ended = threading.Event()
+
+    def disturb() -> None:
+        while not ended.wait(0.02):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    disturbing = threading.Thread(target=disturb)
+    disturbing.start()
+    try:
+        assert client.rest.snapshot.create_snapshot(name="x", source_file_id="2")["id"]
+    finally:
+        ended.set()
+        disturbing.join()
+        signal.signal(signal.SIGUSR1, before)
+    assert seen
 
 
 def test_what_creates_is_not_sent_twice(simulator: Simulator, client: Client) -> None:

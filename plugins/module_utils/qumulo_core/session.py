@@ -14,6 +14,7 @@ from collections.abc import Callable
 from . import sdk
 from .errors import AuthenticationError, InputError
 from .settings import Settings
+from .watched_socket import Watchdog, WatchedSocket
 
 #: Seconds for which a node that did not answer is passed over while others do.
 NODE_REST = 15.0
@@ -27,6 +28,8 @@ class Session:
     ) -> None:
         self.settings = settings
         self.ssl_context: ssl.SSLContext = settings.ssl_context()
+        self.ssl_context.sslsocket_class = WatchedSocket
+        self.watchdog = Watchdog(settings.timeout)
         self.reached = False  # some node has answered: the address is right, so be patient
         self._monotonic = monotonic
         self._lock = threading.Lock()

@@ -13,6 +13,7 @@ import errno
 import http.client
 import random
 import select
+import socket
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,7 @@ from typing import Any
 from . import failures, sdk
 from .errors import AuthenticationError, ProtocolError, TlsError
 from .failures import Failure
+from .http_response import Response
 from .privileges import required_privilege
 from .retry import RETRY_AFTER_CAP, backoff, is_idempotent, parse_retry_after
 from .session import Session
@@ -49,6 +51,7 @@ class _HTTPSConnection(sdk.HTTPSConnectionWithSocketOptions):  # type: ignore[mi
     """Keeps the headers that the SDK drops."""
 
     answer: Answer | None = None
+    response_class = Response
 
     def getresponse(self) -> http.client.HTTPResponse:
         response: http.client.HTTPResponse = super().getresponse()
@@ -98,7 +101,10 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         The SDK would bind a privileged source port as root on localhost, of which there are
         some hundred; every connection is an ordinary one here.
         """
-        if self.conn is not None and self._may_be_stale() and self._is_stale():
+        if self.conn is not None and (
+            # Closed after an answer whose end only that could tell.
+            self.conn.sock is None or (self._may_be_stale() and self._is_stale())
+        ):
             self.close()
         if self.conn is None:
             self.conn = self._open()
@@ -114,11 +120,8 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         Seen before sending, a new connection is harmless; seen afterwards, a request that is not
         idempotent would have to fail.
         """
-        sock = self.conn.sock
-        if sock is None:
-            return True
         poll = select.poll()
-        poll.register(sock, select.POLLIN)
+        poll.register(self.conn.sock, select.POLLIN)
         return bool(poll.poll(0))
 
     def _open(self) -> _HTTPSConnection:
@@ -140,7 +143,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
                 session.mark_unreachable(self.host)
             raise failure from exc
         connection.timeout = settings.timeout
-        connection.sock.settimeout(settings.timeout)
+        session.watchdog.watch(connection.sock)
         session.mark_reached(self.host)
         return connection
 
@@ -236,6 +239,8 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         self.credentials = None if token is None else sdk.Credentials(token)
         connection = self.get_or_create_connection()
         connection.answer = None
+        sock = connection.sock
+        sock.begin()
         try:
             return super().send_request(method, uri, *args, **kwargs)
         except sdk.RequestError as exc:
@@ -249,13 +254,15 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
             if isinstance(exc, OSError) and exc.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise  # of a local file that the answer is written to
             self.session.mark_unreachable(self.host)
-            raise failures.broken(self.host, method, uri, exc) from exc
+            cause = socket.timeout() if sock.expired else exc
+            raise failures.broken(self.host, method, uri, cause) from exc
         except (sdk.APIException, AttributeError, UnicodeDecodeError) as exc:
             # AttributeError: the SDK takes an error body for an object and it is something else.
             self.close()
             status = connection.answer.status if connection.answer is not None else None
             raise failures.unreadable(self.host, method, uri, status) from exc
         finally:
+            sock.end()
             if connection.answer is not None:
                 self.last_answer = connection.answer
                 self._last_used = time.monotonic()

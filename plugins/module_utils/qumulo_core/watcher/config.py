@@ -94,7 +94,7 @@ def parse(section: config.Section) -> Config:
             evidence_max_bytes=section.integer(
                 "evidence_max_bytes", 1 << 30, least=1 << 12, most=1 << 40
             ),
-            workers=section.integer("workers", 32, least=1, most=500),
+            workers=section.integer("workers", 48, least=1, most=500),
             max_attempts=section.integer("max_attempts", 10, least=1, most=1000),
             metrics_port=section.integer("metrics_port", DEFAULT_METRICS_PORT, least=0, most=65535),
             lock_file=section.text("lock_file", f"{instance.DIRECTORY}/watcher.lock"),
