@@ -171,4 +171,4 @@ def _passed(
             result.totals.changed_since += sum(time > taken_ns for time in times)
         if progress is not None:
             progress.update("writing", number, max(number, run.total))
-        yield from [entry for entry in some if entry.path != base]
+        yield from some if base is None else [entry for entry in some if entry.path != base]

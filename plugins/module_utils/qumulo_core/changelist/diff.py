@@ -20,7 +20,7 @@ from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from . import directories, entries
 from .directories import Receiver
-from .entries import CREATE, DELETE, MODIFY
+from .entries import CREATE, DELETE
 from .sorting import Sorter
 
 #: Changes to ask for in a page; the cluster may answer with fewer.
@@ -168,15 +168,15 @@ def _take_in(
         present.extend([record for operation, _path, record in page if operation != DELETE])
         if gone is not None:
             gone.extend([record for operation, _path, record in page if operation == DELETE])
-        for operation, path, _record in page:
-            if operation == DELETE and gone is None:
-                continue
-            if packs.old is not None and operation == DELETE:
-                old_parents.add(directories.by_parent(path))
-            if packs.new is not None and operation != DELETE:
-                new_parents.add(directories.by_parent(path))
-            if path[-1] == "/" and operation != MODIFY:
-                (created if operation == CREATE else deleted).add(entries.raw(path))
+        if packs.new is not None:
+            new_parents.extend([directories.by_parent(p) for o, p, _r in page if o != DELETE])
+        if packs.old is not None and gone is not None:
+            old_parents.extend([directories.by_parent(p) for o, p, _r in page if o == DELETE])
+        for operation, path in [(o, p) for o, p, _record in page if p[-1] == "/"]:
+            if operation == CREATE:
+                created.add(entries.raw(path))
+            elif operation == DELETE and gone is not None:
+                deleted.add(entries.raw(path))
         seen += len(page)
         wanted.on_progress("changes", seen)
 

@@ -17,7 +17,8 @@ KNOWN = b"0"
 _CODES = {DELETE: b"1", CREATE: b"2", MODIFY: b"3", RENAME: b"4"}
 _OPERATIONS = {code: operation for operation, code in _CODES.items()}
 _OF_API = {"CREATE": CREATE, "MODIFY": MODIFY, "DELETE": DELETE}
-_API_CODES = {name: _CODES[operation] for name, operation in _OF_API.items()}
+#: What follows the path in a record, by the name of the operation.
+_ENDS = {name: b"\0" + _CODES[operation] for name, operation in _OF_API.items()}
 #: Ends a record; a path holds no NUL, and neither a line feed nor another NUL that ends the record
 #: follows one within a record.
 TERMINATOR = b"\0\n"
@@ -90,7 +91,7 @@ def of_page(items: list[dict[str, Any]]) -> list[tuple[str, str, bytes]]:
             (
                 _OF_API[item["op"]],
                 item["path"],
-                b"%s\0%s" % (item["path"].encode("utf-8", "surrogatepass"), _API_CODES[item["op"]]),
+                item["path"].encode("utf-8", "surrogatepass") + _ENDS[item["op"]],
             )
             for item in items
         ]
