@@ -89,6 +89,15 @@ def wheels(run: Run, image: str) -> Path:
     return place
 
 
+def prepare(run: Run) -> tuple[str, Path, Path]:
+    """Have all that scenarios need: the image, collections, wheels; made and fetched once.
+
+    :raises Unavailable: this machine can have no test hosts
+    """
+    image = build(lambda argv: run(argv, {}))
+    return image, collections(run), wheels(run, image)
+
+
 def run_scenarios(
     names: Sequence[str],
     run: Run,
@@ -103,8 +112,7 @@ def run_scenarios(
     :param lanes: as many at a time, each with a cluster of its own
     :raises Unavailable: this machine can have no test hosts
     """
-    image = build(lambda argv: run(argv, {}))
-    others, packages = collections(run), wheels(run, image)
+    image, others, packages = prepare(run)
     with network(ROOT, image) as net:
 
         def one(name: str) -> None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from .steps import STEPS, WORK, Counts, Log, StepError, StepSkipped
 
-#: Steps that are first and have the machine for themselves; steps that go on beside the others.
-FIRST, BESIDE = ("ruff", "mypy", "docs", "pytest"), ("hosts",)
+#: Steps that go on beside others, and the one with which each of them begins.
+BESIDE = {"image": "pytest", "hosts": "eda"}
 TAIL = 60  # lines of a failed step's log
 
 
@@ -78,14 +78,13 @@ def main() -> int:
         return 2
     began = time.monotonic()
     with ThreadPoolExecutor(1) as waits:
-        # What mostly waits for hosts goes on beside the rest.
+        # What mostly waits, for downloads and hosts, goes on beside the rest.
         beside: dict[str, Future[Outcome]] = {}
         outcomes = []
         for name in [n for n in names if n not in BESIDE]:
-            if name not in FIRST:
-                for other in [n for n in names if n in BESIDE and n not in beside]:
-                    print(f"{other} ({STEPS[other].__doc__}) ... beside the others", flush=True)
-                    beside[other] = waits.submit(_run, other)
+            for other in [n for n in names if BESIDE.get(n) == name]:
+                print(f"{other} ({STEPS[other].__doc__}) ... beside the others", flush=True)
+                beside[other] = waits.submit(_run, other)
             print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
             outcomes.append(_run(name))
             _tell(outcomes[-1])
