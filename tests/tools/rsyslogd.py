@@ -10,7 +10,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
 
 #: Where distributions put the module that speaks RELP.
 _MODULES = ("/usr/lib/*/rsyslog/omrelp.so", "/usr/lib*/rsyslog/omrelp.so")
@@ -59,12 +58,7 @@ class Rsyslogd:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.kill()
 
     @property

@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from types import TracebackType
 
 from ..errors import QumuloError
 
@@ -101,12 +100,7 @@ class Mount:
     def __enter__(self) -> Mount:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.close()
 
     def close(self) -> None:

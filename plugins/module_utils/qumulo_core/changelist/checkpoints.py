@@ -23,7 +23,6 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from types import TracebackType
 
 from .. import snapshots
 from ..client import Client
@@ -155,12 +154,7 @@ class Delivery:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self._stop()
         if not self._complete:
             self._give_up()

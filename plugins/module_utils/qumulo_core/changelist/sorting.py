@@ -9,7 +9,6 @@ import heapq
 import tempfile
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from types import TracebackType
 from typing import IO
 
 from .entries import TERMINATOR
@@ -46,12 +45,7 @@ class Sorter:
     def __enter__(self) -> Sorter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         for level in self._levels:
             for run in level:
                 run.close()

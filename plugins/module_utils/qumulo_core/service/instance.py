@@ -15,7 +15,6 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from types import TracebackType
 
 from ..errors import InputError, QumuloError
 from ..times import format_rfc3339
@@ -63,12 +62,7 @@ class SingleInstance:
         self.acquire()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exc_info: object) -> None:
         self.release()
 
     def acquire(self) -> None:
