@@ -23,6 +23,7 @@ from tests.hosts import molecule
 from tests.hosts.image import Unavailable
 from tests.simulator.harness import start
 
+from . import programs
 from .tree import CACHE, PLAIN_PYTHON, ROOT, copied_tree, linked_tree
 
 BIN = Path(sys.executable).parent
@@ -216,6 +217,7 @@ def pytest(log: Log) -> Counts:
     _ensure_command(log, "npm")  # which fetches axe-core for them
     _ensure_command(log, "rsync")  # for the playbook that copies; without root its test is skipped
     _ensure_command(log, "rsyslogd", "rsyslog", "rsyslog-relp")  # for tests with a real one
+    programs.fetch(lambda argv, cwd: log.run(argv, cwd=cwd))  # for configurations in guides
     command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     # Three at a time, though there are two cores: services under test mostly wait.
     command += ["-n", "3", "--dist", "loadfile"]
