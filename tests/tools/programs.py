@@ -28,17 +28,19 @@ def find(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(path))
 
 
+def lacking() -> list[str]:
+    """Return the packages of programs that are not there."""
+    return [package for name, package in PACKAGES.items() if find(name) is None]
+
+
 def fetch(run: Callable[[Sequence[str], Path], object]) -> None:
-    """Fetch what is not there, where that is possible.
+    """Fetch what is not there.
 
     :param run: runs a command in a directory
     """
-    lacking = [PACKAGES[name] for name in PACKAGES if find(name) is None]
-    if not lacking or not shutil.which("apt-get") or not shutil.which("dpkg"):
-        return
     archives = PLACE / "archives"
     archives.mkdir(parents=True, exist_ok=True)
-    run(["apt-get", "download", "--quiet", *lacking], archives)
+    run(["apt-get", "download", "--quiet", *lacking()], archives)
     for archive in sorted(archives.glob("*.deb")):
         run(["dpkg", "--extract", str(archive), str(PLACE)], archives)
         archive.unlink()
