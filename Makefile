@@ -5,7 +5,7 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo demo-atime demo-watcher lock-manager docs release test test-matrix hosts molecule bench lint unit \
+.PHONY: help setup demo demo-atime demo-watcher lock-manager docs pictures release test test-matrix hosts molecule bench lint unit \
   integration clean requirements
 
 help:  ## Show this list
@@ -28,6 +28,9 @@ lock-manager: setup  ## Open the lock manager's page on a simulated cluster with
 
 docs: setup  ## Make the documentation site, and check its links
 	@.venv/bin/python -m tests.tools.docs_site
+
+pictures: setup  ## Make the pictures of the guides anew, in a browser (needs Chromium)
+	@.venv/bin/python -m tests.tools.pictures
 
 release: setup  ## Build the artifact, and try it where nothing else is
 	@.venv/bin/python -m tests.tools.release

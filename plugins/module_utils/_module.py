@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule, env_fallback
 
+from ._answers import Answer
 from .qumulo_core.client import Client
 from .qumulo_core.errors import QumuloError
 from .qumulo_core.settings import Settings
@@ -52,12 +53,12 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def run(action: Action, argument_spec: dict[str, Any], **kwargs: Any) -> None:
+def run(action: Action, argument_spec: dict[str, Any], *, answer: Answer, **kwargs: Any) -> None:
     """Run a module: parse its options, connect, call ``action`` and report what it returns.
 
-    The result of ``action`` goes to ``exit_json``; its ``diff`` only under ``--diff``, its
-    ``warnings`` as warnings. A :class:`QumuloError` ends as one sentence with ``fail_json``,
-    with ``status`` and ``error_class`` where the cluster gave them.
+    The result of ``action`` goes to ``exit_json``, with what ``answer`` says of it as ``msg``; its
+    ``diff`` only under ``--diff``, its ``warnings`` as warnings. A :class:`QumuloError` ends as one
+    sentence with ``fail_json``, with ``status`` and ``error_class`` where the cluster gave them.
     """
     spec = connection_argument_spec()
     spec.update(argument_spec)
@@ -72,7 +73,7 @@ def run(action: Action, argument_spec: dict[str, Any], **kwargs: Any) -> None:
     diff = result.pop("diff", None)
     if diff is not None and module._diff:
         result["diff"] = diff
-    module.exit_json(**result)
+    module.exit_json(msg=answer(result, module.check_mode), **result)
 
 
 def _settings(params: dict[str, Any]) -> Settings:

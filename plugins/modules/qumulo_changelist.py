@@ -245,6 +245,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "3 created, 1 modified, 1 deleted, 0 renamed since 17_yesterday; listed in /tmp/changes.jsonl."
 dest:
   description: The file.
   returned: O(state=listed)
@@ -312,6 +317,7 @@ deleted:
   sample: [{snapshot_id: 17}]
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import runs
 
@@ -349,6 +355,7 @@ def main():
             "workers": {"type": "int", "default": 16},
             "status": {"type": "path"},
         },
+        answer=_answers.changelist,
         supports_check_mode=True,
     )
 

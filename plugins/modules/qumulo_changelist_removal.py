@@ -43,6 +43,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "3 names were removed."
 removed:
   description: How many of the names were there.
   returned: success
@@ -52,6 +57,7 @@ removed:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import removal
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import QumuloError
 
@@ -70,7 +76,8 @@ def main():
         )
     except QumuloError as exc:
         module.fail_json(msg=exc.message)
-    module.exit_json(changed=removed > 0, removed=removed)
+    result = {"changed": removed > 0, "removed": removed}
+    module.exit_json(msg=_answers.removal(result, module.check_mode), **result)
 
 
 if __name__ == "__main__":

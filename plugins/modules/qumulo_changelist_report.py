@@ -57,6 +57,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "/var/www/html/changes.html shows 12 created, 3 modified, 0 deleted in 1 interval."
 dest:
   description: The page.
   returned: success
@@ -70,6 +75,7 @@ intervals:
   sample: [{created: 12, modified: 3, deleted: 0, bytes: 40960}]
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import report
 
@@ -84,6 +90,7 @@ def main():
             "last": {"type": "int", "default": 7},
             "workers": {"type": "int", "default": 16},
         },
+        answer=_answers.report,
         supports_check_mode=True,
     )
 

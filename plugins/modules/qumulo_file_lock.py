@@ -121,6 +121,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "1 lock was changed, 0 were as asked already; the retention period ends at 2027-05-21T09:00:00Z."
 files:
   description: The first O(max_results) files, with the locks that they have now, or would have in check mode.
   returned: success
@@ -156,6 +161,7 @@ failed_files:
   sample: []
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import lock
@@ -207,6 +213,7 @@ def main():
             "max_results": {"type": "int", "default": 1000},
         },
         required_one_of=[["retention", "legal_hold"]],
+        answer=_answers.file_lock,
         supports_check_mode=True,
     )
 

@@ -113,6 +113,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "1 of 1 file locked, 0 under legal hold, 0 unlocked; 1 asked for."
 files:
   description: The files asked for, without O(dest), up to O(max_results), by path.
   returned: success
@@ -148,6 +153,7 @@ dest:
   sample: /tmp/expiring.csv
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
     Wanted,
@@ -201,6 +207,7 @@ def main():
             "max_results": {"type": "int", "default": 1000},
         },
         required_if=[["status", "expiring", ["before"]]],
+        answer=_answers.file_locks,
         supports_check_mode=True,
     )
 

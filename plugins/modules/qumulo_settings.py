@@ -86,6 +86,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "access_times was changed."
 before:
   description: The named settings as they were.
   returned: success
@@ -104,6 +109,7 @@ settings:
       granularity: HOUR
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import cluster_settings
 
@@ -138,6 +144,7 @@ def main():
                 },
             },
         },
+        answer=_answers.settings,
         supports_check_mode=True,
         required_one_of=[["access_times", "audit_syslog", "notifications"]],
     )

@@ -74,6 +74,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "2 handles were closed, 1 was spared."
 closed:
   description: Handles that were closed, or would be in check mode; see M(lockstep.qumulo.qumulo_smb_lock_info) for their members.
   returned: success
@@ -106,6 +111,7 @@ plan:
   sample: [10.0.0.11/1f/2]
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import (
     FILTER_SPEC,
@@ -169,7 +175,13 @@ def main():
         only_idle={"type": "bool", "default": False},
         plan={"type": "list", "elements": "str"},
     )
-    run(break_locks, spec, required_one_of=[list(FILTER_SPEC)], supports_check_mode=True)
+    run(
+        break_locks,
+        spec,
+        required_one_of=[list(FILTER_SPEC)],
+        answer=_answers.smb_break,
+        supports_check_mode=True,
+    )
 
 
 if __name__ == "__main__":

@@ -44,6 +44,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "1 handle of 1 user on 1 file; work can be lost through 1."
 handles:
   description: The handles, by path and user.
   returned: success
@@ -146,6 +151,7 @@ users:
 
 from collections import Counter
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import (
     FILTER_SPEC,
@@ -169,7 +175,7 @@ def list_locks(client, params, check_mode):
 
 
 def main():
-    run(list_locks, dict(FILTER_SPEC), supports_check_mode=True)
+    run(list_locks, dict(FILTER_SPEC), answer=_answers.smb_locks, supports_check_mode=True)
 
 
 if __name__ == "__main__":

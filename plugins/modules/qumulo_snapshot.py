@@ -85,6 +85,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "The snapshot 17_before-upgrade of /projects is there, and expires at 2026-11-28T09:00:00Z."
 snapshot:
   description: The snapshot. In check mode a new one has no ID.
   returned: O(state=present) or O(state=new)
@@ -107,6 +112,7 @@ deleted:
   sample: []
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshot_runs
 
@@ -129,6 +135,7 @@ def main():
             ["state", "absent", ["name", "snapshot_id"], True],
         ],
         mutually_exclusive=[["snapshot_id", "name"], ["snapshot_id", "keep"]],
+        answer=_answers.snapshot,
         supports_check_mode=True,
     )
 

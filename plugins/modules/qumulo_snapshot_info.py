@@ -53,6 +53,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+msg:
+  description: The answer in one sentence.
+  returned: success
+  type: str
+  sample: "1 snapshot, the newest 17_nightly of /projects."
 snapshots:
   description: The snapshots, newest first.
   returned: success
@@ -112,6 +117,7 @@ count:
   sample: 1
 """
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshot_runs
 
@@ -125,6 +131,7 @@ def main():
             "path": {"type": "str"},
             "expires_before": {"type": "str"},
         },
+        answer=_answers.snapshots,
         supports_check_mode=True,
     )
 

@@ -16,11 +16,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from tests.simulator.fixtures import running_simulator, simulator
 from tests.simulator.harness import Simulator
 from tests.tools.lock_manager_page import running_page
-from tests.tools.tree import ROOT
+from tests.tools.pictures import SCREENSHOTS
 
 __all__ = ["running_simulator", "simulator"]
 
-SCREENSHOTS = ROOT / "tests" / "output" / "screenshots"
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
 TIMEOUT = 20_000  # ms

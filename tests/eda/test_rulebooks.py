@@ -1,12 +1,15 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rulebooks of the collection, run by a real ansible-rulebook against the simulator."""
+"""The rulebooks of the collection, and the examples of its event source, run by a real
+ansible-rulebook against the simulator. Documents show how they are started: that is typed here."""
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,16 +18,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files, snapshots
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.functional.conftest import client, running_simulator, settings, simulator
+from tests.functional.documented import shown
+from tests.functional.furnished import furnish, local
 from tests.simulator.harness import Simulator
+from tests.tools.event_sources import documentation
 from tests.tools.services import wait_for
-from tests.tools.tree import linked_tree
+from tests.tools.tree import ROOT, linked_tree
 
 __all__ = ["client", "running_simulator", "settings", "simulator"]
 BIN = Path(sys.executable).parent
+RULEBOOKS = "extensions/eda/rulebooks"
+SOURCE = ROOT / "extensions/eda/plugins/event_source/change_notify.py"
 #: Seconds that the rule engine and a play may take.
 LIMIT = 120.0
 
@@ -39,6 +48,15 @@ class Rulebook:
     def output(self) -> str:
         """All that it has printed."""
         return self._log.read_text(encoding="utf-8", errors="replace")
+
+    def events(self, source: str) -> list[dict[str, Any]]:
+        """Events of a source that it has printed."""
+        printed = [
+            ast.literal_eval(line)
+            for line in self.output().splitlines()
+            if line.startswith("{") and line.endswith("}")
+        ]
+        return [event for event in printed if event["meta"]["source"]["name"] == source]
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Wait until a condition is met, as long as it runs."""
@@ -58,7 +76,7 @@ Run = Callable[..., AbstractContextManager[Rulebook]]
 
 @pytest.fixture
 def run(simulator: Simulator, tmp_path: Path) -> Run:
-    """Runs a rulebook for the time of a block."""
+    """Runs a rulebook for the time of a block, by a command as documents show it."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
     environment = {
         **kept,
@@ -75,16 +93,14 @@ def run(simulator: Simulator, tmp_path: Path) -> Run:
 
     @contextmanager
     def running(
-        name: str, variables: dict[str, Any], *, ready: bool = True, **changes: str
+        command: str, variables: dict[str, Any], *, streams: int = 1, **changes: str
     ) -> Iterator[Rulebook]:
-        given = tmp_path / "variables.json"
-        given.write_text(json.dumps(variables))
+        for name in ("variables.yml", "vars.yml"):
+            (tmp_path / name).write_text(json.dumps(variables))
         log = tmp_path / "log"
-        command = [str(BIN / "ansible-rulebook"), "--rulebook", f"lockstep.qumulo.{name}"]
-        command += ["--inventory", str(inventory), "--vars", str(given), "--verbose"]
         with open(log, "wb") as output:
             process = subprocess.Popen(
-                command,
+                [*shlex.split(command), "--verbose"],
                 cwd=tmp_path,
                 env={**environment, **changes},
                 stdin=subprocess.DEVNULL,
@@ -93,9 +109,9 @@ def run(simulator: Simulator, tmp_path: Path) -> Run:
             )
         rulebook = Rulebook(process, log)
         try:
-            if ready:
-                rulebook.wait(lambda: simulator.control("state")["streams"])
-                rulebook.wait(lambda: "Waiting for events" in rulebook.output())
+            if streams:
+                rulebook.wait(lambda: simulator.control("state")["streams"] == streams)
+                rulebook.wait(lambda: rulebook.output().count("Waiting for events") == streams)
             yield rulebook
         finally:
             process.terminate()
@@ -124,7 +140,7 @@ def test_what_looks_like_ransomware_is_quarantined(
 ) -> None:
     simulator.control("files/put", path="/p/plan.odt", content="our plan")
     variables = {"quarantine_path": "/p"}
-    with run("quarantine", variables) as rulebook:
+    with run(shown("README.md", "ansible-rulebook").script(), variables) as rulebook:
         simulator.control("files/bulk", directory="/p/wave", count=250, pattern="f{}.locked")
         simulator.control("files/put", path="/p/new.odt")
         names = [f"/p/wave/{e.name}" for e in files.walk(client, ["/p/wave"])]
@@ -137,7 +153,7 @@ def test_what_looks_like_ransomware_is_quarantined(
     # Nobody listens now.
     simulator.control("files/put", path="/p/HOW_TO_DECRYPT.txt")
     simulator.control("files/put", path="/p/other.txt")
-    with run("quarantine", variables) as rulebook:
+    with run(shown(f"{RULEBOOKS}/quarantine.yml", "ansible").script(), variables) as rulebook:
         rulebook.wait(lambda: held(client, "/p/HOW_TO_DECRYPT.txt"))
     assert not held(client, "/p/other.txt")
 
@@ -149,7 +165,7 @@ def test_a_project_that_is_quiet_gets_its_list(
     lists.mkdir()
     variables = {"projects_path": "/p", "projects_quiet": "1s", "projects_lists": str(lists)}
     simulator.control("files/put", path="/p/apollo/before")
-    with run("quiet_project", variables) as rulebook:
+    with run(shown(f"{RULEBOOKS}/quiet_project.yml", "ansible").script(), variables) as rulebook:
         simulator.control("files/put", path="/p/apollo/first")
         rulebook.wait(lambda: of_name(client, "list-changes"))
         simulator.control("files/put", path="/p/apollo/second")
@@ -162,9 +178,40 @@ def test_a_project_that_is_quiet_gets_its_list(
 def test_wrong_credentials_end_it_with_a_sentence(simulator: Simulator, run: Run) -> None:
     simulator.control("files/put", path="/p/x")
     variables = {"quarantine_path": "/p"}
-    with run("quarantine", variables, ready=False, QUMULO_PASSWORD="wrong") as rulebook:
+    command = shown(f"{RULEBOOKS}/quarantine.yml", "ansible").script()
+    with run(command, variables, streams=0, QUMULO_PASSWORD="wrong") as rulebook:
         wait_for(lambda: rulebook.process.poll() is not None, LIMIT)
         output = rulebook.output()
     assert rulebook.process.returncode != 0
     (line,) = [line for line in output.splitlines() if "Source error" in line]
     assert "does not accept the password of user 'admin'" in line
+
+
+def test_examples_of_the_source_run_as_they_stand(
+    simulator: Simulator, run: Run, tmp_path: Path
+) -> None:
+    """Each example is the source of a rule set, all of them in one rulebook."""
+    furnish(simulator, tmp_path)
+    simulator.control("files/put", path="/media/incoming/before.mov")
+    _documented, examples = documentation(SOURCE)
+    sources = yaml.safe_load(local(examples, simulator, tmp_path))
+    show = {"name": "Show it", "condition": "event.meta is defined", "action": {"print_event": {}}}
+    rule_sets = [
+        {"name": source["name"], "hosts": "all", "sources": [source], "rules": [show]}
+        for source in sources
+    ]
+    (tmp_path / "rulebook.yml").write_text(yaml.safe_dump(rule_sets, sort_keys=False))
+    films, batches, folders = (source["name"] for source in sources)
+    command = "ansible-rulebook --rulebook rulebook.yml -i inventory.yml"
+    with run(command, {}, streams=len(sources)) as rulebook:
+        for name in ("notes.txt", "film.mov", "film.mxf"):
+            simulator.control("files/put", path=f"/media/incoming/{name}")
+        simulator.control("files/bulk", directory="/projects/apollo/many", count=600)
+        told = rulebook.events
+        rulebook.wait(lambda: len(told(films)) == 2)
+        rulebook.wait(lambda: sum(event["count"] for event in told(batches)) >= 600)
+        rulebook.wait(lambda: told(folders))
+        assert [event["name"] for event in told(films)] == ["film.mov", "film.mxf"]
+        assert all(event["count"] <= 500 for event in told(batches))
+        assert {event["path"] for event in told(folders)} == {"/projects/apollo"}
+        assert {event["change"] for event in told(folders)} == {"quiet"}

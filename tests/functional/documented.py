@@ -1,190 +1,132 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Examples of the documentation: found, judged by what they are, and run on a simulated cluster."""
+"""What documents show, block by block."""
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shlex
-import subprocess
-import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import yaml
 
-from tests.simulator.harness import Simulator
-from tests.tools.tree import ROOT, linked_tree
+from tests.tools.tree import ROOT
 
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-#: Why a block is not run, in the line before it.
-_MARK = re.compile(r"<!-- example: (\w+); [^>]+ -->\n\Z")
+#: All that shows people what to type.
+DOCUMENTS = [
+    *GUIDES,
+    *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "tests/simulator/README.md")),
+    *sorted(ROOT.glob("roles/*/README.md")),
+]
+#: Files whose header shows how they are started.
+STARTED = [
+    *sorted((ROOT / "playbooks").rglob("*.yml")),
+    *sorted((ROOT / "extensions" / "eda" / "rulebooks").glob("*.yml")),
+]
+_FENCE = re.compile(r"^( *)```(\S*) *\n(.*?)^\1``` *$", re.MULTILINE | re.DOTALL)
+_INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n)+")
+_HEADER = re.compile(r"(?:^#   ansible-\w+ .*\n(?:#     .*\n)*)+", re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block of a guide.
+    """A block of a document that shows what to type.
 
-    :param mark: ``syntax`` or ``data`` if it says so itself
+    :ivar language: as its fence says; empty for one that is indented, or in a header
     """
 
     path: Path
     line: int
     language: str
     text: str
-    mark: str
+
+    @property
+    def document(self) -> str:
+        """The document's path below the root."""
+        return self.path.relative_to(ROOT).as_posix()
 
     @property
     def where(self) -> str:
         """Name for a person."""
-        return f"{self.path.name}:{self.line}"
+        return f"{self.document}:{self.line}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name that stays when lines are put in above: the document, and the block's first line."""
+        return self.document, self.text.splitlines()[0].removeprefix("$ ")
 
     def data(self) -> Any:
         """Its content as YAML."""
         return yaml.safe_load(self.text)
 
     @property
-    def is_play(self) -> bool:
-        """True for plays, False for tasks."""
-        return "hosts" in self.data()[0]
+    def is_tasks(self) -> bool:
+        """True for YAML with tasks, or with plays of tasks."""
+        return self._is_list and not self.is_roles
+
+    @property
+    def is_roles(self) -> bool:
+        """True for YAML with plays of roles."""
+        return self._is_list and "roles" in self.data()[0]
+
+    @property
+    def _is_list(self) -> bool:
+        return self.language == "yaml" and isinstance(self.data(), list)
+
+    def script(self) -> str:
+        """What is typed, without prompts."""
+        return re.sub(r"^\$ ", "", self.text, flags=re.MULTILINE)
 
 
-def blocks(path: Path, language: str) -> list[Block]:
-    """Return the blocks of a guide in a language."""
+def blocks(path: Path) -> list[Block]:
+    """Return the blocks of a document: fenced and indented ones.
+
+    What Sphinx has of its own, such as a table of contents, is no example.
+    """
     text = path.read_text(encoding="utf-8")
     found = []
+
+    def add(start: int, language: str, content: str) -> None:
+        found.append(Block(path, text.count("\n", 0, start) + 1, language, dedent(content)))
+
     for match in _FENCE.finditer(text):
-        before = text[: match.start()]
-        mark = _MARK.search(before)
-        line = before.count("\n") + 1
-        if match.group(1) == language:
-            found.append(Block(path, line, language, match.group(2), mark.group(1) if mark else ""))
+        if not match.group(2).startswith("{"):
+            add(match.start(), match.group(2), match.group(3))
+    rest = _FENCE.sub(lambda match: "\n" * match.group().count("\n"), text)
+    for match in _INDENTED.finditer(rest):
+        line = rest.count("\n", 0, match.start()) + 1
+        found.append(Block(path, line, "", dedent(match.group())))
+    return sorted(found, key=lambda block: block.line)
+
+
+def started(path: Path) -> list[Block]:
+    """Return what the header of a playbook or rulebook shows."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        Block(
+            path,
+            text.count("\n", 0, match.start()) + 1,
+            "",
+            re.sub(r"^#   ", "", match.group(), flags=re.MULTILINE),
+        )
+        for match in _HEADER.finditer(text)
+    ]
+
+
+def everything() -> list[Block]:
+    """Return all blocks of all documents and headers."""
+    shown = [block for path in DOCUMENTS for block in blocks(path)]
+    return shown + [block for path in STARTED for block in started(path)]
+
+
+BLOCKS = everything()
+
+
+def shown(document: str, beginning: str) -> Block:
+    """Return the block of a document that begins so."""
+    (found,) = [b for b in BLOCKS if b.document == document and b.key[1].startswith(beginning)]
     return found
-
-
-# -- the cluster that examples are about --------------------------------------------------------
-
-
-#: Files that come to /projects after the snapshots.
-AFTER = ("of today", "of tomorrow")
-
-
-def furnish(simulator: Simulator, place: Path) -> None:
-    """Put what the examples name on the cluster, a token into a file, and mount what is copied."""
-    for path in (
-        "/finance/Budget 2026.xlsx",
-        "/legal/contract.pdf",
-        "/legal/mail.pst",
-        "/legal/held/letter.pdf",
-        "/projects/apollo/plan.pdf",
-        "/projects/apollo/deep/~$plan.docx",
-        "/archive/invoices/1.pdf",
-    ):
-        simulator.control("files/put", path=path, content=path)
-    for user, path, address in (
-        ("CORP\\jane", "/finance/Budget 2026.xlsx", "10.1.2.9"),
-        ("CORP\\jane", "/projects/apollo/plan.pdf", "10.1.2.3"),
-        ("CORP\\backup", "/projects/apollo/plan.pdf", "10.1.2.4"),
-    ):
-        simulator.control("smb/open", user=user, path=path, address=address)
-    from qumulo.rest_client import RestClient
-
-    rest = RestClient(simulator.addresses[0], simulator.port, timeout=20)
-    rest.login("admin", simulator.password())
-    source = rest.fs.get_file_attr(path="/projects")["id"]
-    for name, after in zip(("yesterday", "today"), AFTER):
-        body = {"name_suffix": name, "source_file_id": source, "expiration": ""}
-        rest.request("POST", "/v3/snapshots/", body=body)
-        simulator.control("files/put", path=f"/projects/{after}")
-    for name in ("mount", "backup", "bin"):
-        (place / name).mkdir()
-    for name in ("apollo/plan.pdf", "apollo/deep/~$plan.docx", *AFTER):
-        (place / "mount" / name).parent.mkdir(parents=True, exist_ok=True)
-        (place / "mount" / name).write_text(name)
-    (place / "gone").write_bytes(b"apollo\0")
-    body = {"user": {"name": "admin"}}
-    token = rest.request("POST", "/v1/auth/access-tokens/", body=body)["bearer_token"]
-    (place / "token").write_text(token)
-
-
-def local(text: str, simulator: Simulator, place: Path) -> str:
-    """Let an example speak of the simulated cluster and of a place of its own."""
-    here = {
-        "[10.0.0.11, 10.0.0.12, 10.0.0.13]": json.dumps(simulator.addresses),
-        "/etc/ssl/qumulo-ca.pem": simulator.ca_file,
-        "/etc/ansible/qumulo.token": str(place / "token"),
-        "/var/tmp/": f"{place}/",
-        "/var/www/html/": f"{place}/",
-        "/run/": f"{place}/",
-        "/mnt/projects/": f"{place}/mount/",
-        "/backup/projects": f"{place}/backup",
-        "/usr/local/bin/archive": "/bin/cat",
-        "poll: 60": "poll: 1",
-        "/tmp/": f"{place}/",
-    }
-    return re.sub("|".join(map(re.escape, here)), lambda found: here[found.group()], text)
-
-
-def playbook(texts: Sequence[str]) -> str:
-    """Join blocks of tasks and plays, in their order, to one playbook."""
-    plays = []
-    for text in texts:
-        data = yaml.safe_load(text)
-        if "hosts" in data[0]:
-            plays.extend(data)
-        else:
-            plays.append({"hosts": "localhost", "gather_facts": False, "tasks": data})
-    return yaml.safe_dump(plays, sort_keys=False)
-
-
-def interpreter(place: Path) -> str:
-    """Return an interpreter whose path has no space: Ansible does not quote it in async tasks."""
-    python = os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable)
-    if " " not in python:
-        return python
-    script = place / "python"
-    script.write_text(f'#!/bin/sh\nexec {shlex.quote(python)} "$@"\n', encoding="utf-8")
-    script.chmod(0o755)
-    return str(script)
-
-
-def play(
-    simulator: Simulator, place: Path, content: str, *options: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a playbook as a person does."""
-    path = place / "playbook.yml"
-    path.write_text(content, encoding="utf-8")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
-    return subprocess.run(
-        [str(PLAYBOOK), *options, str(path)],
-        cwd=place,
-        env={
-            **kept,
-            **simulator.environment(),
-            "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
-            "ANSIBLE_PYTHON_INTERPRETER": interpreter(place),
-            "ANSIBLE_LOCALHOST_WARNING": "false",
-            "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-            "ANSIBLE_NOCOLOR": "true",
-            "ANSIBLE_PIPELINING": "true",  # quicker
-        },
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
-
-
-def recap(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
-    """Return the numbers of the last line."""
-    lines = [line for line in done.stdout.splitlines() if re.match(r"localhost\s+:", line)]
-    assert lines, done.stdout + done.stderr
-    return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", lines[-1])}

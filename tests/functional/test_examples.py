@@ -15,7 +15,7 @@ import yaml
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
 
-from .documented import furnish, local, play, playbook, recap
+from .furnished import furnish, local, play, playbook, recap
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("qumulo_*.py"))
 _COMMITTED = """

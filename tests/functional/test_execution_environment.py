@@ -18,6 +18,7 @@ import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshots
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from tests.functional.furnished import play, playbook, recap
 from tests.simulator.harness import Simulator
 from tests.tools.services import wait_for
 from tests.tools.tree import ROOT, linked_tree
@@ -97,23 +98,40 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-def test_modules_run_with_what_is_in_it(simulator: Simulator, python: Path, tmp_path: Path) -> None:
-    def module(kind: str, **options: object) -> str:
-        return run(
-            [BIN / "ansible", "localhost", "-m", f"lockstep.qumulo.{kind}", "-a"]
-            + [json.dumps(options)],
-            **simulator.environment(),
-            ANSIBLE_COLLECTIONS_PATH=str(linked_tree()),
-            ANSIBLE_HOME=str(tmp_path / "ansible"),
-            ANSIBLE_PYTHON_INTERPRETER=str(python),
-        )
+#: Each module does something.
+_TASKS = """
+- lockstep.qumulo.qumulo_snapshot: {name: one, path: /p}
+- lockstep.qumulo.qumulo_snapshot_info:
+- lockstep.qumulo.qumulo_changelist: &list
+    {checkpoint: c, path: /p, dest: PLACE/list, deletes: true, keep: 2, auto_commit: true}
+- lockstep.qumulo.qumulo_smb_lock_info: {path: /p/gone}
+- lockstep.qumulo.qumulo_smb_lock: {path: /p/gone}
+- lockstep.qumulo.qumulo_snapshot: {state: new, name: two, path: /p}
+- lockstep.qumulo.qumulo_file_lock: {path: /p, recurse: true, retention: 1d}
+- lockstep.qumulo.qumulo_file_lock_info: {path: /p, recurse: true, dest: PLACE/locks.csv}
+- lockstep.qumulo.qumulo_settings: {access_times: {enabled: true}}
+- lockstep.qumulo.qumulo_changelist: *list
+- lockstep.qumulo.qumulo_changelist_report: {checkpoint: c, path: /p, dest: PLACE/page.html}
+- lockstep.qumulo.qumulo_changelist_removal: {list: PLACE/gone, path: PLACE}
+"""
 
-    simulator.control("files/put", path="/p/a")
-    assert "CHANGED" in module("qumulo_snapshot", name="one", path="/p")
-    simulator.control("files/put", path="/p/b")
-    module("qumulo_snapshot", name="two", path="/p")
-    module("qumulo_changelist", newer="two", older="one", dest=str(tmp_path / "list"))
-    assert json.loads((tmp_path / "list").read_text())["path"] == "b"
+
+def test_all_modules_run_with_what_is_in_it(
+    simulator: Simulator, python: Path, tmp_path: Path
+) -> None:
+    tasks = yaml.safe_load(_TASKS.replace("PLACE", str(tmp_path)))
+    used = {name.rpartition(".")[2] for task in tasks for name in task}
+    assert used == {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
+    for name in ("kept", "gone"):
+        simulator.control("files/put", path=f"/p/{name}")
+    simulator.control("smb/open", user="CORP\\jane", path="/p/gone")
+    (tmp_path / "gone").write_bytes(b"gone\0")
+    done = play(simulator, tmp_path, playbook([yaml.safe_dump(tasks)]), python=python)
+    assert done.returncode == 0, done.stdout
+    assert recap(done)["ok"] == len(tasks)
+    assert json.loads((tmp_path / "list").read_text().splitlines()[0])["op"] == "modify"
+    assert "/p/kept" in (tmp_path / "locks.csv").read_text()
+    assert simulator.control("state")["handles"] == 0
 
 
 def test_the_event_source_runs_with_what_is_in_it(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check.
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.functional.controller import default, inject, problem, running_controller
+from tests.functional.documented import shown
 from tests.functional.test_playbooks import Index
 from tests.hosts import molecule
 from tests.simulator.harness import Simulator
@@ -350,12 +352,14 @@ def test_they_are_applied_and_applied_again(tmp_path: Path) -> None:
         controller.add("organizations", name="Default")
         credential = controller.add("credentials", name="Production cluster")
 
+        # As its header says.
+        command, *arguments = shlex.split(shown("playbooks/awx/apply.yml", "ansible").script())
+
         def apply() -> str:
             done = subprocess.run(
                 [
-                    str(Path(sys.executable).parent / "ansible-playbook"),
-                    str(PLAYBOOKS / "awx/apply.yml"),
-                    *("-e", "awx_credential='Production cluster'"),
+                    str(Path(sys.executable).parent / command),
+                    *arguments,
                     *("-e", "awx_execution_environment=Qumulo"),
                     *("-e", "awx_execution_environment_image=registry.example.com/qumulo:1"),
                 ],

@@ -255,6 +255,7 @@ def build(release: Release) -> None:
     digest = hashlib.sha256(release.artifact.read_bytes()).hexdigest()
     checksum = release.dist / f"{release.artifact.name}.sha256"
     checksum.write_text(f"{digest}  {release.artifact.name}\n", encoding="ascii")
+    run(["sha256sum", "--check", checksum.name], cwd=release.dist)  # as SECURITY.md says
     print(f"{release.artifact.relative_to(ROOT)}, {release.artifact.stat().st_size} bytes")
 
 

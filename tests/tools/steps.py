@@ -24,6 +24,7 @@ from tests.hosts import molecule
 from tests.hosts.image import Unavailable
 from tests.simulator.harness import start
 
+from . import programs
 from .tree import CACHE, PLAIN_PYTHON, ROOT, copied_tree, linked_tree
 
 BIN = Path(sys.executable).parent
@@ -211,12 +212,25 @@ def _ensure_command(log: Log, name: str, *packages: str) -> None:
     log.run([*install, *(packages or (name,))], env=quiet)
 
 
+def _fetch_programs(log: Log) -> None:
+    """Fetch programs of Debian's packages; without them some tests are skipped, except in CI."""
+    if not programs.lacking() or not shutil.which("apt-get") or not shutil.which("dpkg"):
+        return
+    try:
+        if os.geteuid() == 0:
+            log.run(["apt-get", "update", "--quiet"])
+        programs.fetch(lambda argv, cwd: log.run(argv, cwd=cwd))
+    except StepError as exc:
+        log.note(f"{exc}: {' and '.join(programs.lacking())} can not be fetched.")
+
+
 def pytest(log: Log) -> Counts:
     """Python tests, with and without the simulator, and their coverage."""
     _ensure_command(log, "chromium")  # for the tests of the lock manager's page
     _ensure_command(log, "npm")  # which fetches axe-core for them
     _ensure_command(log, "rsync")  # for the playbook that copies; without root its test is skipped
     _ensure_command(log, "rsyslogd", "rsyslog", "rsyslog-relp")  # for tests with a real one
+    _fetch_programs(log)  # for configurations in guides
     command = [str(BIN / "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     # Four at a time, though there are two cores: services under test mostly wait.
     command += ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]

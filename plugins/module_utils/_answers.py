@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a module answers, in one sentence: the ``msg`` of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+#: ``(result, check_mode) -> sentence``.
+Answer = Callable[["Mapping[str, Any]", bool], str]
+
+
+def _many(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _done(count: int, done: str, check_mode: bool) -> str:
+    """What was done, or what would be in check mode."""
+    if check_mode:
+        return f"would be {done}"
+    return f"was {done}" if count == 1 else f"were {done}"
+
+
+def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_smb_lock_info``."""
+    del check_mode
+    handles = result["handles"]
+    if not handles:
+        return "No handle is open."
+    files = len({handle["file_id"] for handle in handles})
+    risky = sum(handle["can_lose_work"] for handle in handles)
+    return (
+        f"{_many(len(handles), 'handle')} of {_many(len(result['users']), 'user')} on "
+        f"{_many(files, 'file')}; work can be lost through {risky or 'none'}."
+    )
+
+
+def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_smb_lock``."""
+    closed, spared, reopened = (len(result[key]) for key in ("closed", "spared", "reopened"))
+    parts = [f"{_many(closed, 'handle')} {_done(closed, 'closed', check_mode)}"]
+    if spared:
+        parts.append(f"{spared} {_done(spared, 'spared', check_mode)}")
+    if reopened:
+        parts.append(f"{reopened} {_done(reopened, 'opened again at once', check_mode)}")
+    return f"{', '.join(parts)}."
+
+
+def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_file_lock``."""
+    locked, unchanged = result["locked"], result["unchanged"]
+    until = result.get("retention_until")
+    asked = f"; the retention period ends at {until}" if until else ""
+    return (
+        f"{_many(locked, 'lock')} {_done(locked, 'changed', check_mode)}, "
+        f"{unchanged} {_done(unchanged, 'as asked already', check_mode=False)}{asked}."
+    )
+
+
+def file_locks(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_file_lock_info``."""
+    totals, listed = result["totals"], result["listed"]
+    what = "asked for"
+    if "dest" in result:
+        what = _done(listed, f"listed in {result['dest']}", check_mode)
+    return (
+        f"{totals['locked']} of {_many(totals['files'], 'file')} locked, {totals['held']} under "
+        f"legal hold, {totals['unlocked']} unlocked; {listed} {what}."
+    )
+
+
+def snapshot(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_snapshot``."""
+    if "deleted" in result:
+        gone = len(result["deleted"])
+        return f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}."
+    found = result["snapshot"]
+    name = found.get("name") or found["suffix"]
+    expires = found["expiration"]
+    until = "never expires" if expires == "never" else f"expires at {expires}"
+    there = "would be there" if check_mode and result["changed"] else "is there"
+    return f"The snapshot {name} of {found['path']} {there}, and {until}."
+
+
+def snapshots(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_snapshot_info``."""
+    del check_mode
+    if not result["snapshots"]:
+        return "There is no such snapshot."
+    newest = result["snapshots"][0]
+    return f"{_many(result['count'], 'snapshot')}, the newest {newest['name']} of {newest['path']}."
+
+
+def changelist(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_changelist``."""
+    if "deleted" in result:
+        gone = len(result["deleted"])
+        there = "would be" if check_mode and result["changed"] else "is"
+        return (
+            f"The checkpoint {there} at {result['newer']['name']}; "
+            f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}."
+        )
+    older = result.get("older")
+    since = f"since {older['name']}" if older else "in the whole tree"
+    if "totals" not in result:
+        return f"A snapshot would be taken, and what there is {since} be listed."
+    totals = result["totals"]
+    counts = ", ".join(
+        f"{totals[key]} {key}" for key in ("created", "modified", "deleted", "renamed")
+    )
+    listed = "to be listed" if check_mode else "listed"
+    return f"{counts} {since}; {listed} in {result['dest']}."
+
+
+def removal(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_changelist_removal``."""
+    removed = result["removed"]
+    return f"{_many(removed, 'name')} {_done(removed, 'removed', check_mode)}."
+
+
+def report(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_changelist_report``."""
+    intervals = result["intervals"]
+    counts = ", ".join(
+        f"{sum(one[key] for one in intervals)} {key}" for key in ("created", "modified", "deleted")
+    )
+    shows = "would show" if check_mode and result["changed"] else "shows"
+    return f"{result['dest']} {shows} {counts} in {_many(len(intervals), 'interval')}."
+
+
+def settings(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_settings``."""
+    changed = [
+        name
+        for name, after in sorted(result["settings"].items())
+        if after != result["before"][name]
+    ]
+    if not changed:
+        return "The settings are as asked."
+    return f"{' and '.join(changed)} {_done(len(changed), 'changed', check_mode)}."

@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What documents show works as it stands.
+
+Tasks and plays are run on a simulated cluster, plays of roles as far as they go without a host (see
+``test_shown_services.py``), and what is typed is typed. Where a block is not run, :data:`NOT_RUN`
+says why. A block that nobody has decided about fails.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check import probes
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
+from tests.simulator.harness import Simulator
+from tests.tools.tree import ROOT
+
+from .documented import BLOCKS, GUIDES, Block, blocks, shown
+from .furnished import furnish, local, play, playbook, recap, typed
+
+TASKS = [block for block in BLOCKS if block.is_tasks]
+#: What is typed, and words that come of it.
+TYPED = {
+    ("README.md", "ansible localhost -m lockstep.qumulo.qumulo_smb_lock_info -a"): '"count": 1',
+    ("docs/incremental_copies.md", "ansible-playbook lockstep.qumulo.incremental_copy"): "failed=0",
+    ("docs/locked_files.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
+    ("docs/worm.md", "ansible-playbook lockstep.qumulo.lock_finished_project"): "+++ after",
+    ("playbooks/check_connection.yml", "ansible-playbook"): "logged in as admin.",
+    ("playbooks/free_locked_file.yml", "ansible-playbook"): "jane from",
+    ("playbooks/incremental_copy.yml", "ansible-playbook"): "failed=0",
+    ("playbooks/list_changes.yml", "ansible-playbook"): "failed=0",
+    ("playbooks/lock_finished_project.yml", "ansible-playbook"): "files are locked.",
+    ("playbooks/quarantine.yml", "ansible-playbook"): "failed=0",
+    ("tests/simulator/README.md", "export QUMULO_HOST"): "failed=0",
+}
+#: Blocks that a test of their own runs.
+APART = {
+    ("docs/first_day.md", "qq auth_add_user --name ansible"): "test_the_first_day",
+    ("docs/first_day.md", "qq auth_add_user --name watcher"): "test_the_first_day",
+    ("docs/first_day.md", "qq auth_create_access_token"): "test_the_first_day",
+    ("docs/first_day.md", "export QUMULO_HOST"): "test_the_first_day",
+    ("docs/lock_manager.md", "cluster:"): "test_configurations_of_the_lock_manager",
+    ("docs/lock_manager.md", "listen_address:"): "test_configurations_of_the_lock_manager",
+    ("docs/lock_manager.md", "server {"): "test_the_page_works_behind_nginx",
+    ("docs/lock_manager.md", "locks.example.com {"): "test_the_page_works_behind_caddy",
+    ("docs/operations.md", "systemctl status"): "test_what_is_typed_every_day",
+    ("docs/operations.md", "scrape_configs:"): "test_prometheus",
+    ("docs/worm.md", "lockstep-watcher --check"): "test_roles_are_used_as_shown",
+    ("docs/worm.md", "lockstep-watcher verify"): "test_what_is_typed_every_day",
+    ("tests/simulator/README.md", ".venv/bin/python -m tests.simulator"): "test_the_simulator",
+    ("CONTRIBUTING.md", "minor_changes:"): "test_a_fragment_is_what_the_changelog_takes",
+}
+#: Blocks that are not run, and why.
+NOT_RUN = {
+    ("README.md", "ansible-galaxy collection build"): (
+        "It fetches dependencies from Galaxy; the step 'release' builds and installs the artifact."
+    ),
+    ("README.md", "ansible-rulebook"): "tests/eda types it.",
+    ("extensions/eda/rulebooks/quarantine.yml", "ansible-rulebook"): "tests/eda types it.",
+    ("extensions/eda/rulebooks/quiet_project.yml", "ansible-rulebook"): "tests/eda types it.",
+    ("docs/first_day.md", "ansible-galaxy collection install"): (
+        "It fetches from Galaxy; test_execution_environment installs the Python packages."
+    ),
+    ("CONTRIBUTING.md", "git clone"): "It is how these tests are run.",
+    ("SECURITY.md", "sha256sum"): "The step 'release' types it where it has built the artifact.",
+    ("playbooks/awx/apply.yml", "ansible-playbook"): "test_job_templates applies it.",
+    ("playbooks/changelist_report.yml", "ansible-playbook"): (
+        "It needs checkpoints of before; test_playbooks makes some and runs it."
+    ),
+    ("playbooks/search_index.yml", "ansible-playbook"): (
+        "It needs a search engine; test_playbooks runs it with a stand-in."
+    ),
+    ("playbooks/storagedna_handover.yml", "ansible-playbook"): (
+        "It needs StorageDNA's configuration; test_playbooks runs it with one."
+    ),
+}
+
+
+def decided(table: dict[tuple[str, str], str], block: Block) -> list[tuple[str, str]]:
+    """Entries of a table that are about a block."""
+    document, first = block.key
+    return [key for key in table if key[0] == document and first.startswith(key[1])]
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.where)
+def test_every_block_is_decided_about(block: Block) -> None:
+    entries = [decided(table, block) for table in (TYPED, APART, NOT_RUN)]
+    ways = sum(map(len, entries)) + block.is_tasks + block.is_roles
+    assert ways == 1, f"{block.where}: run it, or say in NOT_RUN why not ({ways} decisions)"
+
+
+@pytest.mark.parametrize("table", [TYPED, APART, NOT_RUN], ids=["TYPED", "APART", "NOT_RUN"])
+def test_every_decision_is_about_a_block(table: dict[tuple[str, str], str]) -> None:
+    about = [key for block in BLOCKS for key in decided(table, block)]
+    assert sorted(about) == sorted(table)
+
+
+def test_blocks_that_are_run_apart_are() -> None:
+    tests = "".join(path.read_text() for path in Path(__file__).parent.glob("test_shown*.py"))
+    for name in APART.values():
+        assert f"\ndef {name}" in tests, name
+
+
+# -- tasks and plays ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("document", sorted({block.document for block in TASKS}))
+def test_tasks_run_as_they_stand(document: str, simulator: Simulator, tmp_path: Path) -> None:
+    if shutil.which("rsync") is None and "rsync --" in "".join(b.text for b in TASKS):
+        pytest.skip("rsync is not installed")
+    furnish(simulator, tmp_path)
+    texts = [local(b.text, simulator, tmp_path) for b in TASKS if b.document == document]
+    done = play(simulator, tmp_path, playbook(texts))
+    assert done.returncode == 0, done.stdout + done.stderr
+    counted = recap(done)
+    assert counted["skipped"] == counted["ignored"] == counted["rescued"] == 0, done.stdout
+    assert counted["ok"] > 0
+
+
+# -- what is typed ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "block", [b for b in BLOCKS if decided(TYPED, b)], ids=lambda block: block.where
+)
+def test_what_is_typed_works(block: Block, simulator: Simulator, tmp_path: Path) -> None:
+    if shutil.which("rsync") is None and "incremental_copy" in block.text:
+        pytest.skip("rsync is not installed")
+    furnish(simulator, tmp_path)
+    simulator.control("files/put", path="/projects/a.locked")
+    tasks = "- lockstep.qumulo.qumulo_snapshot_info:\n"
+    (tmp_path / "my-playbook.yml").write_text(playbook([tasks]))
+    done = typed(simulator, tmp_path, block.script())
+    assert done.returncode == 0, done.stdout
+    (key,) = decided(TYPED, block)
+    assert TYPED[key] in done.stdout, done.stdout
+
+
+def test_the_first_day_makes_accounts_that_suffice(simulator: Simulator, tmp_path: Path) -> None:
+    furnish(simulator, tmp_path)
+    made = [b for b in blocks(ROOT / "docs" / "first_day.md") if b.language == "bash"]
+    login = f"qq login -u admin -p {simulator.password()}\n"
+    done = typed(simulator, tmp_path, login + "".join(block.script() for block in made))
+    assert done.returncode == 0, done.stdout
+    texts = "".join(block.text for block in made)
+    passwords = dict(re.findall(r"^qq auth_add_user --name (\w+) --password '(.*)'$", texts, re.M))
+    assert set(passwords) == {"ansible", "watcher"}
+    for user, service in (("ansible", "modules"), ("watcher", "watcher")):
+        settings = Settings(
+            hosts=tuple(simulator.addresses),
+            port=simulator.port,
+            username=user,
+            password=passwords[user],
+            ca_path=simulator.ca_file,
+        )
+        found = list(probes.run(settings, [service]))
+        assert [finding.level for finding in found] == ["ok"] * len(found), found
+    check = shown("docs/first_day.md", "export QUMULO_HOST").script()
+    check = check.replace("QUMULO_PASSWORD=...", f"QUMULO_PASSWORD='{passwords['ansible']}'")
+    done = typed(simulator, tmp_path, check, QUMULO_USERNAME="", QUMULO_PASSWORD="")
+    assert done.returncode == 0 and "logged in as ansible." in done.stdout, done.stdout
+
+
+def test_commands_of_the_vendor_within_sentences_work(simulator: Simulator, tmp_path: Path) -> None:
+    furnish(simulator, tmp_path)
+    named = {
+        command
+        for path in GUIDES
+        for command in re.findall(r"`(qq [^`]+)`", path.read_text(encoding="utf-8"))
+        if not command.startswith("qq login")
+    }
+    assert named
+    login = f"qq login -u admin -p {simulator.password()}\n"
+    done = typed(simulator, tmp_path, login + "\n".join(sorted(named)))
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_simulator_is_started_as_shown() -> None:
+    block = shown("tests/simulator/README.md", ".venv/bin/python")
+    (line,) = block.text.splitlines()
+    arguments = line.removeprefix(".venv/bin/python ").split()
+    with subprocess.Popen([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.PIPE) as begun:
+        try:
+            assert begun.stdout is not None
+            facts = json.loads(begun.stdout.readline())
+        finally:
+            begun.send_signal(signal.SIGTERM)
+        assert begun.wait(60) == 0
+    text = block.path.read_text(encoding="utf-8").split("prints one line of JSON")[1]
+    promised = re.findall(r"`(\w+)`", text.split("It runs until")[0])
+    assert promised and set(promised) <= set(facts)
+    assert facts["pid"] == begun.pid
+
+
+def test_a_fragment_is_what_the_changelog_takes() -> None:
+    shown_sections = shown("CONTRIBUTING.md", "minor_changes:").data()
+    config = yaml.safe_load((ROOT / "changelogs" / "config.yaml").read_text(encoding="utf-8"))
+    assert set(shown_sections) <= {name for name, _title in config["sections"]}
+    assert all(isinstance(line, str) for lines in shown_sections.values() for line in lines)

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sentence in which a module answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
+
+HANDLE = {"file_id": "1", "can_lose_work": True}
+SNAPSHOT = {"name": "17_a", "suffix": "a", "path": "/p", "expiration": "never"}
+LOCKS = {"files": 5, "locked": 3, "held": 1, "unlocked": 2}
+CHANGES = {"created": 3, "modified": 1, "deleted": 0, "renamed": 0}
+LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "done", "planned"),
+    [
+        (_answers.smb_locks, {"handles": [], "users": {}}, "No handle is open.", None),
+        (
+            _answers.smb_locks,
+            {"handles": [HANDLE, {**HANDLE, "can_lose_work": False}], "users": {"ann": 2}},
+            "2 handles of 1 user on 1 file; work can be lost through 1.",
+            None,
+        ),
+        (
+            _answers.smb_break,
+            {"closed": [HANDLE], "spared": [HANDLE] * 2, "reopened": []},
+            "1 handle was closed, 2 were spared.",
+            "1 handle would be closed, 2 would be spared.",
+        ),
+        (
+            _answers.smb_break,
+            {"closed": [], "spared": [], "reopened": [HANDLE]},
+            "0 handles were closed, 1 was opened again at once.",
+            "0 handles would be closed, 1 would be opened again at once.",
+        ),
+        (
+            _answers.file_lock,
+            {"locked": 2, "unchanged": 1, "retention_until": "2027"},
+            "2 locks were changed, 1 was as asked already; the retention period ends at 2027.",
+            "2 locks would be changed, 1 was as asked already; the retention period ends at 2027.",
+        ),
+        (
+            _answers.file_lock,
+            {"locked": 1, "unchanged": 0},
+            "1 lock was changed, 0 were as asked already.",
+            "1 lock would be changed, 0 were as asked already.",
+        ),
+        (
+            _answers.file_locks,
+            {"totals": LOCKS, "listed": 2},
+            "3 of 5 files locked, 1 under legal hold, 2 unlocked; 2 asked for.",
+            None,
+        ),
+        (
+            _answers.file_locks,
+            {"totals": LOCKS, "listed": 2, "dest": "/l"},
+            "3 of 5 files locked, 1 under legal hold, 2 unlocked; 2 were listed in /l.",
+            "3 of 5 files locked, 1 under legal hold, 2 unlocked; 2 would be listed in /l.",
+        ),
+        (
+            _answers.snapshot,
+            {"changed": True, "snapshot": SNAPSHOT},
+            "The snapshot 17_a of /p is there, and never expires.",
+            "The snapshot 17_a of /p would be there, and never expires.",
+        ),
+        (
+            _answers.snapshot,
+            {"changed": True, "snapshot": {"suffix": "a", "path": "/p", "expiration": "2027"}},
+            "The snapshot a of /p is there, and expires at 2027.",
+            "The snapshot a of /p would be there, and expires at 2027.",
+        ),
+        (
+            _answers.snapshot,
+            {"changed": True, "deleted": [SNAPSHOT]},
+            "1 snapshot was deleted.",
+            "1 snapshot would be deleted.",
+        ),
+        (_answers.snapshots, {"snapshots": [], "count": 0}, "There is no such snapshot.", None),
+        (
+            _answers.snapshots,
+            {"snapshots": [SNAPSHOT] * 2, "count": 2},
+            "2 snapshots, the newest 17_a of /p.",
+            None,
+        ),
+        (
+            _answers.changelist,
+            LISTED,
+            "3 created, 1 modified, 0 deleted, 0 renamed since 17_a; listed in /l.",
+            "3 created, 1 modified, 0 deleted, 0 renamed since 17_a; to be listed in /l.",
+        ),
+        (
+            _answers.changelist,
+            {**LISTED, "older": None},
+            "3 created, 1 modified, 0 deleted, 0 renamed in the whole tree; listed in /l.",
+            "3 created, 1 modified, 0 deleted, 0 renamed in the whole tree; to be listed in /l.",
+        ),
+        (
+            _answers.changelist,
+            {"changed": True, "newer": {"name": "18_c"}, "deleted": [SNAPSHOT] * 2},
+            "The checkpoint is at 18_c; 2 snapshots were deleted.",
+            "The checkpoint would be at 18_c; 2 snapshots would be deleted.",
+        ),
+        (_answers.removal, {"removed": 1}, "1 name was removed.", "1 name would be removed."),
+        (
+            _answers.report,
+            {"changed": True, "dest": "/l", "intervals": [CHANGES, CHANGES]},
+            "/l shows 6 created, 2 modified, 0 deleted in 2 intervals.",
+            "/l would show 6 created, 2 modified, 0 deleted in 2 intervals.",
+        ),
+        (
+            _answers.settings,
+            {"before": {"a": 1, "b": 1, "c": 1}, "settings": {"a": 2, "b": 2, "c": 1}},
+            "a and b were changed.",
+            "a and b would be changed.",
+        ),
+        (
+            _answers.settings,
+            {"before": {"a": 1}, "settings": {"a": 1}},
+            "The settings are as asked.",
+            None,
+        ),
+    ],
+)
+def test_answers(answer, result, done, planned):
+    assert answer(result, False) == done
+    assert answer(result, True) == (planned or done)
+
+
+def test_a_first_list_in_check_mode_is_not_made():
+    said = "A snapshot would be taken, and what there is in the whole tree be listed."
+    assert _answers.changelist({"changed": True, "older": None}, True) == said
