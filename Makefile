@@ -5,7 +5,7 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo demo-atime demo-watcher lock-manager docs release test test-matrix hosts molecule bench lint unit \
+.PHONY: help setup demo demo-atime demo-watcher lock-manager docs release test test-matrix hosts molecule test-nfs bench lint unit \
   integration clean requirements
 
 help:  ## Show this list
@@ -52,6 +52,9 @@ hosts: setup  ## Make the image of the test hosts (skipped without root)
 
 molecule: setup  ## Test the roles on hosts with systemd (SCENARIO=watcher for one of them)
 	@.venv/bin/python -m tests.hosts.molecule $(SCENARIO)
+
+test-nfs: setup  ## Test the syncer on a virtual machine with a real NFS mount (skipped without root)
+	@.venv/bin/python -m tests.nfs
 
 bench: setup  ## Measure (takes some minutes)
 	@.venv/bin/python -m tests.bench
