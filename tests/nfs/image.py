@@ -186,7 +186,7 @@ def _root(run: Run, work: Path, base: str) -> Path:
 def _add_modules(run: Run, kernel: Path, root: Path) -> str:
     """Add the kernel's modules to the disk; return its version."""
     version = next((kernel / "lib/modules").iterdir()).name
-    shutil.copytree(kernel / "lib/modules" / version, root / "lib/modules" / version)
+    shutil.copytree(kernel / "lib/modules" / version, root / "lib/modules" / version, symlinks=True)
     run(["chroot", str(root), "depmod", version])
     return version
 

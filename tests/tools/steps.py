@@ -179,6 +179,8 @@ def mypy(log: Log) -> Counts:
             "-p",
             "tests.hosts",
             "-p",
+            "tests.nfs",
+            "-p",
             "tests.tools",
             "-p",
             "tests.bench",
