@@ -9,18 +9,11 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from tests.hosts.image import Unavailable
 from tests.tools.tree import ROOT
 
-from .prepare import prepare, run_aloud
-
-#: How pytest is run; also as a step of ``make test``.
-COMMAND = (
-    *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=0"),
-    str(Path(__file__).parent),
-)
+from .prepare import PYTEST, prepare, run_aloud
 
 
 def main() -> int:
@@ -35,7 +28,7 @@ def main() -> int:
         print(f"What the tests need can not be made: {exc}.")
         return 1
     print(f"The guest is ready to boot ({time.monotonic() - began:.0f} s).", flush=True)
-    return subprocess.run([*COMMAND, "-v"], cwd=ROOT, check=False).returncode
+    return subprocess.run([*PYTEST, "-v"], cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

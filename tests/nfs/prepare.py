@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,12 @@ from tests.hosts import molecule
 from tests.hosts.image import LIMIT, build
 
 from . import image
+
+#: How the tests are run, once all is prepared.
+PYTEST = (
+    *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--durations=0"),
+    str(Path(__file__).parent),
+)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import IO
 
 from tests.hosts import molecule
 from tests.hosts.image import Unavailable
+from tests.nfs import prepare as guest
 from tests.simulator.harness import start
 
 from .tree import CACHE, PLAIN_PYTHON, ROOT, copied_tree, linked_tree
@@ -395,6 +396,17 @@ def hosts(log: Log) -> Counts:
     return Counts(count)
 
 
+def nfs(log: Log) -> Counts:
+    """The syncer through a real NFS mount, on a virtual machine."""
+    try:
+        guest.prepare(log.run_plainly)
+    except Unavailable as exc:
+        if os.environ.get("CI") == "true":
+            raise StepError(str(exc)) from exc
+        raise StepSkipped(str(exc)) from exc
+    return log.run(guest.PYTEST, count=True)
+
+
 STEPS: dict[str, Callable[[Log], Counts]] = {
     "ruff": ruff,
     "mypy": mypy,
@@ -410,4 +422,5 @@ STEPS: dict[str, Callable[[Log], Counts]] = {
     "demo": demo,
     "matrix": matrix,
     "hosts": hosts,
+    "nfs": nfs,
 }
