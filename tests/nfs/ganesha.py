@@ -21,11 +21,22 @@ _LIMIT = 60.0  # seconds for a start or a stop
 _LIFETIME = 3600
 EXPORT = "/export"
 #: It has places under /run and /var/lib that can not be chosen: it gets empty ones that only it
-#: sees, and that are gone with it.
-_APART = (
-    "mount -t tmpfs none /run && mount -t tmpfs none /var/lib/nfs && "
-    'mkdir -p /run/ganesha /var/lib/nfs/ganesha && exec "$@"'
-)
+#: sees, and that are gone with it. It does not start without a port mapper to register with: it
+#: gets one that listens on a socket there, and on no port.
+_APART = """
+mount -t tmpfs none /run && mount -t tmpfs none /var/lib/nfs || exit 1
+mkdir -p /run/ganesha /run/rpcbind /var/lib/nfs/ganesha
+echo "local tpi_cots_ord - loopback - - -" > /run/netconfig
+mount --bind /run/netconfig /etc/netconfig || exit 1
+timeout --foreground "$0" rpcbind -f &
+tries=0
+until [ -S /run/rpcbind.sock ] || [ $tries = 100 ]; do
+  sleep 0.1
+  tries=$((tries + 1))
+done
+umount /etc/netconfig
+exec timeout --foreground --kill-after=10 "$0" "$@"
+"""
 
 
 class Ganesha:
@@ -87,9 +98,9 @@ LOG {{ Default_Log_Level = EVENT; }}
         log = self._directory / "ganesha.log"
         server = ["ganesha.nfsd", "-F", "-f", str(config), "-L", str(log)]
         server += ["-p", str(self._directory / "ganesha.pid")]
-        apart = ["unshare", "--mount", "--propagation", "private", "sh", "-c", _APART, "sh"]
+        apart = ["unshare", "--mount", "--propagation", "private"]
         self._process = subprocess.Popen(
-            ["timeout", "--foreground", "--kill-after=10", str(_LIFETIME), *apart, *server],
+            [*apart, "sh", "-c", _APART, str(_LIFETIME), *server],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
@@ -116,7 +127,7 @@ LOG {{ Default_Log_Level = EVENT; }}
         """End it: who asks now is refused."""
         if self._process is None:
             return
-        self._process.terminate()
+        self._signal(signal.SIGTERM)
         try:
             self._process.wait(_LIMIT)
         except subprocess.TimeoutExpired:
@@ -152,7 +163,7 @@ LOG {{ Default_Log_Level = EVENT; }}
             self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        """Send a signal to the server and who watches over it: they are a session of their own."""
+        """Send a signal to the server and what runs with it: they are a session of their own."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, number)

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +139,11 @@ class Host:
         if self._applied != variables:
             self.apply(**variables)
 
+    def have_any(self) -> None:
+        """Apply the role if it is not applied in any way."""
+        if self._applied is None:
+            self.apply()
+
     # -- files ----------------------------------------------------------------------------------
 
     def files(self, directory: str, count: int, *, owner: int = UID) -> list[str]:
@@ -170,6 +177,19 @@ class Host:
             {"operation": "fs_read_data", "path": path, "user": "CORP\\jane"} for path in paths
         ]
         self._simulator.control("audit/record", lines=lines)
+
+    def read_until_used(self, path: str) -> None:
+        """Let the cluster tell again and again that a file was read, until it has another time.
+
+        What a cluster writes to a host that has just died is lost; it notices by that.
+        """
+        deadline = time.monotonic() + _WAIT
+        while self.access_time(path) == BEFORE_NS:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{path}: {self.status()}\n{self.journal()}")
+            self.read_by_somebody([path])
+            with contextlib.suppress(TimeoutError):
+                wait_for(lambda: self.access_time(path) != BEFORE_NS, 10.0)
 
     def told(self) -> dict[str, int]:
         """Return the newest time of each path that the cluster has told of, in nanoseconds."""

@@ -174,6 +174,9 @@ def _root(run: Run, work: Path, base: str) -> Path:
     root.mkdir()
     run(["tar", "--directory", str(root), "--numeric-owner", "--extract", "--file", str(archive)])
     archive.unlink()
+    # What says that this is a container, and where files of a running system come later.
+    shutil.rmtree(root / "run")
+    (root / "run").mkdir()
     for name, text in _FILES.items():
         (root / name).write_text(text, encoding="utf-8")
     for key in root.glob("etc/ssh/ssh_host_*"):
