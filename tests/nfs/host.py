@@ -82,6 +82,7 @@ class Host:
             "atime_mount_options": self.options(DEFAULTS["atime_mount_options"]),
             "atime_uid": UID,
             "atime_window": "1s",
+            "atime_granularity": "1s",
             "atime_rsyslog_keep_raw": True,
             **variables,
         }
