@@ -5,8 +5,8 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo demo-atime demo-watcher lock-manager docs pictures release test test-matrix hosts molecule bench lint unit \
-  integration clean requirements
+.PHONY: help setup demo demo-atime demo-watcher lock-manager docs pictures release test test-matrix hosts molecule test-nfs \
+  bench lint unit integration clean requirements
 
 help:  ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ hosts: setup  ## Make the image of the test hosts (skipped without root)
 
 molecule: setup  ## Test the roles on hosts with systemd (SCENARIO=watcher for one of them)
 	@.venv/bin/python -m tests.hosts.molecule $(SCENARIO)
+
+test-nfs: setup  ## Test the syncer on a virtual machine with a real NFS mount (skipped without root)
+	@.venv/bin/python -m tests.nfs
 
 bench: setup  ## Measure (takes some minutes)
 	@.venv/bin/python -m tests.bench

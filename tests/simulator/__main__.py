@@ -41,6 +41,13 @@ def _arguments() -> argparse.Namespace:
         metavar="IP",
         help="loopback address of a node (may be given several times; default 127.0.0.2 and on)",
     )
+    parser.add_argument(
+        "--known-as",
+        action="append",
+        default=[],
+        metavar="IP",
+        help="further address of the certificate, for clients that come through a gateway",
+    )
     parser.add_argument("--nodes", type=int, default=3, help="nodes, if no address is given")
     parser.add_argument("--port", type=int, default=0, help="port of every node (0: a free one)")
     parser.add_argument("--control-port", type=int, default=0, help="port of the control API")
@@ -82,7 +89,7 @@ async def _start_nodes(cluster: Cluster, port: int, context: object) -> list[Lis
 async def _run(arguments: argparse.Namespace, directory: Path) -> None:
     first = int(FIRST_ADDRESS.rpartition(".")[2])
     addresses = arguments.addresses or [f"127.0.0.{first + i}" for i in range(arguments.nodes)]
-    ca_file, context = certificates.create(directory, addresses)
+    ca_file, context = certificates.create(directory, [*addresses, *arguments.known_as])
     validator = Validator() if arguments.validate else None
     cluster = Cluster(_router(), addresses, validator=validator)
     if arguments.tree:

@@ -22,6 +22,7 @@ from typing import IO
 
 from tests.hosts import molecule
 from tests.hosts.image import Unavailable
+from tests.nfs import prepare as guest
 from tests.simulator.harness import start
 
 from . import programs
@@ -180,6 +181,8 @@ def mypy(log: Log) -> Counts:
             "tests.simulator",
             "-p",
             "tests.hosts",
+            "-p",
+            "tests.nfs",
             "-p",
             "tests.tools",
             "-p",
@@ -423,6 +426,17 @@ def hosts(log: Log) -> Counts:
     return Counts(count)
 
 
+def nfs(log: Log) -> Counts:
+    """The syncer through a real NFS mount, on a virtual machine."""
+    try:
+        guest.prepare(log.run_plainly)
+    except Unavailable as exc:
+        if os.environ.get("CI") == "true":
+            raise StepError(str(exc)) from exc
+        raise StepSkipped(str(exc)) from exc
+    return log.run(guest.PYTEST, count=True)
+
+
 STEPS: dict[str, Callable[[Log], Counts]] = {
     "ruff": ruff,
     "mypy": mypy,
@@ -439,4 +453,5 @@ STEPS: dict[str, Callable[[Log], Counts]] = {
     "matrix": matrix,
     "image": image,
     "hosts": hosts,
+    "nfs": nfs,
 }

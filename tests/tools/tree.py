@@ -38,6 +38,7 @@ PLAIN_PYTHON = (
     "tests/eda/",
     "tests/functional/",
     "tests/hosts/",
+    "tests/nfs/",
     "tests/simulator/",
     "tests/tools/",
 )
