@@ -112,7 +112,7 @@ _TASKS = """
 - lockstep.qumulo.qumulo_settings: {access_times: {enabled: true}}
 - lockstep.qumulo.qumulo_changelist: *list
 - lockstep.qumulo.qumulo_changelist_report: {checkpoint: c, path: /p, dest: PLACE/page.html}
-- lockstep.qumulo.qumulo_changelist_removal: {list: PLACE/gone, path: PLACE}
+- lockstep.qumulo.qumulo_changelist_removal: {list: PLACE/names, path: PLACE/copy}
 """
 
 
@@ -125,13 +125,18 @@ def test_all_modules_run_with_what_is_in_it(
     for name in ("kept", "gone"):
         simulator.control("files/put", path=f"/p/{name}")
     simulator.control("smb/open", user="CORP\\jane", path="/p/gone")
-    (tmp_path / "gone").write_bytes(b"gone\0")
-    done = play(simulator, tmp_path, playbook([yaml.safe_dump(tasks)]), python=python)
+    (tmp_path / "names").write_bytes(b"gone\0")
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "gone").touch()
+    done = play(simulator, tmp_path, playbook([yaml.safe_dump(tasks)]), "-v", python=python)
     assert done.returncode == 0, done.stdout
     assert recap(done)["ok"] == len(tasks)
+    answers = re.findall(r'"msg": "([^"]*)"', done.stdout)
+    assert len(answers) == len(tasks) and all(answer.endswith(".") for answer in answers), answers
     assert json.loads((tmp_path / "list").read_text().splitlines()[0])["op"] == "modify"
     assert "/p/kept" in (tmp_path / "locks.csv").read_text()
     assert simulator.control("state")["handles"] == 0
+    assert not (tmp_path / "copy" / "gone").exists()
 
 
 def test_the_event_source_runs_with_what_is_in_it(
