@@ -119,7 +119,7 @@ def test_a_host_that_boots_before_the_server_is_back(host: Host) -> None:
         host.guest.lose_power()
         # It takes lines, though there is nothing yet to set times on.
         found = host.wait_status(state="stopped", waiting=len(paths), given_up=0)
-        assert "no mount point" in found["message"]
+        assert "mount the cluster there" in found["message"]
     host.wait_used(paths)
     host.wait_status(waiting=0, given_up=0)
     assert host.mounted() is not None
