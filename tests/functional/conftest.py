@@ -21,6 +21,7 @@ __all__ = ["running_simulator", "simulator"]
 #: the others would have nothing to do while the last one ends.
 SLOW = (
     "test_playbooks.py",
+    "test_watcher_catch_up.py",
     "test_watcher.py",
     "test_watcher_model.py",
     "test_checkpoints.py",

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
@@ -28,6 +30,8 @@ from tests.simulator.harness import Simulator
 from tests.tools.services import Process, core_environment, start_service, wait_for
 
 EVENT_TIMEOUT = 240.0
+#: Files of a burst, cuts of the stream, and kills; with LOCKSTEP_FULL_SIZE=1 as many as promised.
+BURST, DROPS, KILLS = (10_000, 100, 50) if os.environ.get("LOCKSTEP_FULL_SIZE") else (2000, 40, 8)
 
 
 class Watched:
@@ -163,3 +167,28 @@ class Watched:
 
 
 Make = Callable[..., Watched]
+
+
+@pytest.fixture
+def watched(simulator: Simulator, client: Client, tmp_path: Path) -> Make:
+    """Makes a watcher of /w."""
+    client.rest.fs.create_directory(name="w", dir_path="/")
+    simulator.control("streams", keepalive=1.0)
+
+    def make(*rules: dict[str, Any], **options: Any) -> Watched:
+        return Watched(simulator, client, tmp_path, rules or [{"path": "/w"}], **options)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def no_leftovers(simulator: Simulator) -> Iterator[None]:
+    """A test that fails must not leave faults to the next one."""
+    yield
+    simulator.control("faults/clear")
+    simulator.control("streams", silent=False, queue_bound=100_000, keepalive=10.0)
+
+
+def put(simulator: Simulator, path: str, content: str = "x") -> None:
+    """Write a file as another client."""
+    simulator.control("files/put", path=path, content=content)

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The watcher as those see it who run it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from typing import Any
+
+import pytest
+
+from tests.simulator.harness import Simulator
+from tests.tools.services import wait_for
+
+from .watched import Make, no_leftovers, put, watched
+
+__all__ = ["no_leftovers", "watched"]
+
+
+def test_reload_keeps_the_stream(watched: Make, simulator: Simulator) -> None:
+    watcher = watched()
+    with watcher.running() as process:
+        before = simulator.control("state")["streams"]
+        since = simulator.control("state")["requests"]
+        watcher.settings["rules"][0]["exclude"] = ["*.bak"]
+        watcher.write()
+        process.signal(signal.SIGHUP)
+        wait_for(lambda: "configuration read again" in process.output())
+        put(simulator, "/w/a.bak")
+        put(simulator, "/w/b.pdf")
+        watcher.wait_recorded("/w/b.pdf")
+        watcher.wait_idle(process)
+        asked = simulator.control("requests", since=since)["requests"]
+        assert not [request for request in asked if "/notify?" in request["uri"]]
+        assert simulator.control("state")["streams"] == before
+        assert watcher.unlocked("/w") == {"/w/a.bak"}
+        watcher.config.write_text("rules: 7\n")
+        process.signal(signal.SIGHUP)
+        wait_for(lambda: "left as it was" in process.output())
+        put(simulator, "/w/c.pdf")
+        watcher.wait_recorded("/w/c.pdf")
+
+
+def test_it_stops_soon_and_a_second_one_is_refused(watched: Make) -> None:
+    watcher = watched()
+    with watcher.running() as process:
+        second = watcher.command()
+        assert second.returncode == 3
+        assert f"process {process.pid} since" in second.stderr
+        process.signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_people_can_ask(watched: Make, simulator: Simulator) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    watcher = watched({"path": "/w"}, {"path": "/slow", "quiet": "1h"}, metrics_port=port)
+    put(simulator, "/slow/left-alone.tmp")
+    assert watcher.command("status").returncode == 1
+    with watcher.running():
+        put(simulator, "/w/a.pdf")
+        put(simulator, "/slow/b.pdf")
+        watcher.wait_recorded("/w/a.pdf")
+        wait_for(lambda: "/slow/b.pdf" in watcher.command("pending").stdout)
+        status = json.loads(watcher.command("status", "--json").stdout)
+        assert status["running"] is True
+        assert status["pending"] == 1
+        assert status["directories"]["/w"]["state"] == "following"
+        assert "longest unlocked" in watcher.command("status").stdout
+        put(simulator, "/w/hidden.tmp")
+        report = watcher.command("audit", "--excluded")
+    assert report.returncode == 0
+    assert "pending: /slow/b.pdf" in report.stdout
+    assert "excluded: /w/hidden.tmp" in report.stdout
+    assert "1 locked, 1 pending, 0 failed" in report.stdout
+
+
+def test_an_audit_finds_what_was_missed(watched: Make, simulator: Simulator) -> None:
+    put(simulator, "/w/before.pdf")
+    watcher = watched()
+    done = watcher.command("audit")
+    assert done.returncode == 1
+    assert "missed: /w/before.pdf" in done.stdout
+
+
+def test_evidence_is_checked_against_the_cluster(watched: Make, simulator: Simulator) -> None:
+    watcher = watched()
+    with watcher.running():
+        put(simulator, "/w/a.pdf")
+        put(simulator, "/w/b.pdf")
+        watcher.wait_recorded("/w/a.pdf", "/w/b.pdf")
+    evidence = str(watcher.evidence)
+    assert watcher.command("verify", evidence, "--cluster").returncode == 0
+    lines = watcher.evidence.read_text().splitlines(keepends=True)
+    watcher.evidence.write_text(lines[0].replace("/w/", "/x/") + lines[1])
+    done = watcher.command("verify", evidence)
+    assert done.returncode == 1
+    assert "line 2: the chain is broken" in done.stderr
+
+
+def test_a_dry_run_changes_nothing(watched: Make, simulator: Simulator) -> None:
+    watcher = watched(first_start="existing")
+    put(simulator, "/w/a.pdf")
+    with simulator.recorded() as changes, watcher.running("--dry-run") as process:
+        put(simulator, "/w/b.pdf")
+        wait_for(lambda: process.output().count("would lock") == 2)
+    asked = {(c["method"], c["uri"].split("?")[0]) for c in changes if "login" not in c["uri"]}
+    assert asked == set()
+    assert not watcher.evidence.exists()
+    assert not (watcher.place / "spool.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"rules": [{"path": "/w"}]}, "locks nothing"),
+        ({"rules": [{"path": "/w", "retention": "20y"}]}, "beyond max_retention"),
+        ({"rules": [{"path": "w", "retention": "1d"}]}, "must begin with a slash"),
+        ({"rules": [{"path": "/w", "file_id": "3", "retention": "1d"}]}, "by one of them"),
+        ({"rules": []}, "at least one entry"),
+        ({"rules": [{"path": "/w", "retention": "1d", "quit": 5}]}, "did you mean 'quiet'"),
+    ],
+)
+def test_a_configuration_that_makes_no_sense(
+    watched: Make, change: dict[str, Any], told: str
+) -> None:
+    watcher = watched()
+    watcher.settings.update(change)
+    watcher.write()
+    for arguments in (["--check"], []):
+        done = watcher.command(*arguments)
+        assert done.returncode == 2
+        assert told in done.stderr
+
+
+def test_a_check_says_what_rules_mean(watched: Make) -> None:
+    done = watched({"path": "/w", "include": ["*.pdf"], "quiet": 0}).command("--check")
+    assert done.returncode == 0
+    assert "files in and below /w that match *.pdf are retained for 30d" in done.stdout
