@@ -71,6 +71,13 @@ class Rulebook:
             raise TimeoutError(self.output()[-8000:]) from exc
 
 
+def following(simulator: Simulator, since: int, count: int) -> bool:
+    """Tell whether so many directories are followed: each is asked for twice, once as a trial."""
+    asked = simulator.control("requests", since=since)["requests"]
+    looks = sum("/notify?" in request["uri"] for request in asked)
+    return looks >= 2 * count and simulator.control("state")["streams"] == count
+
+
 Run = Callable[..., AbstractContextManager[Rulebook]]
 
 
@@ -98,6 +105,7 @@ def run(simulator: Simulator, tmp_path: Path) -> Run:
         for name in ("variables.yml", "vars.yml"):
             (tmp_path / name).write_text(json.dumps(variables))
         log = tmp_path / "log"
+        since = simulator.control("state")["requests"]
         with open(log, "wb") as output:
             process = subprocess.Popen(
                 [*shlex.split(command), "--verbose"],
@@ -110,7 +118,7 @@ def run(simulator: Simulator, tmp_path: Path) -> Run:
         rulebook = Rulebook(process, log)
         try:
             if streams:
-                rulebook.wait(lambda: simulator.control("state")["streams"] == streams)
+                rulebook.wait(lambda: following(simulator, since, streams))
                 rulebook.wait(lambda: rulebook.output().count("Waiting for events") == streams)
             yield rulebook
         finally:
