@@ -241,6 +241,17 @@ def test_the_clusters_clock(simulator: Simulator, client: Client) -> None:
     assert client.clone().clock() is clock
 
 
+def test_the_clusters_clock_takes_one_request_unless_it_must_be_known_better(
+    simulator: Simulator, client: Client
+) -> None:
+    client.version()
+    before = simulator.control("state")["requests"]
+    client.measure_clock()
+    asked = simulator.control("requests", since=before)["requests"]
+    assert [request["uri"] for request in asked] == ["/v1/version"]
+    assert client.measure_clock(uncertainty=0.05).uncertainty < 0.4
+
+
 def test_paged_listings(simulator: Simulator, client: Client) -> None:
     simulator.control("files/bulk", directory="/many", count=250)
     simulator.control("pages", entries=100)

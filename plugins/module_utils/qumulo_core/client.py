@@ -188,7 +188,7 @@ class Client:
                     f"The cluster's Date header '{answer.date}' is no date."
                 ) from exc
             bounds.note(sent, received, cluster)
-            if bounds.uncertainty <= max(uncertainty, received - sent):
+            if bounds.uncertainty <= uncertainty + (received - sent):
                 break
             time.sleep(uncertainty)
         return bounds.clock()
