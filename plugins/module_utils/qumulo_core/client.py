@@ -167,9 +167,7 @@ class Client:
 
         :raises ProtocolError: neither gives a time.
         """
-        if self._clock is None:
-            self._clock = self._measure_clock(0.5)
-        return self._clock
+        return self._clock or self.measure_clock()
 
     def _measure_clock(self, uncertainty: float) -> ClusterClock:
         bounds = Bounds()
