@@ -47,7 +47,7 @@ def scenarios() -> list[str]:
 
 def collections(run: Run) -> Path:
     """Return a collections path with the collections of others; fetched once."""
-    place = CACHE / "collections" / f"{_digest([BUNDLE])}-{len(WANTED)}"
+    place = CACHE / "collections" / _digest([BUNDLE], WANTED)
     if place.is_dir():
         return place
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -177,8 +177,9 @@ def _pip(run: Run, *arguments: str) -> None:
     run([sys.executable, "-m", "pip", *arguments, "--quiet", "--disable-pip-version-check"], {})
 
 
-def _digest(files: Sequence[Path]) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+def _digest(files: Sequence[Path], words: Sequence[str] = ()) -> str:
+    content = b"".join(path.read_bytes() for path in files) + " ".join(words).encode()
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 if __name__ == "__main__":
