@@ -20,7 +20,7 @@ from typing import Any
 import yaml
 
 from tests.simulator.harness import Simulator, start
-from tests.tools.services import Process, start_service, wait_for
+from tests.tools.services import Process, cluster_section, start_service, wait_for
 from tests.tools.tree import linked_tree
 
 sys.path.insert(0, str(linked_tree()))
@@ -58,16 +58,9 @@ class Watched:
     def running(self, **rule: Any) -> Iterator[Process]:
         """The service, once it follows."""
         simulator = self.simulator
-        (self.place / "password").write_text(simulator.password())
         configuration = {
             "name": "bench",
-            "cluster": {
-                "host": simulator.addresses,
-                "port": simulator.port,
-                "username": "admin",
-                "password_file": str(self.place / "password"),
-                "ca_path": simulator.ca_file,
-            },
+            "cluster": cluster_section(simulator, self.place),
             "rules": [{"path": "/w", "retention": "30d", **rule}],
             "spool": str(self.place / "spool.db"),
             "evidence": str(self.place / "evidence.jsonl"),

@@ -20,17 +20,17 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times 
     format_rfc3339_ns,
 )
 from tests.simulator.harness import Simulator
-from tests.tools.services import Process, core_environment, start_service, wait_for
+from tests.tools.services import (
+    Process,
+    cluster_section,
+    core_environment,
+    free_port,
+    start_service,
+    wait_for,
+)
 
 OFFER = b"relp_version=0\nrelp_software=test\ncommands=syslog"
 TIMEOUT = 60.0
-
-
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def csv_line(
@@ -149,15 +149,7 @@ class Synced:
             "workers": 8,
         }
         if simulator is not None:
-            (place / "password").write_text(simulator.password())
-            self.settings["cluster"] = {
-                "host": simulator.addresses,
-                "port": simulator.port,
-                "username": "admin",
-                "password_file": str(place / "password"),
-                "ca_path": simulator.ca_file,
-                "timeout": 10,
-            }
+            self.settings["cluster"] = cluster_section(simulator, place, timeout=10)
         if mount is not None:
             self.settings["mount"] = {"path": str(mount), "types": ["tmpfs"]}
         self.settings.update(options)

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from tests.simulator.harness import Simulator
-from tests.tools.services import Process, core_environment, start_service, wait_for
+from tests.tools.services import Process, cluster_section, core_environment, start_service, wait_for
 
 Check = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -112,17 +112,8 @@ def test_a_service_that_is_not_known(check: Check) -> None:
 @pytest.fixture
 def service(simulator: Simulator, tmp_path: Path) -> Iterator[tuple[Process, Path]]:
     """The check as a service with a supervisor that listens."""
-    (tmp_path / "password").write_text(simulator.password())
     configuration = {
-        "cluster": {
-            "host": simulator.addresses,
-            "port": simulator.port,
-            "username": "admin",
-            "password_file": str(tmp_path / "password"),
-            "ca_path": simulator.ca_file,
-            "timeout": 2,
-            "retries": 0,
-        },
+        "cluster": cluster_section(simulator, tmp_path, timeout=2, retries=0),
         "every": 1,
         "metrics_port": 0,
         "lock_file": str(tmp_path / "check.lock"),

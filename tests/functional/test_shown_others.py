@@ -24,11 +24,10 @@ from tests.simulator.certificates import create
 from tests.simulator.harness import Simulator
 from tests.tools import programs
 from tests.tools.lock_manager_page import running_page
-from tests.tools.services import wait_for
+from tests.tools.services import free_port, wait_for
 from tests.tools.tree import ROOT
 
 from .documented import shown
-from .synced import free_port
 
 OPERATIONS = ROOT / "docs" / "operations"
 #: Under which the page is known; what a browser sends on the usual port.

@@ -17,12 +17,12 @@ import yaml
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.certificates import create
 from tests.simulator.harness import Simulator
-from tests.tools.services import core_environment, start_service, wait_for
+from tests.tools.services import core_environment, free_port, start_service, wait_for
 from tests.tools.tree import copied_tree
 
 from .documented import BLOCKS, Block, shown
 from .furnished import furnish, local, play, stand_in, typed
-from .synced import Synced, free_port
+from .synced import Synced
 from .watched import Watched
 
 ROLES = [block for block in BLOCKS if block.is_roles]

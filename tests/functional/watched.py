@@ -27,7 +27,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times 
     parse_rfc3339,
 )
 from tests.simulator.harness import Simulator
-from tests.tools.services import Process, core_environment, start_service, wait_for
+from tests.tools.services import Process, cluster_section, core_environment, start_service, wait_for
 
 EVENT_TIMEOUT = 240.0
 #: Files of a burst, cuts of the stream, and kills; with LOCKSTEP_FULL_SIZE=1 as many as promised.
@@ -51,17 +51,9 @@ class Watched:
         self.config = place / "watcher.yml"
         self.evidence = place / "evidence.jsonl"
         user = options.pop("user", "admin")
-        (place / "password").write_text(simulator.password(user))
         self.settings: dict[str, Any] = {
             "name": "test",
-            "cluster": {
-                "host": simulator.addresses,
-                "port": simulator.port,
-                "username": user,
-                "password_file": str(place / "password"),
-                "ca_path": simulator.ca_file,
-                "timeout": 10,
-            },
+            "cluster": cluster_section(simulator, place, user, timeout=10),
             "rules": [{"retention": "30d", "quiet": 0, **rule} for rule in rules],
             "spool": str(place / "spool.db"),
             "evidence": str(self.evidence),

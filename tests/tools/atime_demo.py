@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import yaml
 from tests.simulator.harness import Simulator, start
 
 from .rsyslogd import Rsyslogd, missing
-from .services import core_environment, start_service, wait_for
+from .services import cluster_section, core_environment, free_port, start_service, wait_for
 
 FILES = ("/films/opening, take 2.mov", "/films/finale.mov", "/films/nobody-looks.mov")
 BEFORE = "2020-01-01T00:00:00Z"
@@ -62,25 +61,11 @@ class Person:
         self.ask("GET", f"/v1/files/{quote(path, safe='')}/data")
 
 
-def free_port() -> int:
-    """A port that nobody has at the moment."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def configure(simulator: Simulator, place: Path) -> Path:
     """Write a configuration of the syncer."""
-    (place / "password").write_text(simulator.password(), encoding="utf-8")
     path = place / "atime.yml"
     settings = {
-        "cluster": {
-            "host": simulator.addresses,
-            "port": simulator.port,
-            "username": "admin",
-            "password_file": str(place / "password"),
-            "ca_path": simulator.ca_file,
-        },
+        "cluster": cluster_section(simulator, place),
         "set": "api",
         "listen": {"port": free_port()},
         "window": "1s",

@@ -17,11 +17,41 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from tests.simulator.harness import Simulator
 
 from .tree import ROOT
 
 TIMEOUT = 180.0
 STOP_TIMEOUT = 15.0
+
+
+def free_port() -> int:
+    """A port that nobody has at the moment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def cluster_section(
+    simulator: Simulator, place: Path, user: str = "admin", **more: Any
+) -> dict[str, Any]:
+    """What a service's configuration says of a simulated cluster; its password goes to a file.
+
+    :param place: directory of the file
+    :param more: further options of the section
+    """
+    password = place / "password"
+    password.write_text(simulator.password(user), encoding="utf-8")
+    return {
+        "host": simulator.addresses,
+        "port": simulator.port,
+        "username": user,
+        "password_file": str(password),
+        "ca_path": simulator.ca_file,
+        **more,
+    }
 
 
 def core_environment() -> dict[str, str]:

@@ -22,7 +22,7 @@ from qumulo.rest_client import RestClient
 
 from tests.simulator.harness import Simulator, start
 
-from .services import Process, core_environment, start_service, wait_for
+from .services import Process, cluster_section, core_environment, start_service, wait_for
 
 QUIET = 3
 #: Seconds that a step may take before the demonstration counts as failed.
@@ -71,18 +71,11 @@ class Demo:
         self.rest.login("admin", simulator.password())
         self.evidence = place / "evidence.jsonl"
         self.config = place / "watcher.yml"
-        (place / "password").write_text(simulator.password())
         self.config.write_text(
             yaml.safe_dump(
                 {
                     "name": "demo",
-                    "cluster": {
-                        "host": simulator.addresses,
-                        "port": simulator.port,
-                        "username": "admin",
-                        "password_file": str(place / "password"),
-                        "ca_path": simulator.ca_file,
-                    },
+                    "cluster": cluster_section(simulator, place),
                     "rules": [
                         {
                             "name": "legal",
