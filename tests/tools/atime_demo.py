@@ -93,12 +93,12 @@ def run(simulator: Simulator, place: Path) -> bool:
         simulator.control("files/put", path=path, content="film")
         uri = f"/v1/files/{quote(path, safe='')}/info/attributes"
         admin.ask("PATCH", uri, {"access_time": BEFORE})
-    print("== Films that nobody has looked at since 2020")
+    print("== Films that nobody has looked at since 2020", flush=True)
     show(admin)
     config = configure(simulator, place)
     port = yaml.safe_load(config.read_text(encoding="utf-8"))["listen"]["port"]
     with Rsyslogd(place, port) as rsyslogd:
-        print("== The cluster sends its audit log to rsyslogd, and that to the syncer")
+        print("== The cluster sends its audit log to rsyslogd, and that to the syncer", flush=True)
         log = {"enabled": True, "server_address": "127.0.0.1", "server_port": rsyslogd.port}
         admin.ask("PATCH", "/v1/audit/syslog/config", {**log, "format": "csv"})
         simulator.wait(lambda state: state["audit"] == "AUDIT_LOG_CONNECTED")
@@ -106,7 +106,9 @@ def run(simulator: Simulator, place: Path) -> bool:
             service.wait_ready()
             ann = Person(simulator, "ann", "Secret123!")
             scanner = Person(simulator, "scanner", "Secret123!")
-            print("== Ann reads two of them, one 200 times; the virus scanner reads all")
+            print(
+                "== Ann reads two of them, one 200 times; the virus scanner reads all", flush=True
+            )
             for path in FILES:
                 scanner.read(path)
             ann.read(FILES[1])
@@ -119,11 +121,13 @@ def run(simulator: Simulator, place: Path) -> bool:
             wait_for(used)
             wait_for(lambda: "idle: 0 waiting" in service.status)
             show(admin)
-            print("== What the syncer says of itself")
+            print("== What the syncer says of itself", flush=True)
             command = [sys.executable, "-m", "qumulo_core.atime", "--config", str(config), "status"]
             subprocess.run(command, env=core_environment(), check=True, timeout=_LIMIT)
     untouched = str(admin.attributes(FILES[2])["access_time"]).startswith("2020")
-    print("== The film that only the scanner has read is still one that nobody looks at.")
+    print(
+        "== The film that only the scanner has read is still one that nobody looks at.", flush=True
+    )
     return untouched
 
 
