@@ -22,6 +22,7 @@ TOOLS = {
     "runc": "runc",
     "debootstrap": "debootstrap",
     "ip": "iproute2",
+    "ssh": "openssh-client",
     "/usr/lib/podman/netavark": "netavark",
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
 }
@@ -31,6 +32,7 @@ PACKAGES = (
     "dbus",
     "iproute2",
     "logrotate",
+    "openssh-server",
     "procps",
     "python3",
     "python3-apt",

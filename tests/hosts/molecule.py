@@ -12,8 +12,9 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.simulator.harness import start
@@ -27,7 +28,7 @@ BIN = Path(sys.executable).parent
 SCENARIOS = ROOT / "extensions" / "molecule"
 #: Collections of others that roles and scenarios use, from the package that bundles them.
 BUNDLE = ROOT / "requirements" / "ansible-collections.txt"
-WANTED = ("ansible/posix", "awx/awx", "containers/podman")
+WANTED = ("ansible/posix", "awx/awx")
 #: Requirements that are installed on hosts.
 SERVICES = tuple(sorted(ROOT.glob("roles/*/files/requirements*.txt")))
 
@@ -113,7 +114,7 @@ def run_scenarios(
     :raises Unavailable: this machine can have no test hosts
     """
     image, others, packages = prepare(run)
-    with network(ROOT, image) as net:
+    with network(ROOT, image) as net, _keys() as keys:
 
         def one(name: str) -> None:
             with start(["--address", net.gateway]) as simulator:
@@ -125,6 +126,9 @@ def run_scenarios(
                     "LOCKSTEP_RUN": of_checkout(ROOT)[0],
                     "LOCKSTEP_NETWORK": net.name,
                     "LOCKSTEP_IMAGE": image,
+                    "LOCKSTEP_HOST_ADDRESS": net.host(scenarios().index(name)),
+                    "LOCKSTEP_KEYS": str(keys),
+                    "ANSIBLE_SSH_CONTROL_PATH_DIR": str(keys),
                     "LOCKSTEP_WHEELS": str(packages),
                     "LOCKSTEP_COLLECTIONS": str(others),
                     "LOCKSTEP_CLUSTER_HOST": net.gateway,
@@ -141,6 +145,19 @@ def run_scenarios(
             for outcome in [pool.submit(one, name) for name in names]:
                 outcome.result()
     return len(names)
+
+
+@contextmanager
+def _keys() -> Iterator[Path]:
+    """A directory for a run's keys and sockets; these need a short path."""
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as place:
+        key = Path(place) / "key"
+        subprocess.run(
+            ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test hosts", "-f", str(key)],
+            check=True,
+            timeout=60,
+        )
+        yield Path(place)
 
 
 def main(names: Sequence[str]) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from .image import podman
 
 _FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
+_FIRST_HOST = 10
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Network:
 
     name: str
     gateway: str
+
+    def host(self, number: int) -> str:
+        """Return the address of a host, by its number from 0 on."""
+        return f"{self.gateway.rpartition('.')[0]}.{_FIRST_HOST + number}"
 
 
 def of_checkout(root: Path) -> tuple[str, str]:
