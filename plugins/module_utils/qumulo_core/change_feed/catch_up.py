@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
 from .. import files, snapshots
 from ..changelist import diff, entries
@@ -194,14 +195,15 @@ class CatchUp:
                     on_progress=lambda _phase, _count: None,
                 ),
             )
-            for record in diff.distinct(gone):
-                entry = entries.decode(record)
+            for entry in _each(gone):
                 kind = DIRECTORY if entry.is_directory else FILE
                 yield from self._record(DELETE, kind, entry.path, None)
-            for operation, info in self._looked_up(diff.distinct(present), newer):
+            for operation, info in self._looked_up(_each(present), newer):
                 yield from self._record(operation, info.type, info.path, info.id)
 
-    def _looked_up(self, records: Iterator[bytes], newer: int) -> Iterator[tuple[str, FileInfo]]:
+    def _looked_up(
+        self, listed: Iterator[entries.Entry], newer: int
+    ) -> Iterator[tuple[str, FileInfo]]:
         """Yield what is there with its attributes: a tree diff does not tell IDs."""
 
         def read(client: Client, entry: entries.Entry) -> FileInfo | None:
@@ -210,7 +212,6 @@ class CatchUp:
             except NotFoundError:
                 return None
 
-        listed = map(entries.decode, records)
         for outcome in map_unordered(self._client, read, listed, workers=_WORKERS):
             if outcome.error is not None:
                 raise outcome.error
@@ -239,6 +240,10 @@ class CatchUp:
                 batch = []
         self._told.put(batch)
         return count + len(batch)
+
+
+def _each(records: Sorter) -> Iterator[entries.Entry]:
+    return map(entries.decode, chain.from_iterable(diff.distinct(records.blocks())))
 
 
 def _unreadable(path: str, error: QumuloError) -> None:

@@ -10,13 +10,12 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from itertools import islice
 from typing import Any, BinaryIO
 
 from ..client import Client
 from ..snapshots import Snapshot
 from . import formats, names, parquet, rows, storage_dna
-from .entries import DELETE, Entry
+from .entries import DELETE, Block, Plain
 from .formats import BULK, CSV, JSONL, NUL, PARQUET, RCLONE, XML, Totals
 from .lists import Lists
 from .order import MOUNT, Order, check_order, check_pair, is_first, relative_to
@@ -26,7 +25,6 @@ from .stream import Run
 __all__ = ["Order", "Result", "build"]
 #: Lines of the list that a module shows.
 SAMPLE = 10
-_STEP = 1000  # entries between two looks at the clock; what is in memory beside the sorters
 
 
 @dataclass
@@ -90,7 +88,7 @@ def build(
     ) as lists:
         result.lists, result.first = lists.paths, lists.first_path
         with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
-            lists.write(_passed(run.entries(), relative, run, result))
+            lists.write(_passed(run.blocks(), relative, run, result))
         if progress is not None:
             progress.update("written", result.totals.entries, result.totals.entries)
         result.changed = lists.commit(dry_run=check_mode)
@@ -145,8 +143,8 @@ def _maker(
 
 
 def _passed(
-    found: Iterable[Entry], relative: formats.Relative, run: Run, result: Result
-) -> Iterator[Entry]:
+    blocks: Iterable[Block], relative: formats.Relative, run: Run, result: Result
+) -> Iterator[Block]:
     """Pass entries on, without the base directory itself, and keep the first few in words.
 
     On the way it reports how many there are, and counts files of a mount that are newer by now.
@@ -157,8 +155,7 @@ def _passed(
     taken_ns = int(newer.taken.timestamp()) * 1_000_000_000 + newer.taken.microsecond * 1000
     live = order.attributes == MOUNT
     number = 0
-    each = iter(found)
-    while some := list(islice(each, _STEP)):
+    for some in blocks:
         number += len(some)
         for entry in some if len(sample) < SAMPLE else ():
             if len(sample) < SAMPLE and entry.path != base:
@@ -171,4 +168,9 @@ def _passed(
             result.totals.changed_since += sum(time > taken_ns for time in times)
         if progress is not None:
             progress.update("writing", number, max(number, run.total))
-        yield from some if base is None else [entry for entry in some if entry.path != base]
+        if base is None:
+            yield some
+        elif isinstance(some, Plain):
+            yield some.without(base)
+        else:
+            yield [entry for entry in some if entry.path != base]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
-from operator import itemgetter
 from typing import NamedTuple, TypeVar
 
 from .. import files
@@ -20,7 +19,7 @@ from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from . import directories, entries
 from .directories import Receiver
-from .entries import CREATE, DELETE
+from .entries import CREATE, DELETE, MODIFY
 from .sorting import Sorter
 
 #: Changes to ask for in a page; the cluster may answer with fewer.
@@ -73,8 +72,8 @@ def ahead(items: Iterator[Value], limit: int = _AHEAD) -> Iterator[Value]:
         thread.join()
 
 
-def changes(client: Client, newer: int, older: int) -> Iterator[list[tuple[str, str, bytes]]]:
-    """Yield pages of operations, paths and records of changes, in the cluster's order.
+def changes(client: Client, newer: int, older: int) -> Iterator[dict[str, list[str]]]:
+    """Yield pages of changes: paths by operation, in the cluster's order.
 
     Paths of directories end in "/". Needs PRIVILEGE_SNAPSHOT_DIFFERENCE_READ.
     """
@@ -165,19 +164,20 @@ def _take_in(
     gone, present, packs = wanted.gone, wanted.present, wanted.packs
     seen = 0
     for page in changes(client, wanted.newer, wanted.older or 0):
-        present.extend([record for operation, _path, record in page if operation != DELETE])
-        if gone is not None:
-            gone.extend([record for operation, _path, record in page if operation == DELETE])
-        if packs.new is not None:
-            new_parents.extend([directories.by_parent(p) for o, p, _r in page if o != DELETE])
-        if packs.old is not None and gone is not None:
-            old_parents.extend([directories.by_parent(p) for o, p, _r in page if o == DELETE])
-        for operation, path in [(o, p) for o, p, _record in page if p[-1] == "/"]:
-            if operation == CREATE:
-                created.add(entries.raw(path))
-            elif operation == DELETE and gone is not None:
-                deleted.add(entries.raw(path))
-        seen += len(page)
+        for operation, paths in page.items():
+            seen += len(paths)
+            if operation == DELETE:
+                receiver, pack, parents = gone, packs.old, old_parents
+            else:
+                receiver, pack, parents = present, packs.new, new_parents
+            if receiver is None:
+                continue
+            receiver.extend(entries.encode_all(operation, paths))
+            if pack is not None:
+                parents.extend([directories.by_parent(path) for path in paths])
+            if operation != MODIFY:
+                whole = created if operation == CREATE else deleted
+                whole.extend([entries.raw(path) for path in paths if path[-1] == "/"])
         wanted.on_progress("changes", seen)
 
 
@@ -242,9 +242,14 @@ def _uppermost(paths: Sorter) -> Iterator[str]:
             yield path.decode("utf-8", "surrogatepass")
 
 
-def distinct(records: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield each of sorted records once: the quick way where none has attributes."""
-    return map(itemgetter(0), groupby(records))
+def distinct(blocks: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """Yield each of sorted records once, by the block: the quick way where none has attributes."""
+    last = b""
+    for block in blocks:
+        some = [new for old, new in zip([last, *block], block) if new != old]
+        last = block[-1]
+        if some:
+            yield some
 
 
 def unique(records: Iterable[bytes]) -> Iterator[bytes]:

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Union
 
 from ..errors import ProtocolError
 
@@ -16,9 +17,9 @@ KNOWN = b"0"
 #: Operations in the order in which those of one path come: gone first, then new.
 _CODES = {DELETE: b"1", CREATE: b"2", MODIFY: b"3", RENAME: b"4"}
 _OPERATIONS = {code: operation for operation, code in _CODES.items()}
+#: The same by the last byte of a record without attributes.
+OPERATION_OF = {code[0]: operation for code, operation in _OPERATIONS.items()}
 _OF_API = {"CREATE": CREATE, "MODIFY": MODIFY, "DELETE": DELETE}
-#: What follows the path in a record, by the name of the operation.
-_ENDS = {name: b"\0" + _CODES[operation] for name, operation in _OF_API.items()}
 #: Ends a record; a path holds no NUL, and neither a line feed nor another NUL that ends the record
 #: follows one within a record.
 TERMINATOR = b"\0\n"
@@ -81,22 +82,22 @@ class Range(NamedTuple):
     is_data: bool
 
 
-def of_page(items: list[dict[str, Any]]) -> list[tuple[str, str, bytes]]:
-    """Return operation, path and record of the changes of a page of a tree diff.
+def of_page(items: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the paths of the changes of a page of a tree diff, by operation.
 
     :raises ProtocolError: one is none.
     """
     try:
-        return [
-            (
-                _OF_API[item["op"]],
-                item["path"],
-                item["path"].encode("utf-8", "surrogatepass") + _ENDS[item["op"]],
-            )
-            for item in items
-        ]
-    except (KeyError, TypeError, AttributeError) as exc:
+        found = {
+            operation: [item["path"] for item in items if item["op"] == name]
+            for name, operation in _OF_API.items()
+        }
+        if sum(map(len, found.values())) < len(items):
+            strange = next(item["op"] for item in items if item["op"] not in _OF_API)
+            raise ProtocolError(f"The cluster listed a change '{strange}', which is not known.")
+    except (KeyError, TypeError) as exc:
         raise ProtocolError(f"The cluster listed a change without {exc}.") from exc
+    return found
 
 
 def raw(path: str) -> bytes:
@@ -115,6 +116,12 @@ def encode(operation: str, path: str, attributes: bytes = b"") -> bytes:
     :param path: with a slash at the end, if it is a directory's.
     """
     return b"%s\0%s%s" % (path.encode("utf-8", "surrogatepass"), _CODES[operation], attributes)
+
+
+def encode_all(operation: str, paths: list[str]) -> list[bytes]:
+    """Return changes without attributes as :func:`encode` would."""
+    end = b"\0" + _CODES[operation]
+    return [path.encode("utf-8", "surrogatepass") + end for path in paths]
 
 
 def encode_known(path: str, attributes: bytes) -> bytes:
@@ -151,3 +158,43 @@ def decode(record: bytes) -> Entry:
     if name.endswith("/"):
         return Entry(operation, name[:-1] or "/", True, attributes, None, source)
     return Entry(operation, name, False, attributes, None, source)
+
+
+class Plain:
+    """Changes of which the path is all that is known; they become entries when they are looked at.
+
+    A list without attributes has millions of them, and most formats can do without the entries.
+
+    :param records: as :func:`encode` makes them, without attributes.
+    """
+
+    __slots__ = ("records",)
+
+    def __init__(self, records: list[bytes]) -> None:
+        self.records = records
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return map(decode, self.records)
+
+    def without(self, directory: str) -> Plain:
+        """Return all but the changes of a directory itself."""
+        key = raw(directory.rstrip("/") + "/") + b"\0"
+        return Plain([record for record in self.records if not record.startswith(key)])
+
+    def kinds(self) -> dict[tuple[str, bool], int]:
+        """Return how many there are of each operation, of directories and of other objects."""
+        together = b"".join(self.records)  # a NUL is followed by the code and nothing else
+        found = {}
+        for operation in (CREATE, MODIFY, DELETE):
+            end = b"\0" + _CODES[operation]
+            directories = together.count(b"/" + end)
+            found[operation, True] = directories
+            found[operation, False] = together.count(end) - directories
+        return found
+
+
+#: Entries that are passed on at a time.
+Block = Union[list[Entry], Plain]

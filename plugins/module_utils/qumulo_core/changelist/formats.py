@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, BinaryIO, Protocol
 
 from ..files import DIRECTORY, FILE
-from .entries import CREATE, DELETE, MODIFY, RENAME, Attributes, Entry
+from .entries import CREATE, DELETE, MODIFY, RENAME, Attributes, Block, Entry, Plain
 
 XML, JSONL, CSV, NUL = "xml", "jsonl", "csv", "nul"
 PARQUET, RCLONE, BULK = "parquet", "rclone", "bulk"
@@ -23,6 +25,7 @@ WITH_RANGES = (JSONL, CSV, PARQUET)
 #: Hold files only, so that what is gone needs a list of its own, without directories.
 DELETIONS_APART = (RCLONE, BULK)
 NEED_ATTRIBUTES = (XML, BULK)
+_KIND = attrgetter("operation", "is_directory")
 
 
 @dataclass
@@ -40,26 +43,33 @@ class Totals:
     left_out: int = 0
     changed_since: int = 0
 
-    def count(self, entry: Entry) -> None:
-        """Count an entry that is written."""
-        operation = entry.operation
-        if entry.problem is not None:
-            self.unreadable += 1
-        elif operation == DELETE:
-            self.deleted += 1
-        elif operation == RENAME:
-            self.renamed += 1
+    def count(self, entries: Block) -> None:
+        """Count entries that are written."""
+        if isinstance(entries, Plain):
+            kinds = entries.kinds()
         else:
-            if operation == CREATE:
-                self.created += 1
-            elif operation == MODIFY:
-                self.modified += 1
-            if entry.is_directory:
-                self.directories += 1
+            told = [entry for entry in entries if entry.problem is None]
+            self.unreadable += len(entries) - len(told)
+            kinds = Counter(map(_KIND, told))
+            self.bytes += sum(
+                entry.attributes.size
+                for entry in told
+                if entry.attributes is not None and entry.operation not in (DELETE, RENAME)
+            )
+        for (operation, is_directory), number in kinds.items():
+            if operation == DELETE:
+                self.deleted += number
+            elif operation == RENAME:
+                self.renamed += number
             else:
-                self.files += 1
-            if entry.attributes is not None:
-                self.bytes += entry.attributes.size
+                if operation == CREATE:
+                    self.created += number
+                elif operation == MODIFY:
+                    self.modified += number
+                if is_directory:
+                    self.directories += number
+                else:
+                    self.files += number
 
     @property
     def entries(self) -> int:
@@ -74,8 +84,8 @@ class Totals:
 class ListWriter(Protocol):
     """Writes the entries of one list, in the order in which they come."""
 
-    def add(self, entry: Entry) -> None:
-        """Write an entry, and count it."""
+    def extend(self, entries: Block) -> None:
+        """Write entries, and count them."""
 
     def close(self) -> None:
         """Write what comes after the last entry; the file stays open."""

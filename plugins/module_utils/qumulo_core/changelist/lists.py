@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
 from ..output import AtomicFile
-from .entries import Entry
+from .entries import Block, Entry
 from .formats import ListWriter, Maker, Totals
 from .packing import compressed
 
@@ -106,22 +106,28 @@ class Lists:
     ) -> None:
         self._stack.__exit__(kind, exc, traceback)
 
-    def write(self, found: Iterable[Entry]) -> None:
+    def write(self, blocks: Iterable[Block]) -> None:
         """Write all entries."""
-        first, writers, is_first = self._first, self._writers, self._is_first
-        if first is None and len(writers) == 1:
-            add = writers[0].add
-            for entry in found:
-                add(entry)
-        else:
-            for entry in found:
-                if first is not None and is_first is not None and is_first(entry):
-                    first.add(entry)
-                    continue
-                known = entry.attributes
-                writers[self._shares.next(known.size if known is not None else 0)].add(entry)
-        for writer in (*writers, *([first] if first is not None else [])):
+        writers = [*self._writers, *([self._first] if self._first is not None else [])]
+        for block in blocks:
+            shares: Sequence[Block] = [block] if len(writers) == 1 else self._deal_out(block)
+            for writer, share in zip(writers, shares):
+                writer.extend(share)
+        for writer in writers:
             writer.close()
+
+    def _deal_out(self, block: Block) -> list[list[Entry]]:
+        """Return what each list gets; the last one is what comes before all others."""
+        shares: list[list[Entry]] = [[] for _writer in self._writers]
+        first: list[Entry] = []
+        for entry in block:
+            if self._is_first is not None and self._is_first(entry):
+                first.append(entry)
+            else:
+                known = entry.attributes
+                size = known.size if known is not None else 0
+                shares[self._shares.next(size)].append(entry)
+        return [*shares, first]
 
     def commit(self, *, dry_run: bool) -> bool:
         """Put the lists in place; return False if all were there already.

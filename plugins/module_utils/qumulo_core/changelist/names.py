@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from ..files import FILE
-from .entries import DELETE, Entry, raw
+from .entries import DELETE, Block, raw
 from .formats import Maker, Relative, Totals, type_of
 
 
@@ -19,14 +19,16 @@ class _Nul:
         self._relative = relative
         self._last: str | None = None
 
-    def add(self, entry: Entry) -> None:
-        self._totals.count(entry)
-        name = self._relative(entry.path)
-        if name and name != self._last:
-            self._last = name
-            # rsync takes it for a comment otherwise, --from0 or not.
-            mark = b"./" if name[0] in "#;" else b""
-            self._write(mark + raw(name) + b"\0")
+    def extend(self, entries: Block) -> None:
+        self._totals.count(entries)
+        names = []
+        for entry in entries:
+            name = self._relative(entry.path)
+            if name and name != self._last:
+                self._last = name
+                # rsync takes it for a comment otherwise, --from0 or not.
+                names.append(f"./{name}\0" if name[0] in "#;" else f"{name}\0")
+        self._write(raw("".join(names)))
 
     def close(self) -> None:
         pass
@@ -48,15 +50,19 @@ class _Rclone:
         self._totals = totals
         self._relative = relative
 
-    def add(self, entry: Entry) -> None:
-        name = self._relative(entry.path)
+    def extend(self, entries: Block) -> None:
         # A directory is made with the first file in it; a line feed would end the name.
-        deleted = entry.operation == DELETE
-        if entry.is_directory or (not deleted and type_of(entry) != FILE) or "\n" in name:
-            self._totals.left_out += 1
-            return
-        self._totals.count(entry)
-        self._write(b"/%s\n" % raw(name.lstrip("/")))
+        held = [
+            entry
+            for entry in entries
+            if not entry.is_directory
+            and (entry.operation == DELETE or type_of(entry) == FILE)
+            and "\n" not in self._relative(entry.path)
+        ]
+        self._totals.left_out += len(entries) - len(held)
+        self._totals.count(held)
+        names = [f"/{self._relative(entry.path).lstrip('/')}\n" for entry in held]
+        self._write(raw("".join(names)))
 
     def close(self) -> None:
         pass

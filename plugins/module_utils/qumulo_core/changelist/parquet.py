@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, BinaryIO
 
 from ..errors import LibraryMissingError
-from .entries import Entry
+from .entries import Block, Entry
 from .formats import Maker, Relative, Totals, type_of
 from .rows import ranges_of
 
@@ -64,7 +64,10 @@ class _Parquet:
         self._rows = 0
         self._writer = pyarrow.parquet.ParquetWriter(output, self._schema, compression=compression)
 
-    def add(self, entry: Entry) -> None:
+    def extend(self, entries: Block) -> None:
+        self._totals.count([self._add(entry) for entry in entries])
+
+    def _add(self, entry: Entry) -> Entry:
         path, bad = _characters(self._relative(entry.path))
         source = None
         if entry.source is not None:
@@ -72,7 +75,6 @@ class _Parquet:
             bad = bad or bad_source
         if bad and entry.problem is None:
             entry = entry._replace(problem="its name holds characters that are no Unicode text")
-        self._totals.count(entry)
         known, ranges = entry.attributes, None
         if entry.ranges is not None:
             ranges = [
@@ -106,6 +108,7 @@ class _Parquet:
         self._rows += 1
         if self._rows >= GROUP:
             self._flush()
+        return entry
 
     def _flush(self) -> None:
         arrays = [

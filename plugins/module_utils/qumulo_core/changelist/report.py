@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 from ..client import Client
@@ -41,7 +42,8 @@ def report(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[
         directory = os.path.dirname(output.path)
         for older, newer in zip(known, known[1:]):
             with Run(client, newer, (older,), order, directory, None) as run:
-                summary.take_in(Interval(older.taken, newer.taken), run.entries())
+                found = chain.from_iterable(run.blocks())
+                summary.take_in(Interval(older.taken, newer.taken), found)
         output.write(page(summary, _names(client, summary)).encode())
         changed = output.commit(dry_run=check_mode)
     return {

@@ -9,14 +9,13 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO
 
-from .entries import DELETE, Entry, Range, raw
+from .entries import DELETE, OPERATION_OF, Block, Entry, Plain, Range, decode, raw
 from .formats import Maker, Relative, Totals, columns_of, type_of
 
-_CHUNK = 1 << 16
-_LINES = 256  # that are written at a time
 COLUMNS = (
     "op",
     "path",
@@ -43,19 +42,24 @@ class _JsonLines:
         self._write = output.write
         self._totals = totals
         self._relative = relative
-        self._lines: list[str] = []
 
-    def add(self, entry: Entry) -> None:
-        self._totals.count(entry)
-        self._lines.append(self._line(entry))
-        if len(self._lines) >= _LINES:
-            self.close()
+    def extend(self, entries: Block) -> None:
+        self._totals.count(entries)
+        lines = self._plain(entries) if isinstance(entries, Plain) else map(self._line, entries)
+        self._write("".join(lines).encode())
+
+    def _plain(self, entries: Plain) -> Iterator[str]:
+        relative = self._relative
+        for record in entries.records:
+            path = record[:-2].decode("utf-8", "surrogatepass")
+            if path[-1] == "/":
+                yield self._line(decode(record))
+            else:
+                operation, name = OPERATION_OF[record[-1]], quote(relative(path))
+                yield f'{{"op": "{operation}", "path": {name}, "type": "file"}}\n'
 
     def _line(self, entry: Entry) -> str:
         path = self._relative(entry.path)
-        if entry[3:] == (None, None, None, None):  # the usual line without attributes
-            kind = "directory" if entry.is_directory else "file"
-            return f'{{"op": "{entry.operation}", "path": {quote(path)}, "type": "{kind}"}}\n'
         described: dict[str, Any] = {"op": entry.operation, "path": path}
         if entry.source is not None:
             described["from"] = self._relative(entry.source)
@@ -69,8 +73,7 @@ class _JsonLines:
         return json.dumps(described) + "\n"
 
     def close(self) -> None:
-        self._write("".join(self._lines).encode())
-        self._lines = []
+        pass
 
 
 def jsonl(relative: Relative) -> Maker:
@@ -90,8 +93,12 @@ class _Csv:
         self._rows = csv.writer(self._text)
         self._rows.writerow(columns)
 
-    def add(self, entry: Entry) -> None:
-        self._totals.count(entry)
+    def extend(self, entries: Block) -> None:
+        self._totals.count(entries)
+        self._rows.writerows(map(self._row, entries))
+        self._move()
+
+    def _row(self, entry: Entry) -> list[Any]:
         row: dict[str, Any] = {
             "op": entry.operation,
             "path": self._relative(entry.path),
@@ -106,9 +113,7 @@ class _Csv:
             row["ranges"] = ";".join(
                 f"{part.offset}+{part.length}{'' if part.is_data else 'h'}" for part in entry.ranges
             )
-        self._rows.writerow([row.get(column, "") for column in self._columns])
-        if self._text.tell() > _CHUNK:
-            self._move()
+        return [row.get(column, "") for column in self._columns]
 
     def _move(self) -> None:
         self._output.write(raw(self._text.getvalue()))
@@ -133,21 +138,22 @@ class _Bulk:
         self._totals = totals
         self._relative = relative
 
-    def add(self, entry: Entry) -> None:
-        self._totals.count(entry)
+    def extend(self, entries: Block) -> None:
+        self._totals.count(entries)
+        self._write("".join(map(self._lines, entries)).encode())
+
+    def _lines(self, entry: Entry) -> str:
         path = self._relative(entry.path)
         # An ID may have 512 bytes, a path several thousand.
         document = hashlib.sha256(raw(path)).hexdigest()
         if entry.operation == DELETE:
-            self._write(b'{"delete": {"_id": "%s"}}\n' % document.encode())
-            return
+            return f'{{"delete": {{"_id": "{document}"}}}}\n'
         described: dict[str, Any] = {"path": path, "type": type_of(entry)}
         if entry.attributes is not None:
             described.update(columns_of(entry.attributes))
         if entry.problem is not None:
             described["error"] = entry.problem
-        text = f'{{"index": {{"_id": "{document}"}}}}\n{json.dumps(described)}\n'
-        self._write(text.encode())
+        return f'{{"index": {{"_id": "{document}"}}}}\n{json.dumps(described)}\n'
 
     def close(self) -> None:
         pass

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import BinaryIO
 
 from ..files import DIRECTORY, FILE
-from .entries import DELETE, Entry
+from .entries import DELETE, Block, Entry
 from .formats import Maker, Relative, Totals
 
 #: What XML 1.0 can not hold, even as a reference (its production Char).
@@ -38,12 +38,15 @@ class _StorageDna:
         self._body = body
         self._listed = self._size = self._bad = self._deleted = 0
 
-    def add(self, entry: Entry) -> None:
+    def extend(self, entries: Block) -> None:
+        written = [entry for entry in entries if self._add(entry)]
+        self._totals.count(written)
+        self._totals.left_out += len(entries) - len(written)
+
+    def _add(self, entry: Entry) -> bool:
         line, kind = _xml_line(entry, self._relative, self._index, self._now)
         if line is None:
-            self._totals.left_out += 1
-            return
-        self._totals.count(entry)
+            return False
         self._body.write(line.encode("utf-8", "surrogatepass"))
         if kind == "bad":
             self._bad += 1
@@ -52,6 +55,7 @@ class _StorageDna:
         elif not entry.is_directory and entry.attributes is not None:
             self._listed += 1
             self._size += entry.attributes.size
+        return True
 
     def close(self) -> None:
         with self._body as body:

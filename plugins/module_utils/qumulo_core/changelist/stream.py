@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from itertools import chain
@@ -17,13 +16,13 @@ from ..files import FileInfo
 from ..snapshots import Snapshot
 from . import attributes as attribute_sources
 from . import diff, entries, formats, ranges, storage_dna
-from .entries import CREATE, DELETE, MODIFY, Entry
+from .entries import CREATE, DELETE, MODIFY, Block, Entry, Plain
 from .formats import SEQUENTIAL, XML
 from .mount import Mount, from_mount
 from .order import API, MOUNT, NONE, Order
 from .progress import Progress
 from .renames import Renames
-from .sorting import Sorter
+from .sorting import Sorter, cut, merged
 
 
 class Run:
@@ -74,12 +73,21 @@ class Run:
         """About how many entries there are, as far as they have come in."""
         return sum(self._seen.values())
 
-    def entries(self) -> Iterator[Entry]:
-        """Collect the changes and yield them."""
-        order, newer, older = self.order, self.newer, self._older
+    def blocks(self) -> Iterator[Block]:
+        """Collect the changes and yield them, some at a time."""
         for each in self._olders:
             self._collect(each)
-        found = self._renamed(older) if self._renames and older is not None else self._plain()
+        if self._problems:
+            yield self._problems
+        if self.order.attributes == NONE and not self._renames:
+            yield from map(Plain, self._records())
+        else:
+            yield from cut(self._described())
+
+    def _described(self) -> Iterator[Entry]:
+        """Changes with all that is to be told of them."""
+        order, newer, older = self.order, self.newer, self._older
+        found = self._renamed(older) if self._renames and older is not None else self._by_path()
         if older is not None and (order.ranges or self._renames):
             found = ranges.with_ranges(
                 self._client,
@@ -95,7 +103,7 @@ class Run:
             found = from_mount(self._client, mount, found, workers=order.workers)
         elif order.attributes == NONE and self._renames:
             found = (entry._replace(attributes=None) for entry in found)
-        return chain(self._problems, found)
+        return found
 
     def _collect(self, older: Snapshot | None) -> None:
         order, newer = self.order, self.newer
@@ -124,17 +132,20 @@ class Run:
             ),
         )
 
-    def _plain(self) -> Iterator[Entry]:
+    def _records(self) -> Iterator[list[bytes]]:
         """Changes by path, with deletions first where the list is applied from top to bottom."""
-        backwards = self.order.format == XML
-        each = diff.unique if self.order.attributes == API else diff.distinct
-        gone, present = diff.distinct(self._gone), each(self._present)
-        if self.order.format in SEQUENTIAL or self.order.has_first:
-            records: Iterable[bytes] = chain(gone, present)
+        gone = diff.distinct(self._gone.blocks())
+        if self.order.attributes == API:
+            present = cut(diff.unique(self._present))
         else:
-            records = heapq.merge(gone, present, reverse=backwards)
-        found: Iterator[Entry] = map(entries.decode, records)
-        if backwards:
+            present = diff.distinct(self._present.blocks())
+        if self.order.format in SEQUENTIAL or self.order.has_first:
+            return chain(gone, present)
+        return merged([gone, present], reverse=self.order.format == XML)
+
+    def _by_path(self) -> Iterator[Entry]:
+        found: Iterator[Entry] = map(entries.decode, chain.from_iterable(self._records()))
+        if self.order.format == XML:
             found = storage_dna.without_stale_deletes(found)
         if self.order.attributes != API:
             return found

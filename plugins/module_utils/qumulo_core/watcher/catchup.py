@@ -13,7 +13,7 @@ from datetime import datetime
 
 from .. import files, snapshots
 from ..changelist.diff import changes
-from ..changelist.entries import CREATE, DELETE
+from ..changelist.entries import CREATE, MODIFY
 from ..client import Client, ref
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
@@ -159,13 +159,14 @@ class CatchUp:
 
         def wanted() -> Iterator[str]:
             for page in changes(self._client, newer, older):
-                for operation, path, _record in page:
-                    if operation == DELETE or (created and path.startswith(created[-1])):
+                made = {path for path in page[CREATE] if path.endswith("/")}
+                for path in sorted(page[CREATE] + page[MODIFY]):
+                    if created and path.startswith(created[-1]):
                         continue  # what is in a created directory is found there
                     if not path.endswith("/"):
                         if self._rules().decide(path).rule is not None:
                             yield path
-                    elif operation == CREATE:
+                    elif path in made:
                         created.append(path)
 
         created: list[str] = []

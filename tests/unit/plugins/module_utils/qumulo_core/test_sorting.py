@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from itertools import chain
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,6 +15,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     sorting,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.diff import (
+    distinct,
     unique,
 )
 
@@ -70,3 +72,24 @@ def test_each_change_comes_once_with_attributes_if_any_has_them(
     assert set(keys) == {entries.split(record)[0] for record in records}
     known = {entries.split(r)[0] for r in records if entries.split(r)[1]}
     assert {entries.split(r)[0] for r in found if entries.split(r)[1]} == known
+
+
+def _blocks(records: list[bytes], size: int) -> list[list[bytes]]:
+    return [records[at : at + size] for at in range(0, len(records), size)]
+
+
+@given(st.lists(st.lists(RECORDS, max_size=30), max_size=4), st.integers(1, 7), st.booleans())
+def test_streams_are_merged_whatever_their_blocks(
+    streams: list[list[bytes]], size: int, reverse: bool
+) -> None:
+    ordered = [iter(_blocks(sorted(each, reverse=reverse), size)) for each in streams]
+    found = list(sorting.merged(ordered, reverse=reverse))
+    assert all(found)
+    assert list(chain.from_iterable(found)) == sorted(chain.from_iterable(streams), reverse=reverse)
+
+
+@given(st.lists(RECORDS, max_size=30), st.integers(1, 7))
+def test_each_record_comes_once_across_blocks(records: list[bytes], size: int) -> None:
+    found = list(distinct(_blocks(sorted(records), size)))
+    assert all(found)
+    assert list(chain.from_iterable(found)) == sorted(set(records))
