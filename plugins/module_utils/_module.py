@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule, env_fallback
 from ._answers import Answer
 from .qumulo_core.client import Client
 from .qumulo_core.errors import QumuloError
+from .qumulo_core.process import collect_rarely
 from .qumulo_core.settings import Settings
 
 #: ``(client, params, check_mode) -> result``: what a module does, free of Ansible.
@@ -63,6 +64,7 @@ def run(action: Action, argument_spec: dict[str, Any], *, answer: Answer, **kwar
     spec = connection_argument_spec()
     spec.update(argument_spec)
     module = AnsibleModule(argument_spec=spec, **kwargs)
+    collect_rarely()
     try:
         with Client(_settings(module.params)) as client:
             result = action(client, module.params, module.check_mode)

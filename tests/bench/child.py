@@ -30,6 +30,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client  # noqa: E402
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.process import (  # noqa: E402
+    collect_rarely,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings  # noqa: E402
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import closing  # noqa: E402
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.filters import (  # noqa: E402
@@ -214,6 +217,7 @@ def _bytes_of(number: str) -> int:
 
 def main() -> None:
     """Do what the first argument names, on the cluster that the second describes."""
+    collect_rarely()  # as modules do
     work, where = WORK[sys.argv[1]], json.loads(sys.argv[2])
     settings = Settings(
         hosts=tuple(where["hosts"]),

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..errors import QumuloError
+from ..process import collect_rarely
 from . import daemon, exit_codes, instance, logs
 from .sd_notify import Notifier
 
@@ -42,6 +43,7 @@ def serve(config: Served, make: Callable[[], daemon.Service], *, alone: bool = T
         process may.
     :param alone: hold the lock of this host; not for one that changes nothing.
     """
+    collect_rarely()
     logs.configure(config.log_format, config.log_level)
     lock = instance.SingleInstance(config.lock_file) if alone else contextlib.nullcontext()
     try:

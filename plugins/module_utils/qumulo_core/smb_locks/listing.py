@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -103,7 +102,7 @@ def _with_paths(client: Client, handles: list[Handle]) -> list[Handle]:
         if outcome.error is not None:
             raise outcome.error
         paths.update(outcome.value or {})
-    return [replace(handle, path=paths.get(handle.file_id, "")) for handle in handles]
+    return [handle._replace(path=paths.get(handle.file_id, "")) for handle in handles]
 
 
 def _resolve(client: Client, ids: Sequence[str]) -> dict[str, str]:
@@ -251,8 +250,8 @@ _Texts = tuple[str, ...]
 
 
 def _owners(grants: Sequence[ShareGrant]) -> tuple[_Texts, _Texts, _Texts]:
-    """Return clients, nodes and denials of grants; nearly always there is just one."""
-    if len(grants) == 1:
+    """Return clients, nodes and denials of grants; nearly always all are alike."""
+    if grants and grants.count(grants[0]) == len(grants):
         grant = grants[0]
         return (
             (grant.address,) if grant.address else (),
