@@ -95,6 +95,9 @@ def of_page(items: list[dict[str, Any]]) -> dict[str, list[str]]:
         if sum(map(len, found.values())) < len(items):
             strange = next(item["op"] for item in items if item["op"] not in _OF_API)
             raise ProtocolError(f"The cluster listed a change '{strange}', which is not known.")
+        for paths in found.values():
+            if not all(paths) or set(map(type, paths)) - {str}:
+                raise ProtocolError("The cluster listed a change of something that is no path.")
     except (KeyError, TypeError) as exc:
         raise ProtocolError(f"The cluster listed a change without {exc}.") from exc
     return found

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +17,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     entries,
     formats,
     rows,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
+    ProtocolError,
 )
 
 PATHS = st.text(
@@ -52,3 +57,32 @@ def test_plain_changes_are_written_as_their_entries_are(
         writer.extend(block)
         writer.close()
     assert quick.getvalue() == slow.getvalue()
+
+
+@given(st.lists(PLAIN, max_size=30))
+def test_pages_are_taken_in_by_operation(records: list[bytes]) -> None:
+    page = [
+        {"op": change.operation.upper(), "path": entries.text(record[:-2])}
+        for record, change in zip(records, entries.Plain(records))
+    ]
+    found = entries.of_page(page)
+    taken = [r for operation, paths in found.items() for r in entries.encode_all(operation, paths)]
+    assert sorted(taken) == sorted(records)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"op": "CREATE"},
+        {"path": "/a"},
+        {"op": "CREATE", "path": None},
+        {"op": "CREATE", "path": ""},
+        {"op": "CREATE", "path": ["/a"]},
+        {"op": "EXCHANGE", "path": "/a"},
+        "CREATE /a",
+        None,
+    ],
+)
+def test_what_is_no_change_is_refused(item: Any) -> None:
+    with pytest.raises(ProtocolError, match="The cluster listed a change"):
+        entries.of_page([{"op": "MODIFY", "path": "/b"}, item])
