@@ -22,13 +22,14 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors
     ProtocolError,
 )
 
-PATHS = st.text(
-    st.characters(exclude_characters="\0", exclude_categories=()), min_size=1, max_size=8
-).map(lambda name: f"/{name}")
+NAMES = st.text(
+    st.characters(exclude_characters="\0/", exclude_categories=()), min_size=1, max_size=6
+)
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map(lambda names: "/" + "/".join(names))
 PLAIN = st.builds(
     entries.encode,
     st.sampled_from([entries.CREATE, entries.MODIFY, entries.DELETE]),
-    PATHS | PATHS.map(lambda path: f"{path.rstrip('/')}/"),
+    PATHS | PATHS.map(lambda path: f"{path}/") | st.just("/"),
 )
 
 
