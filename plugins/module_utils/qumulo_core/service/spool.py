@@ -17,7 +17,8 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, Union
+from operator import itemgetter
+from typing import Any, NamedTuple, Protocol, Union
 
 from ..errors import QumuloError
 
@@ -41,8 +42,7 @@ class SpoolFullError(SpoolError):
     """The disk is full, or the spool has its greatest size: nothing of the batch was taken."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """Something to do.
 
     :param key: what it is about; there is one entry for each.
@@ -57,8 +57,7 @@ class Entry:
     due: float
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """An entry in the spool.
 
     :param number: order in which keys were first put.
@@ -153,6 +152,19 @@ WHERE excluded.stamp >= stamp
 """
 
 
+def _in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return rows, which begin with their key, in the order in which the table has them.
+
+    So each of its pages is looked up once for a batch. Of rows with the same key none overtakes
+    another.
+    """
+    return [
+        row
+        for kind in (str, bytes)  # as the database has it; these two can not be compared
+        for row in sorted((row for row in rows if isinstance(row[0], kind)), key=itemgetter(0))
+    ]
+
+
 def _storable(text: str) -> str:
     """Return a text that a database takes: a path can hold what is no Unicode."""
     return text.encode("utf-8", "backslashreplace").decode()
@@ -203,11 +215,8 @@ class SqliteSpool:
                         f"{self._limit}: let it be worked off, or raise the limit."
                     )
             first = self._number + 1
-            rows = [
-                (entry.key, entry.payload, entry.stamp, entry.due, number)
-                for number, entry in enumerate(entries, first)
-            ]
-            database.executemany(self._put, rows)
+            rows = [(*entry, number) for number, entry in enumerate(entries, first)]
+            database.executemany(self._put, _in_order(rows))
         self._number += len(rows)
         self._size += len(rows)  # too many, if some were there; counted anew before it matters
 
@@ -221,7 +230,7 @@ class SqliteSpool:
 
     def done(self, items: Iterable[Item]) -> int:
         """Remove items, unless they were put again meanwhile; return how many were."""
-        rows = [(item.key, item.version) for item in items]
+        rows = _in_order([(item.key, item.version) for item in items])
         with self._writing() as database:
             change = "DELETE FROM item WHERE key = ? AND version = ?"
             return database.executemany(change, rows).rowcount

@@ -46,6 +46,31 @@ def test_what_is_due_comes_in_order_and_no_more_than_asked_for(spool: SqliteSpoo
     assert spool.counts() == Counts(1, 0, 9.0)
 
 
+ENTRIES = st.builds(
+    Entry,
+    st.sampled_from(["a", "b", "é", b"a", b"b", b"\xff"]),
+    st.sampled_from(["one", "two"]),
+    st.integers(0, 2),
+    st.sampled_from([0.0, 1.0]),
+)
+
+
+@given(st.lists(ENTRIES, max_size=12), st.booleans())
+def test_a_batch_comes_to_the_same_as_its_entries_one_by_one(
+    batch: list[Entry], postpone: bool
+) -> None:
+    together, apart = (SqliteSpool(":memory:", postpone=postpone) for _spool in range(2))
+    together.put(batch)
+    for entry in batch:
+        apart.put([entry])
+    for key in {entry.key for entry in batch}:
+        assert together.get(key) == apart.get(key)
+    assert together.counts() == apart.counts()
+    done = together.due(9.0, 99)
+    assert together.done(done) == len(done) == len({entry.key for entry in batch})
+    assert together.counts() == Counts(0, 0, None)
+
+
 @pytest.mark.parametrize("end", ["done", "later", "give_up"])
 def test_what_is_put_again_while_it_is_worked_on_is_not_lost(spool: SqliteSpool, end: str) -> None:
     put(spool, "a", payload="old")
