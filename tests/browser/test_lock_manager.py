@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.simulator.harness import Simulator
 
@@ -70,6 +70,17 @@ def test_missing_privileges(tab: Tab, log_in: LogIn, keep: Keep) -> None:
 
 def test_log_out(tab: Tab, log_in: LogIn, url: str) -> None:
     page = log_in(tab())
+    told: list[int] = []
+    page.on("response", lambda answer: "/status" in answer.url and told.append(answer.status))
+
+    def slowly(route: Route) -> None:
+        # The page learns that its session has ended before the answer is here.
+        answer = route.fetch(max_redirects=0)
+        while 401 not in told:
+            page.wait_for_timeout(10)
+        route.fulfill(response=answer)
+
+    page.route("**/logout", slowly)
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(url + "/login")
     page.go_back()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import ssl
 import subprocess
@@ -35,6 +36,9 @@ def config(simulator: Simulator, tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+_KEY = re.compile("-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----", re.S)
 
 
 @pytest.fixture
@@ -101,10 +105,20 @@ def test_a_renewed_certificate_is_used_without_a_restart(service: Process, tmp_p
     assert service.running
 
 
-def test_a_broken_certificate_leaves_the_old_one(service: Process, tmp_path: Path) -> None:
+@pytest.mark.parametrize("broken", ["no certificate at all", "the key of another"])
+def test_a_broken_certificate_leaves_the_old_one(
+    service: Process, tmp_path: Path, broken: str
+) -> None:
     address = (ADDRESS, int(url(service).rpartition(":")[2]))
     before = ssl.get_server_certificate(address, timeout=10)
-    (tmp_path / "server.pem").write_text("broken")
+    pem = tmp_path / "server.pem"
+    if broken == "the key of another":
+        old = pem.read_text()
+        create(tmp_path, [ADDRESS])
+        own_key = re.findall(_KEY, old)[0]
+        pem.write_text(re.sub(_KEY, lambda _match: own_key, pem.read_text()))
+    else:
+        pem.write_text(broken)
     service.signal(signal.SIGHUP)
     wait_for(lambda: "can not be used" in service.output())
     assert ssl.get_server_certificate(address, timeout=10) == before

@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import time
+from typing import Any
 
 from ..errors import InputError, LibraryMissingError
 from ..service.threads import Threads
@@ -71,7 +72,9 @@ class Server:
                 f"The certificate {config.certificate} can not be used ({exc}): name a PEM file "
                 "with the whole chain, and the private key that fits it."
             ) from exc
-        self._options = options
+        self._tls: ssl.SSLContext | None = options.ssl
+        if options.ssl is not None:
+            options.ssl.sni_callback = self._present
         self._socket = _bind(config)
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(options)
@@ -122,20 +125,27 @@ class Server:
 
         :raises InputError: it can not be used; the old one stays.
         """
-        context = self._options.ssl
         stamp = _stamp(self._config)
-        if context is None or self._config.certificate is None or stamp == self._stamp:
+        if self._tls is None or self._config.certificate is None or stamp == self._stamp:
             return False
         self._stamp = stamp
+        # A context of its own: one that is in use would for a moment, or for good if they do not
+        # fit, have a certificate and the key of another.
+        renewed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         try:
-            context.load_cert_chain(self._config.certificate, self._config.private_key)
+            renewed.load_cert_chain(self._config.certificate, self._config.private_key)
         except (OSError, ssl.SSLError) as exc:
             raise InputError(
                 f"The renewed certificate {self._config.certificate} can not be used ({exc}): "
                 "check it; the old one stays in use until then."
             ) from exc
+        self._tls = renewed
         log.info("the renewed certificate is in use")
         return True
+
+    def _present(self, connection: Any, _name: str | None, _context: ssl.SSLContext) -> None:
+        """Let a new connection present the certificate that is in use now."""
+        connection.context = self._tls
 
 
 def _bind(config: Config) -> socket.socket:

@@ -17,15 +17,21 @@
   let request = null;
   let timer = 0;
   let pointed = false;
+  let leaving = false;
   let shownAt = performance.now();
 
   const results = () => document.getElementById("results");
   const generation = () => Number(results().dataset.generation);
 
   function logIn() {
+    if (leaving) return; // the session has ended because somebody is on the way to the login
     const here = location.pathname + location.search;
     location.assign("/login?next=" + encodeURIComponent(here));
   }
+
+  document.querySelector("form.account")?.addEventListener("submit", () => {
+    leaving = true;
+  });
 
   // -- taking over a new list ----------------------------------------------------------------
 
