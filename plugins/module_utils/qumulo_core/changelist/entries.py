@@ -18,7 +18,7 @@ KNOWN = b"0"
 _CODES = {DELETE: b"1", CREATE: b"2", MODIFY: b"3", RENAME: b"4"}
 _OPERATIONS = {code: operation for operation, code in _CODES.items()}
 #: The same by the last byte of a record without attributes.
-OPERATION_OF = {code[0]: operation for code, operation in _OPERATIONS.items()}
+_OPERATION_OF = {code[0]: operation for code, operation in _OPERATIONS.items()}
 _OF_API = {"CREATE": CREATE, "MODIFY": MODIFY, "DELETE": DELETE}
 #: Ends a record; a path holds no NUL, and neither a line feed nor another NUL that ends the record
 #: follows one within a record.
@@ -181,6 +181,11 @@ class Plain:
 
     def __iter__(self) -> Iterator[Entry]:
         return map(decode, self.records)
+
+    def changes(self) -> Iterator[tuple[str, str]]:
+        """Yield operations and paths; those of directories have a slash at the end."""
+        for record in self.records:
+            yield _OPERATION_OF[record[-1]], record[:-2].decode("utf-8", "surrogatepass")
 
     def without(self, directory: str) -> Plain:
         """Return all but the changes of a directory itself."""

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO
 
-from .entries import DELETE, OPERATION_OF, Block, Entry, Plain, Range, decode, raw
+from ..files import DIRECTORY, FILE
+from .entries import DELETE, Block, Entry, Plain, Range, raw
 from .formats import Maker, Relative, Totals, columns_of, type_of
 
 COLUMNS = (
@@ -50,13 +51,11 @@ class _JsonLines:
 
     def _plain(self, entries: Plain) -> Iterator[str]:
         relative = self._relative
-        for record in entries.records:
-            path = record[:-2].decode("utf-8", "surrogatepass")
+        for operation, path in entries.changes():
+            kind = FILE
             if path[-1] == "/":
-                yield self._line(decode(record))
-            else:
-                operation, name = OPERATION_OF[record[-1]], quote(relative(path))
-                yield f'{{"op": "{operation}", "path": {name}, "type": "file"}}\n'
+                kind, path = DIRECTORY, path[:-1] or "/"
+            yield f'{{"op": "{operation}", "path": {quote(relative(path))}, "type": "{kind}"}}\n'
 
     def _line(self, entry: Entry) -> str:
         path = self._relative(entry.path)
