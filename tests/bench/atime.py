@@ -59,6 +59,8 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.audit_
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client  # noqa: E402
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (  # noqa: E402
     Item,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (  # noqa: E402
     SqliteSpool,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings  # noqa: E402

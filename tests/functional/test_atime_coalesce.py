@@ -26,7 +26,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.audit_log import (
     AuditRecord,
 )
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (
     SqliteSpool,
 )
 

@@ -36,6 +36,8 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.servic
     Entry,
     Item,
     SpoolFullError,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (
     SqliteSpool,
 )
 from tests.tools.services import wait_for

@@ -17,6 +17,8 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (
     Counts,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (
     SqliteSpool,
 )
 from tests.simulator.harness import Simulator

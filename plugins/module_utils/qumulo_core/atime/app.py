@@ -15,7 +15,8 @@ from typing import Any
 from ..client import Client
 from ..errors import InputError
 from ..service import metrics
-from ..service.spool import Counts, SpoolError, SqliteSpool
+from ..service.spool import Counts, SpoolError
+from ..service.sqlite import SqliteSpool
 from .advice import Advisor
 from .batches import NAMELESS, OUTSIDE, Batch, Plan, gather
 from .beneath import Outcome

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..errors import QumuloError
 from ..service.retries import retry_after
-from ..service.spool import Item, SpoolError, SqliteSpool
+from ..service.spool import Item, Spool, SpoolError
 from ..service.threads import Threads
 from .beneath import Outcome
 
@@ -77,7 +77,7 @@ class Setter:
 
     def __init__(
         self,
-        spool: SqliteSpool,
+        spool: Spool,
         backend: Backend,
         done: Callable[[list[Result], int], None],
         *,

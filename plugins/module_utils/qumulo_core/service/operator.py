@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from . import exit_codes, instance, metrics
-from .spool import Item, Key, SqliteSpool
+from .spool import Item, Key, Spool
 
 #: Lines that are shown without being asked for more.
 SHOWN = 50
@@ -77,7 +77,7 @@ def show(
         say(json.dumps(render(item)) if options.json else line(item))
 
 
-def retry(spool: SqliteSpool, keys: Sequence[Key] | None) -> int:
+def retry(spool: Spool, keys: Sequence[Key] | None) -> int:
     """Let what was given up be tried again.
 
     :param keys: of entries; None for all.

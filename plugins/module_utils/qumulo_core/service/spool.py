@@ -6,32 +6,20 @@
 What is put survives ``kill -9`` and a loss of power. A thing that is put again is the same thing,
 newer; it leaves the spool when it is done, unless it was put again meanwhile.
 
-:class:`Spool` is the interface. :class:`SqliteSpool` is the one for a single host; another one
-can stand behind the same methods.
+Here is what services know of it. :class:`~.sqlite.SqliteSpool` is the one for a single host;
+another one can stand behind the same methods.
 """
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, NamedTuple, Protocol, Union
+from typing import NamedTuple, Protocol, Union
 
 from ..errors import QumuloError
 
 #: What an entry is about: text, or bytes such as a path that need not be Unicode.
 Key = Union[str, bytes]
-
-WAITING, GIVEN_UP = 0, 1
-#: Seconds to wait for another process, such as an operator's command, that writes.
-_BUSY = 30.0
-#: Pages that go to the log before it is written back: about 16 MiB.
-_CHECKPOINT_PAGES = 4000
-#: Keys that one question asks for.
-_KEYS = 500
 
 
 class SpoolError(QumuloError):
@@ -93,6 +81,11 @@ class Counts:
 class Spool(Protocol):
     """What a service needs of its queue. All methods are for any thread."""
 
+    def close(self) -> None:
+        """Let go of what is open."""
+
+    # -- the queue ------------------------------------------------------------------------------
+
     def put(self, entries: Sequence[Entry]) -> None:
         """Take entries, durably, all or none.
 
@@ -106,7 +99,10 @@ class Spool(Protocol):
         """Remove items, unless they were put again meanwhile; return how many were."""
 
     def later(self, items: Iterable[tuple[Item, float, str]]) -> None:
-        """Try items again at another time; each with that time and the reason."""
+        """Try items again at another time; each with that time and the reason.
+
+        An empty reason does not count as an attempt.
+        """
 
     def give_up(self, items: Iterable[tuple[Item, str]]) -> None:
         """Keep items for an operator; each with the reason."""
@@ -114,266 +110,34 @@ class Spool(Protocol):
     def counts(self) -> Counts:
         """Return how much there is."""
 
+    def known(self, keys: Sequence[Key]) -> list[Key]:
+        """Return those of some keys that have an entry."""
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS item (
-    key TEXT PRIMARY KEY,
-    payload TEXT NOT NULL,
-    stamp INTEGER NOT NULL,
-    due REAL NOT NULL,
-    number INTEGER NOT NULL,
-    version INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '',
-    state INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS item_due ON item (state, due);
-CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
--- How many there are, for a question that is asked every second must not count a million.
-CREATE TABLE IF NOT EXISTS tally (state INTEGER PRIMARY KEY, n INTEGER NOT NULL);
-CREATE TRIGGER IF NOT EXISTS item_in AFTER INSERT ON item
-    BEGIN UPDATE tally SET n = n + 1 WHERE state = NEW.state; END;
-CREATE TRIGGER IF NOT EXISTS item_out AFTER DELETE ON item
-    BEGIN UPDATE tally SET n = n - 1 WHERE state = OLD.state; END;
-CREATE TRIGGER IF NOT EXISTS item_moved AFTER UPDATE OF state ON item WHEN OLD.state <> NEW.state
-    BEGIN UPDATE tally SET n = n + (state = NEW.state) - (state = OLD.state); END;
-INSERT OR IGNORE INTO tally SELECT 0, count(*) FROM item WHERE state = 0;
-INSERT OR IGNORE INTO tally SELECT 1, count(*) FROM item WHERE state = 1;
-"""
-_COLUMNS = "key, payload, stamp, due, number, version, attempts, error"
-#: A newer stamp wins; an older one must not undo it. What was given up gets another chance.
-_PUT = """
-INSERT INTO item (key, payload, stamp, due, number) VALUES (?, ?, ?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET
-    payload = excluded.payload, stamp = excluded.stamp, version = version + 1,
-    due = CASE WHEN state = 0 THEN {due} ELSE excluded.due END,
-    attempts = 0, error = '', state = 0
-WHERE excluded.stamp >= stamp
-"""
+    def first_number(self) -> int | None:
+        """Return the least number of all entries that wait, or None if none does."""
 
+    @property
+    def last_number(self) -> int:
+        """The number that was given last."""
 
-def _in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-    """Return rows, which begin with their key, in the order in which the table has them.
+    # -- notes ----------------------------------------------------------------------------------
 
-    So each of its pages is looked up once for a batch. Of rows with the same key none overtakes
-    another.
-    """
-    return [
-        row
-        for kind in (str, bytes)  # as the database has it; these two can not be compared
-        for row in sorted((row for row in rows if isinstance(row[0], kind)), key=itemgetter(0))
-    ]
+    def note(self, name: str) -> str | None:
+        """Return what was noted under a name, or None."""
 
-
-def _storable(text: str) -> str:
-    """Return a text that a database takes: a path can hold what is no Unicode."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-class SqliteSpool:
-    """A spool in a file.
-
-    :param path: of the database; ``:memory:`` for one that lasts as long as the process.
-    :param postpone: an entry that is put again is due when it says; otherwise when it was first.
-    :param limit: most entries; 0 for no limit but the disk.
-    :raises SpoolError: the file can not be used.
-    """
-
-    def __init__(self, path: str, *, postpone: bool, limit: int = 0) -> None:
-        self.path = path
-        self._limit = limit
-        self._lock = threading.Lock()
-        self._put = _PUT.format(due="excluded.due" if postpone else "min(due, excluded.due)")
-        with self._errors():
-            self._database = sqlite3.connect(
-                path, timeout=_BUSY, isolation_level=None, check_same_thread=False
-            )
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # An entry that was taken must survive a loss of power, too.
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            self._database.executescript(_SCHEMA)
-            row = self._database.execute("SELECT max(number) FROM item").fetchone()
-        self._number = max(int(row[0] or 0), int(self.note("number") or 0))
-        self._size = self.counts().waiting + self.counts().given_up
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._database.close()
-
-    # -- the queue ------------------------------------------------------------------------------
-
-    def put(self, entries: Sequence[Entry]) -> None:
-        """Take entries, durably, all or none."""
-        with self._writing() as database:
-            if self._limit and self._size + len(entries) > self._limit:
-                self._size = self._count(database)
-                if self._size + len(entries) > self._limit:
-                    raise SpoolFullError(
-                        f"The spool {self.path} holds {self._size} entries, and may hold "
-                        f"{self._limit}: let it be worked off, or raise the limit."
-                    )
-            first = self._number + 1
-            rows = [(*entry, number) for number, entry in enumerate(entries, first)]
-            database.executemany(self._put, _in_order(rows))
-        self._number += len(rows)
-        self._size += len(rows)  # too many, if some were there; counted anew before it matters
-
-    def due(self, now: float, limit: int) -> list[Item]:
-        """Return entries that are due, the earliest first."""
-        query = (
-            f"SELECT {_COLUMNS} FROM item WHERE state = {WAITING} AND due <= ? ORDER BY due LIMIT ?"
-        )
-        with self._reading() as database:
-            return [Item(*row) for row in database.execute(query, (now, limit))]
-
-    def done(self, items: Iterable[Item]) -> int:
-        """Remove items, unless they were put again meanwhile; return how many were."""
-        rows = _in_order([(item.key, item.version) for item in items])
-        with self._writing() as database:
-            change = "DELETE FROM item WHERE key = ? AND version = ?"
-            return database.executemany(change, rows).rowcount
-
-    def later(self, items: Iterable[tuple[Item, float, str]]) -> None:
-        """Try items again at another time; an empty reason does not count as an attempt."""
-        rows = [
-            (due, bool(why), _storable(why), item.key, item.version) for item, due, why in items
-        ]
-        with self._writing() as database:
-            database.executemany(
-                "UPDATE item SET due = ?, attempts = attempts + ?, error = ? "
-                "WHERE key = ? AND version = ?",
-                rows,
-            )
-
-    def give_up(self, items: Iterable[tuple[Item, str]]) -> None:
-        """Keep items for an operator; each with the reason."""
-        rows = [(_storable(why), item.key, item.version) for item, why in items]
-        with self._writing() as database:
-            database.executemany(
-                f"UPDATE item SET state = {GIVEN_UP}, attempts = attempts + 1, error = ? "
-                "WHERE key = ? AND version = ?",
-                rows,
-            )
-
-    def counts(self) -> Counts:
-        """Return how much there is."""
-        with self._reading() as database:
-            rows = dict(database.execute("SELECT state, n FROM tally"))
-            oldest = database.execute(
-                f"SELECT min(due) FROM item WHERE state = {WAITING}"
-            ).fetchone()[0]
-        return Counts(rows.get(WAITING, 0), rows.get(GIVEN_UP, 0), oldest)
+    def set_notes(self, **notes: str) -> None:
+        """Note something durably, with the number that was given last."""
 
     # -- for operators --------------------------------------------------------------------------
 
     def items(self, *, given_up: bool, limit: int) -> list[Item]:
         """Return entries that wait, or that were given up, the earliest first."""
-        query = f"SELECT {_COLUMNS} FROM item WHERE state = ? ORDER BY due LIMIT ?"
-        with self._reading() as database:
-            rows = database.execute(query, (GIVEN_UP if given_up else WAITING, limit))
-            return [Item(*row) for row in rows]
 
     def get(self, key: Key) -> tuple[Item, bool] | None:
         """Return the entry of a key and whether it was given up, or None."""
-        with self._reading() as database:
-            row = database.execute(
-                f"SELECT {_COLUMNS}, state FROM item WHERE key = ?", (key,)
-            ).fetchone()
-        return None if row is None else (Item(*row[:-1]), row[-1] == GIVEN_UP)
-
-    def known(self, keys: Sequence[Key]) -> list[Key]:
-        """Return those of some keys that have an entry."""
-        found: list[Key] = []
-        with self._reading() as database:
-            for at in range(0, len(keys), _KEYS):
-                some = keys[at : at + _KEYS]
-                marks = ",".join("?" * len(some))
-                rows = database.execute(f"SELECT key FROM item WHERE key IN ({marks})", some)
-                found += [row[0] for row in rows]
-        return found
 
     def retry(self, keys: Sequence[Key] | None, now: float) -> int:
         """Let entries that were given up be tried again; return how many.
 
         :param keys: which; None for all.
         """
-        change = (
-            f"UPDATE item SET state = {WAITING}, due = ?, attempts = 0, version = version + 1 "
-            f"WHERE state = {GIVEN_UP}"
-        )
-        with self._writing() as database:
-            if keys is None:
-                return database.execute(change, (now,)).rowcount
-            return sum(
-                database.execute(f"{change} AND key = ?", (now, key)).rowcount for key in keys
-            )
-
-    def first_number(self) -> int | None:
-        """Return the least number of all entries that wait, or None if none does."""
-        with self._reading() as database:
-            row = database.execute(
-                f"SELECT min(number) FROM item WHERE state = {WAITING}"
-            ).fetchone()
-        return None if row[0] is None else int(row[0])
-
-    @property
-    def last_number(self) -> int:
-        """The number that was given last."""
-        return self._number
-
-    # -- notes ----------------------------------------------------------------------------------
-
-    def note(self, name: str) -> str | None:
-        """Return what was noted under a name, or None."""
-        with self._reading() as database:
-            row = database.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def set_notes(self, **notes: str) -> None:
-        """Note something durably, with the number that was given last."""
-        with self._writing() as database:
-            database.executemany(
-                "INSERT INTO note (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [*notes.items(), ("number", str(self._number))],
-            )
-
-    # -- the database ---------------------------------------------------------------------------
-
-    @staticmethod
-    def _count(database: sqlite3.Connection) -> int:
-        return int(database.execute("SELECT sum(n) FROM tally").fetchone()[0])
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
-            yield self._database
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._errors():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as exc:
-            text = str(exc)
-            if "full" in text or "disk I/O" in text:
-                raise SpoolFullError(
-                    f"The spool {self.path} can not grow ({text}): make room on its disk."
-                ) from exc
-            raise SpoolError(
-                f"The spool {self.path} can not be used ({text}): see that its directory is "
-                "there and writable for the service."
-            ) from exc

@@ -19,7 +19,8 @@ from ..cluster_clock import ClusterClock
 from ..errors import MissingPrivilegeError, NotFoundError, ProtocolError, QumuloError
 from ..events import Event
 from ..service import metrics
-from ..service.spool import Entry, SqliteSpool
+from ..service.spool import Entry
+from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
 from .catchup import CatchUp

@@ -16,7 +16,7 @@ from ..errors import NotFoundError, QumuloError
 from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
-from ..service.spool import SqliteSpool
+from ..service.spool import Spool
 from .rules import Root, Rule, RuleSet
 
 PENDING, FAILED, EXCLUDED, MISSED, UNREADABLE = (
@@ -77,7 +77,7 @@ def find_roots(client: Client, rules: Sequence[Rule]) -> RuleSet:
 
 
 def judge(
-    info: FileInfo, state: LockState, rules: RuleSet, spool: SqliteSpool, now: datetime
+    info: FileInfo, state: LockState, rules: RuleSet, spool: Spool, now: datetime
 ) -> Unlocked | None:
     """Decide about one file; None if it is locked."""
     if state.is_locked(now):
@@ -97,7 +97,7 @@ def judge(
 
 
 def audit(
-    client: Client, rules: RuleSet, spool: SqliteSpool, totals: Totals, *, workers: int = 32
+    client: Client, rules: RuleSet, spool: Spool, totals: Totals, *, workers: int = 32
 ) -> Iterator[Unlocked]:
     """Walk the watched directories; yield each file that is not locked, and count all."""
     now = client.clock().now()
@@ -154,9 +154,7 @@ def audit(
         yield troubles.pop()
 
 
-def _look_again(
-    client: Client, info: FileInfo, rules: RuleSet, spool: SqliteSpool
-) -> Unlocked | None:
+def _look_again(client: Client, info: FileInfo, rules: RuleSet, spool: Spool) -> Unlocked | None:
     try:
         fresh = replace(files.get(client, info.id, lock=True), path=info.path)
     except NotFoundError:

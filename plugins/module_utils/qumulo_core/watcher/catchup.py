@@ -18,7 +18,7 @@ from ..client import Client, ref
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
-from ..service.spool import Entry, SqliteSpool
+from ..service.spool import Entry, Spool
 from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
@@ -55,7 +55,7 @@ class CatchUp:
         client: Client,
         config: Config,
         root: Root,
-        spool: SqliteSpool,
+        spool: Spool,
         rules: Callable[[], RuleSet],
         now: Callable[[], datetime],
         put: Callable[[list[Entry]], None],

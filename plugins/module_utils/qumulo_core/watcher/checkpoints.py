@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 
 from .. import snapshots
 from ..client import Client
-from ..service.spool import SqliteSpool
+from ..service.spool import Spool
 from ..snapshots import Expiration, Snapshot
 from .rules import Root
 
@@ -41,13 +41,13 @@ class Mark:
     number: int
 
 
-def load(spool: SqliteSpool, root: Root) -> list[Mark] | None:
+def load(spool: Spool, root: Root) -> list[Mark] | None:
     """Return what is noted of a directory's checkpoints, oldest first; None on a first start."""
     note = spool.note(f"checkpoints:{root.id}")
     return None if note is None else [Mark(*pair) for pair in json.loads(note)]
 
 
-def save(spool: SqliteSpool, root: Root, marks: Sequence[Mark]) -> None:
+def save(spool: Spool, root: Root, marks: Sequence[Mark]) -> None:
     """Note the checkpoints of a directory, durably."""
     pairs = [[mark.snapshot_id, mark.number] for mark in marks]
     spool.set_notes(**{f"checkpoints:{root.id}": json.dumps(pairs)})

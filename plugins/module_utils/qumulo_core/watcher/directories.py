@@ -14,7 +14,7 @@ from .. import files
 from ..client import Client
 from ..errors import NotFoundError
 from ..files import DIRECTORY
-from ..service.spool import SqliteSpool
+from ..service.spool import Spool
 from .rules import Root, Rule, RuleSet
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -28,7 +28,7 @@ class Directories:
     :param spool: remembers over restarts which directories were seen, and which were not there.
     """
 
-    def __init__(self, rules: Sequence[Rule], spool: SqliteSpool) -> None:
+    def __init__(self, rules: Sequence[Rule], spool: Spool) -> None:
         self._spool = spool
         self._rules = RuleSet(rules, [None] * len(rules))
         self._lock = threading.Lock()

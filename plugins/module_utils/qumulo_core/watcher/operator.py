@@ -19,7 +19,8 @@ from ..pool import map_unordered
 from ..service import exit_codes, operator
 from ..service.logs import one_line
 from ..service.operator import say
-from ..service.spool import Item, SqliteSpool
+from ..service.spool import Item
+from ..service.sqlite import SqliteSpool
 from ..times import format_rfc3339, parse_rfc3339
 from . import audit, evidence
 from .config import Config

@@ -14,7 +14,7 @@ from itertools import islice
 from typing import Any
 
 from ..client import Client
-from ..service.spool import Item, Key, SpoolError, SqliteSpool
+from ..service.spool import Item, Key, Spool, SpoolError
 from ..service.threads import Threads
 from .evidence import EvidenceError
 from .locking import Context, Outcome, What, handle
@@ -46,7 +46,7 @@ class Workers:
     def __init__(
         self,
         client: Client,
-        spool: SqliteSpool,
+        spool: Spool,
         record: Callable[[list[dict[str, Any]]], None],
         context: Context,
         count: int,
