@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Syncer and rsyslogd are killed at random moments while lines flow: no newest time is lost.
+"""Syncer and rsyslogd are killed at random moments: no newest time is lost.
 
 ``LOCKSTEP_KILLS`` and ``LOCKSTEP_LINES`` set how often and while how many lines.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.rsyslogd import ON_DISK, Rsyslogd, missing
+from tests.tools.rsyslogd import Rsyslogd, missing
 from tests.tools.services import wait_for
 
 from .synced import Synced, csv_line
@@ -78,7 +78,7 @@ def test_no_newest_time_is_lost(tmp_path: Path) -> None:
         syncer = Synced(tmp_path, mount=mount)
         service = stack.enter_context(ExitStack())
         process = service.enter_context(syncer.running())
-        with Rsyslogd(tmp_path, syncer.port, queue=ON_DISK) as rsyslogd:
+        with Rsyslogd(tmp_path, syncer.port) as rsyslogd:
             for turn in range(rounds):
                 last = make(mount, f"last-{turn}")
                 lines = []
@@ -116,3 +116,38 @@ def test_no_newest_time_is_lost(tmp_path: Path) -> None:
                 cluster.join()
             syncer.wait_idle()
             assert [path for path in newest if os.stat(path).st_atime_ns != newest[path]] == []
+
+
+def test_what_is_in_the_queue_of_rsyslogd_is_not_lost(tmp_path: Path) -> None:
+    """Nothing is sent again here: what rsyslogd has taken is all that there is."""
+    reason = missing()
+    if reason is not None and os.environ.get("CI") != "true":
+        pytest.skip(reason)
+    chance = random.Random(LINES)
+    with tmpfs(tmp_path / "mount") as mount:
+        paths = [make(mount, f"f{number}") for number in range(LINES)]
+        lines = [csv_line(BASE, f"/{path.name}") + b"\n" for path in paths]
+        syncer = Synced(tmp_path, mount=mount)
+        with Rsyslogd(tmp_path, syncer.port) as rsyslogd:
+
+            def holds(line: bytes) -> bool:
+                return any(line in file.read_bytes() for file in tmp_path.glob("audit.0*"))
+
+            with socket.create_connection(("127.0.0.1", rsyslogd.port), 30) as connection:
+                connection.sendall(b"".join(lines))
+            wait_for(lambda: holds(lines[-1].strip()), LIMIT)
+            rsyslogd.kill()
+            rsyslogd.start()
+            with syncer.running():
+                for _kill in range(KILLS):
+                    time.sleep(chance.random() * 0.2)
+                    rsyslogd.kill()
+                    rsyslogd.start()
+                # Its window is worked off when something comes after it.
+                with socket.create_connection(("127.0.0.1", rsyslogd.port), 30) as connection:
+
+                    def settled() -> bool:
+                        connection.sendall(lines[-1])
+                        return all(os.stat(path).st_atime_ns == BASE for path in paths)
+
+                    wait_for(settled, LIMIT)

@@ -14,8 +14,7 @@ from pathlib import Path
 #: Where distributions put the module that speaks RELP.
 _MODULES = ("/usr/lib/*/rsyslog/omrelp.so", "/usr/lib*/rsyslog/omrelp.so")
 _LIMIT = 30.0  # seconds for a start or a stop
-IN_MEMORY = 'queue.type="LinkedList"'
-#: Slower, and what is in it survives the end of the process, however that comes.
+#: As the role has it: what is in it survives the end of the process, however that comes.
 ON_DISK = 'queue.type="Disk" queue.filename="audit" queue.checkpointInterval="1"'
 
 
@@ -38,13 +37,13 @@ class Rsyslogd:
     :param directory: an own directory for its files.
     :param relp_port: where it hands them on to, on 127.0.0.1.
     :param queue: settings of its queue.
-    :param window: lines that it hands on before the first of them is acknowledged. It takes at
-        most half as many from its queue at once: it corks the connection while it sends these,
-        and when its window ends meanwhile the last ones are held back for 200 ms.
+    :param window: lines that it hands on before the first of them is acknowledged. It takes a
+        quarter as many from its queue at once: it corks the connection while it sends these, and
+        when its window ends meanwhile the last ones are held back for 200 ms.
     """
 
     def __init__(
-        self, directory: Path, relp_port: int, queue: str = IN_MEMORY, window: int = 4096
+        self, directory: Path, relp_port: int, queue: str = ON_DISK, window: int = 512
     ) -> None:
         self._directory = directory
         self._relp_port = relp_port
@@ -73,7 +72,7 @@ global(
 module(load="imtcp")
 module(load="omrelp")
 template(name="raw" type="string" string="%rawmsg%")
-ruleset(name="audit" {self._queue} queue.dequeueBatchSize="{self._window // 2}") {{
+ruleset(name="audit" {self._queue} queue.dequeueBatchSize="{self._window // 4}") {{
     action(
         type="omrelp" target="127.0.0.1" port="{self._relp_port}" template="raw"
         windowSize="{self._window}" timeout="10"

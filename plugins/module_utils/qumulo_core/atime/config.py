@@ -17,7 +17,7 @@ from .rules import READS, Rules, compile_rules
 
 STATE = "/var/lib/lockstep/atime"
 DEFAULT_METRICS_PORT = 9471
-DEFAULT_RELP_PORT = 2514
+DEFAULT_RELP_PORT = 20514
 MOUNT, API = "mount", "api"
 
 

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from ..errors import InputError
@@ -162,7 +163,9 @@ class Receiver:
                     return
                 session.acknowledge(len(messages))
             answer = session.output()
-            if answer:
+            # Nobody sends again what a killed rsyslogd has sent: all that came is taken, although
+            # there is nobody left to tell.
+            with suppress(OSError):
                 connection.sendall(answer)
             if error is not None:
                 raise error
@@ -172,11 +175,16 @@ class Receiver:
     ) -> tuple[list[bytes], bool, RelpError | None]:
         """Return the messages that are there, whether the sender has ended, and a mistake of it.
 
-        Batches that came before a mistake are taken, so that they need not be sent again.
+        What came before a mistake, or before the sender was gone, is taken: it is not sent again
+        if the sender was killed.
         """
         messages: list[bytes] = []
         while len(messages) < _BATCH and not session.closed:
-            data = connection.recv(_CHUNK)
+            try:
+                data = connection.recv(_CHUNK)
+            except OSError as exc:
+                _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
+                return messages, True, None
             if not data:
                 return messages, True, None
             try:

@@ -36,13 +36,17 @@ class Session:
     Feed what arrives, make the messages safe, acknowledge as many, and send :meth:`output` after
     each step. Close the connection when :attr:`closed` is set and the output is sent.
 
-    :param max_data: a frame with more bytes of data is refused.
+    :param max_data: of a message with more bytes only these are handed out. The sender would send
+        a message that is refused for ever, and nothing after it.
     """
 
     def __init__(self, *, max_data: int = DEFAULT_MAX_DATA) -> None:
         self._max_data = max_data
         self._rest = bytearray()
         self._needed = 0
+        #: Number and beginning of a message that is too long, and bytes of its end to come.
+        self._long: tuple[bytes, bytes] = (b"", b"")
+        self._excess = 0
         self._unacknowledged: deque[bytes] = deque()
         self._output: list[bytes] = []
         self._opened = False
@@ -109,7 +113,8 @@ class Session:
         """Return the messages of all complete frames, and where these end."""
         messages: list[bytes] = []
         numbers: list[bytes] = []
-        header, limit, end, at = _HEADER.match, self._max_data, len(data), 0
+        header, limit, end = _HEADER.match, self._max_data, len(data)
+        at = self._drop(data, 0, messages, numbers) if self._excess else 0
         self._needed = 0
         while at < end and not self.closed:
             match = header(data, at)
@@ -122,11 +127,19 @@ class Session:
                 break
             number, command, digits, separator = match.groups()
             start, length = match.end(), int(digits)
+            is_message = command == b"syslog" and self._opened and self._close_number is None
             if length > limit:
-                raise RelpError(
-                    f"A RELP frame of {length} bytes is longer than the {limit} that are taken: "
-                    "lower maxMessageSize of rsyslog."
-                )
+                if not is_message:
+                    raise RelpError(
+                        f"A RELP frame of {length} bytes is longer than the {limit} that are taken."
+                    )
+                if end - start < limit:
+                    self._needed = start - at + limit
+                    break
+                self._long = number, data[start : start + limit]
+                self._excess = length + 1 - limit
+                at = self._drop(data, start + limit, messages, numbers)
+                continue
             if separator == b"\n":
                 if length:
                     raise RelpError("A RELP frame has no data although its length says so.")
@@ -138,7 +151,7 @@ class Session:
                     break
                 if data[stop - 1] != 10:
                     raise RelpError("A RELP frame does not end where its length says so.")
-            if command == b"syslog" and self._opened and self._close_number is None:
+            if is_message:
                 messages.append(data[start : stop - 1] if length else b"")
                 numbers.append(number)
             else:
@@ -147,6 +160,19 @@ class Session:
         self._unacknowledged += numbers
         self._finish()
         return messages, at
+
+    def _drop(self, data: bytes, at: int, messages: list[bytes], numbers: list[bytes]) -> int:
+        """Leave out what a message has too much; return where that ends."""
+        stop = min(len(data), at + self._excess)
+        self._excess -= stop - at
+        if not self._excess:
+            if data[stop - 1] != 10:
+                raise RelpError("A RELP frame does not end where its length says so.")
+            number, message = self._long
+            self._long = (b"", b"")
+            messages.append(message)
+            numbers.append(number)
+        return stop
 
     def _control(self, number: bytes, command: bytes, data: bytes) -> None:
         if self._close_number is not None:

@@ -157,12 +157,35 @@ def test_what_has_no_place_in_a_session(data: bytes) -> None:
             session.feed(part)
 
 
-def test_frames_have_a_bound() -> None:
+@pytest.mark.parametrize("piece", [1, 7, 99, 10_000])
+def test_of_a_message_that_is_too_long_only_the_beginning_is_taken(piece: int) -> None:
     session = opened(max_data=100)
-    assert session.feed(frame(2, b"syslog", b"x" * 100)) == [b"x" * 100]
-    with pytest.raises(RelpError, match="maxMessageSize"):
-        session.feed(b"3 syslog 101 ")
-    assert session.output() == b""
+    stream = b"".join(
+        frame(number, b"syslog", data)
+        for number, data in enumerate((b"a" * 100, b"b" * 101, b"c" * 5000, b"d"), 2)
+    )
+    messages = []
+    for at in range(0, len(stream), piece):
+        messages += session.feed(stream[at : at + piece])
+        assert len(session._rest) < 200
+    assert messages == [b"a" * 100, b"b" * 100, b"c" * 100, b"d"]
+    session.acknowledge(4)
+    assert session.output() == b"".join(b"%d rsp 6 200 OK\n" % number for number in (2, 3, 4, 5))
+
+
+def test_a_long_message_ends_where_its_length_says_so() -> None:
+    session = opened(max_data=100)
+    assert session.feed(b"2 syslog 200 " + b"x" * 200) == []
+    assert session.pending == 0
+    with pytest.raises(RelpError):
+        session.feed(b"x")
+    assert session.pending == 0
+
+
+def test_other_frames_have_a_bound() -> None:
+    for session in (Session(max_data=100), opened(max_data=100)):
+        with pytest.raises(RelpError, match="longer than the 100"):
+            session.feed(b"3 open 101 ")
 
 
 def test_what_comes_after_a_mistake_in_one_piece_is_not_acknowledged() -> None:
