@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import http.client
 import io
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +186,7 @@ def test_login_form_of_somebody_else(office: Simulator, visit: Callable[..., Vis
         ("https://evil.example/", "/"),
         ("//evil.example/", "/"),
         ("/\\evil.example", "/"),
+        ("//[", "/"),
         ("javascript:alert(1)", "/"),
         ("/logout", "/"),
         ("/?page=none", "/"),
@@ -325,6 +329,18 @@ def test_large_and_broken_forms(visit: Callable[..., Visitor]) -> None:
     assert admin.post("/confirm", iter([b"csrf=x"])).status_code == 411
     assert admin.post("/confirm", b"csrf=%ff\xff").status_code == 400
     assert admin.post("/confirm", "a=1&" * 6000).status_code == 400
+
+
+def test_a_form_that_does_not_end_is_not_read(page: Any) -> None:
+    # Before the login, by anybody: the length that is named is not the one that comes.
+    trusted = ssl.create_default_context(cafile=page.ca_file)
+    connection = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=10, context=trusted)
+    with contextlib.closing(connection):
+        connection.putrequest("POST", "/login")
+        connection.putheader("Content-Length", "5")
+        connection.putheader("Transfer-Encoding", "chunked")
+        connection.endheaders()
+        assert connection.getresponse().status == 411  # although nothing of it has come
 
 
 def test_every_answer_is_hardened(page: Any, visit: Callable[..., Visitor]) -> None:
