@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import pages
 from tests.simulator.harness import Simulator
 from tests.tools.lock_manager_page import running_page
 from tests.tools.visitor import Visitor, until
@@ -609,6 +610,31 @@ def test_a_cluster_that_can_not_be_looked_at_closes_nothing(
         job = admin.close(plan)
     assert [r["outcome"] for r in job["results"]] == ["failed", "failed"]
     assert job["error"] and changed == []
+
+
+def test_a_close_that_ends_while_its_page_is_made(
+    page: Any,
+    office: Simulator,
+    visit: Callable[..., Visitor],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    admin = visit("admin")
+    wait_for_list(admin)
+    _answer, plan = admin.confirm(close_user="jane")
+    path = "/closings/" + admin.close(plan)["id"]
+    job = page.services.jobs._jobs[path.rpartition("/")[2]]
+    results, job.results, job.finished = job.results, [], False
+    sorted_so_far = sorted
+
+    def late(*args: Any, **options: Any) -> Any:
+        found = sorted_so_far(*args, **options)
+        job.results, job.finished = results, True
+        return found
+
+    monkeypatch.setattr(pages, "sorted", late, raising=False)
+    text = admin.get(path).text
+    assert "It ended early" not in text and "closing.js" in text  # which comes back for the end
+    assert "What became of each handle" in admin.get(path).text
 
 
 def test_what_can_not_be_seen_afterwards_is_not_known(office: Simulator, tmp_path: Path) -> None:
