@@ -101,6 +101,32 @@ def test_an_ended_session_leads_to_the_login_and_back(
     page.wait_for_url(url + "/?q=budget")
 
 
+def test_a_tab_of_an_earlier_login(tab: Tab, log_in: LogIn, office: Simulator, url: str) -> None:
+    old = tab()
+    old.add_init_script(
+        "Object.defineProperty(document, 'hidden', { get: () => window.away === true });"
+    )
+    log_in(old, "admin")
+    expect(old.locator("#count")).to_contain_text("405 open handles")
+    told = "window.away = {}; document.dispatchEvent(new Event('visibilitychange'));"
+    with old.expect_response(re.compile("/api/v1/status")):
+        old.evaluate(told.format("true"))
+    old.wait_for_timeout(1000)  # it asks for nothing more until somebody looks at it again
+    # It has been open all day, so that its list has a high number.
+    old.evaluate("document.getElementById('results').dataset.generation = '5000'")
+    new = old.context.new_page()
+    new.goto(url)
+    new.get_by_role("button", name="Log out").click()
+    log_in(new, "helpdesk")
+    office.control("smb/open", user="CORP\\late", path="/finance/Forecast.xlsx")
+    expect(new.locator("#count")).to_contain_text("406 open handles")
+    old.evaluate(told.format("false"))
+    expect(old.locator(".who")).to_have_text("helpdesk")
+    expect(old.locator("#count")).to_contain_text("406 open handles")
+    old.get_by_role("button", name="Log out").click()
+    old.wait_for_url(url + "/login")
+
+
 # -- finding ------------------------------------------------------------------------------------
 
 

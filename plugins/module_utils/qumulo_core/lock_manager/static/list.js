@@ -190,6 +190,8 @@
         });
         if (answer.status === 401) return logIn();
         const status = await answer.json();
+        // Somebody has logged in anew, in another tab: nothing here is theirs.
+        if (answer.ok && status.login !== document.body.dataset.login) return location.reload();
         if (!answer.ok || status.error) pause = RETRY;
         const waiting = document.getElementById("waiting");
         if (status.generation > generation()) {
