@@ -149,6 +149,19 @@ def test_search_as_one_types(tab: Tab, log_in: LogIn, url: str, keep: Keep) -> N
     expect(page.locator(".none")).to_contain_text("Nobody has that open.")
 
 
+def test_a_search_that_is_not_answered_says_so(tab: Tab, log_in: LogIn, keep: Keep) -> None:
+    page = log_in(tab())
+    expect(page.locator("#count")).to_contain_text("405 open handles")
+    page.route("**/api/v1/files*", lambda route: route.abort())
+    search(page, "budget")
+    expect(page.get_by_role("alert")).to_contain_text("This list is an old one")
+    keep(page, "not-answered")
+    page.unroute("**/api/v1/files*")
+    search(page, "budget 2026")
+    expect(page.locator("#count")).to_contain_text("3 open handles")
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
 def test_sort(tab: Tab, log_in: LogIn) -> None:
     page = log_in(tab())
     search(page, "omar")

@@ -14,6 +14,7 @@
   const search = document.querySelector("form.search");
   const box = document.getElementById("q");
   const announce = document.getElementById("announce");
+  const failure = document.getElementById("failure");
   let request = null;
   let timer = 0;
   let pointed = false;
@@ -51,6 +52,7 @@
     const focused = old.contains(document.activeElement) ? keyOf(document.activeElement) : "";
     const kept = new Set(ticked().map((tick) => tick.name + tick.value));
     old.replaceWith(document.adoptNode(fresh));
+    failure.hidden = true;
     for (const tick of document.querySelectorAll("#files input[type=checkbox]")) {
       tick.checked = kept.has(tick.name + tick.value);
     }
@@ -61,8 +63,9 @@
     if (told) announce.textContent = document.getElementById("count")?.textContent ?? "";
   }
 
+  // What was asked for is not what is shown: nobody may take one for the other.
   function fail() {
-    announce.textContent = "The list can not be had at the moment.";
+    failure.hidden = false;
   }
 
   function load(query, { background = false, remember = "" } = {}) {
