@@ -144,6 +144,33 @@ def test_closing_in_every_look(tab: Tab, log_in: LogIn, keep: Keep, look: str, n
     keep(page, f"{name}-{look}")
 
 
+@pytest.mark.parametrize("width", [320, 390, 840, 961, 1280])
+def test_long_names_fit(tab: Tab, log_in: LogIn, office: Simulator, url: str, width: int) -> None:
+    path = f"/finance/{'Depreciation_and_amortisation' * 6}.xlsx"
+    office.control("files/put", path=path, content="x")
+    client = "fd00:1234:5678:9abc:def0:1234:5678:9abc"
+    somebody = "CORP\\somebody.with.a.long.name@storage.department.example.com"
+    office.control("smb/open", user=somebody, path=path, address=client, count=1234)
+    page = log_in(tab(viewport={"width": width, "height": 800}, bypass_csp=True))
+    page.goto(url + "/?q=Depreciation")
+    group = page.locator("tr", has=page.get_by_role("button", name="Close all 1234 handles"))
+    outside = "row => row.querySelector('.act button').getBoundingClientRect().right"
+    edge = "row => row.closest('table').getBoundingClientRect().right"
+    assert group.evaluate(outside) < group.evaluate(edge)
+    # Where there is no room for names, files are cards.
+    assert group.locator("th").evaluate("head => head.clientWidth") > 140
+    assert overflow(page) <= 0
+    page.get_by_role("button", name="Close the handle of").first.click()
+    expect(page.get_by_label("Reason")).to_be_visible()
+    assert overflow(page) <= 0
+    page.get_by_role("button", name="Close 1 handle").click()
+    expect(page.locator(".outcome")).to_have_count(1)
+    page.wait_for_load_state()  # with its style
+    assert overflow(page) <= 0
+    page.goto(url + "/closings")
+    assert overflow(page) <= 0
+
+
 def test_pages_of_refusals(tab: Tab, log_in: LogIn, url: str) -> None:
     page = log_in(tab(bypass_csp=True), "backup")
     assert faults(page) == []

@@ -101,6 +101,32 @@ def test_an_ended_session_leads_to_the_login_and_back(
     page.wait_for_url(url + "/?q=budget")
 
 
+def test_a_tab_of_an_earlier_login(tab: Tab, log_in: LogIn, office: Simulator, url: str) -> None:
+    old = tab()
+    old.add_init_script(
+        "Object.defineProperty(document, 'hidden', { get: () => window.away === true });"
+    )
+    log_in(old, "admin")
+    expect(old.locator("#count")).to_contain_text("405 open handles")
+    told = "window.away = {}; document.dispatchEvent(new Event('visibilitychange'));"
+    with old.expect_response(re.compile("/api/v1/status")):
+        old.evaluate(told.format("true"))
+    old.wait_for_timeout(1000)  # it asks for nothing more until somebody looks at it again
+    # It has been open all day, so that its list has a high number.
+    old.evaluate("document.getElementById('results').dataset.generation = '5000'")
+    new = old.context.new_page()
+    new.goto(url)
+    new.get_by_role("button", name="Log out").click()
+    log_in(new, "helpdesk")
+    office.control("smb/open", user="CORP\\late", path="/finance/Forecast.xlsx")
+    expect(new.locator("#count")).to_contain_text("406 open handles")
+    old.evaluate(told.format("false"))
+    expect(old.locator(".who")).to_have_text("helpdesk")
+    expect(old.locator("#count")).to_contain_text("406 open handles")
+    old.get_by_role("button", name="Log out").click()
+    old.wait_for_url(url + "/login")
+
+
 # -- finding ------------------------------------------------------------------------------------
 
 
@@ -121,6 +147,19 @@ def test_search_as_one_types(tab: Tab, log_in: LogIn, url: str, keep: Keep) -> N
     expect(page.locator(NAMES)).to_have_text(["Plan (final) v7.docx"])
     search(page, "nobody has this")
     expect(page.locator(".none")).to_contain_text("Nobody has that open.")
+
+
+def test_a_search_that_is_not_answered_says_so(tab: Tab, log_in: LogIn, keep: Keep) -> None:
+    page = log_in(tab())
+    expect(page.locator("#count")).to_contain_text("405 open handles")
+    page.route("**/api/v1/files*", lambda route: route.abort())
+    search(page, "budget")
+    expect(page.get_by_role("alert")).to_contain_text("This list is an old one")
+    keep(page, "not-answered")
+    page.unroute("**/api/v1/files*")
+    search(page, "budget 2026")
+    expect(page.locator("#count")).to_contain_text("3 open handles")
+    expect(page.get_by_role("alert")).to_be_hidden()
 
 
 def test_sort(tab: Tab, log_in: LogIn) -> None:

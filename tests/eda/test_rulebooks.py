@@ -183,6 +183,37 @@ def test_a_project_that_is_quiet_gets_its_list(
     assert [(entry["op"], entry["path"]) for entry in entries] == [("create", "second")]
 
 
+#: Names are chosen by whoever writes files; this one would be a template of a play.
+TRAP = "{{ lookup('pipe', 'touch $MARK') }}"
+
+
+def test_a_folders_name_is_no_template(
+    simulator: Simulator, client: Client, run: Run, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    variables = {"projects_path": "/p", "projects_quiet": "1s", "projects_lists": str(tmp_path)}
+    simulator.control("files/put", path="/p/before")
+    command = shown(f"{RULEBOOKS}/quiet_project.yml", "ansible").script()
+    with run(command, variables, MARK=str(mark)) as rulebook:
+        simulator.control("files/put", path=f"/p/{TRAP}/first")
+        rulebook.wait(lambda: of_name(client, "list-changes") or mark.exists())
+    assert not mark.exists()
+    assert of_name(client, "list-changes")  # of the folder of that name
+
+
+def test_a_files_name_is_no_template(
+    simulator: Simulator, client: Client, run: Run, tmp_path: Path
+) -> None:
+    mark = tmp_path / "mark"
+    name = f"/p/{TRAP}.locked"
+    simulator.control("files/put", path="/p/before")
+    command = shown(f"{RULEBOOKS}/quarantine.yml", "ansible").script()
+    with run(command, {"quarantine_path": "/p"}, MARK=str(mark)) as rulebook:
+        simulator.control("files/put", path=name)
+        rulebook.wait(lambda: held(client, name) or mark.exists())
+    assert not mark.exists()
+
+
 def test_wrong_credentials_end_it_with_a_sentence(simulator: Simulator, run: Run) -> None:
     simulator.control("files/put", path="/p/x")
     variables = {"quarantine_path": "/p"}

@@ -198,6 +198,29 @@ def test_nothing_is_missed_while_everything_breaks(
     assert {r["origin"] for r in taker.records} == {"stream", "catch_up"}
 
 
+def test_what_can_not_be_listed_now_is_caught_up_later(
+    simulator: Simulator, feeding: Callable[..., Any]
+) -> None:
+    simulator.control("diff/children", listed=False)
+    with feeding(checkpoint="c"):
+        pass
+    put(simulator, "/p/new/a", "/p/new/b")
+    broken = "GET /v1/files/[^/]+/entries/.*snapshot="
+    with feeding(checkpoint="c", ready=False, **FOLLOWING) as taker:
+        simulator.control("faults/add", route=broken, kind="500", count=6)
+        taker.wait_told("/p/new/a", "/p/new/b")
+
+
+def test_what_came_with_a_directory_and_can_not_be_listed_is_caught_up(
+    simulator: Simulator, client: Client, feeding: Callable[..., Any]
+) -> None:
+    put(simulator, "/out/d/x", "/out/d/y")
+    with feeding(checkpoint="c", **FOLLOWING) as taker:
+        simulator.control("faults/add", route="GET /v1/files/[0-9]+/entries/", kind="500", count=6)
+        client.rest.fs.rename(name="in", source="/out/d", dir_path="/p")
+        taker.wait_told("/p/in", "/p/in/x", "/p/in/y")
+
+
 def test_without_a_checkpoint_the_stream_is_opened_again(
     simulator: Simulator, feeding: Callable[..., Any]
 ) -> None:

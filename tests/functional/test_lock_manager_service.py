@@ -133,7 +133,7 @@ def test_it_stops_when_told_although_pages_wait(
     with pytest.raises(OSError), visitor.http:  # noqa: PT012
         service.signal(signal.SIGTERM)
         while True:
-            visitor.get(f"/api/v1/status?after={generation + 1000}")
+            generation = visitor.json(f"/api/v1/status?after={generation}")["generation"]
     assert service.wait() == 0
     assert "Traceback" not in service.output()
 

@@ -42,3 +42,10 @@ def test_every_option_is_described_and_used(role: str) -> None:
         assert name in texts, f"{name} is never used"
         if "password" in name or "token" in name:
             assert spec["type"] == "str"
+
+
+@pytest.mark.parametrize("role", ["lock_manager", "watcher"])
+def test_no_record_is_lost_while_files_are_rotated(role: str) -> None:
+    """Between copying and truncating, what is written is gone; services open their files anew."""
+    text = Path(ROOT, "roles", role, "tasks", "main.yml").read_text(encoding="utf-8")
+    assert "copytruncate" not in text and "nocreate" in text.split()

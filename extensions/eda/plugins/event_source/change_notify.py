@@ -40,6 +40,7 @@ description:
     C(name), C(directory) (the one that is watched), C(file_id) (null for what is gone and caught up), and C(origin), which is V(stream),
     V(catch_up), or V(walk) for what came with a directory that was moved in.
   - With O(batch_size) above 1 an event has C(events), a list of such events, and C(count) instead.
+  - Whoever writes files chooses their names. Quote a name that is handed to a playbook (C(urlencode)), or else it is a template of the play.
 options:
   path:
     description:

@@ -191,7 +191,7 @@ class CatchUp:
                     expand_deleted=False,
                     packs=diff.Packs(),
                     workers=_WORKERS,
-                    on_error=_unreadable,
+                    on_error=go_on_without,
                     on_progress=lambda _phase, _count: None,
                 ),
             )
@@ -246,5 +246,12 @@ def _each(records: Sorter) -> Iterator[entries.Entry]:
     return map(entries.decode, chain.from_iterable(diff.distinct(records.blocks())))
 
 
-def _unreadable(path: str, error: QumuloError) -> None:
-    _LOG.warning("what is in %s can not be told: %s", path, error)
+def go_on_without(path: str, error: QumuloError) -> None:
+    """Leave out a directory that may not be listed, or is gone.
+
+    :raises QumuloError: it may be listed later, and what is in it is not to be missed.
+    """
+    if isinstance(error, (MissingPrivilegeError, PermissionDeniedError)):
+        _LOG.warning("what is in %s can not be told: %s", path, error)
+    elif not isinstance(error, NotFoundError):
+        raise error

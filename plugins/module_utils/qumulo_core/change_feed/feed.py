@@ -29,7 +29,7 @@ from ..notifications import Stream
 from ..retry import backoff
 from ..watcher.follower import Follower
 from ..watcher.rules import Root
-from .catch_up import CatchUp, NoCatchUp, Told
+from .catch_up import CatchUp, NoCatchUp, Told, go_on_without
 from .config import Config
 from .handover import Handover, Pace, StoppedError
 from .quiet import QuietFolders
@@ -291,7 +291,9 @@ class Feed:
 
     def _moved_in(self, directory: str, root: Root) -> Iterator[Record]:
         with self._client.clone() as client:
-            for info in files.walk(client, [directory], on_error=_not_listed):
+            # With a checkpoint, what can not be listed breaks the stream, to be caught up.
+            on_error = _not_listed if self._config.checkpoint is None else go_on_without
+            for info in files.walk(client, [directory], on_error=on_error):
                 relative = root.relative(info.path)
                 if relative:
                     yield of_walk(info.type, root, relative, info.id)

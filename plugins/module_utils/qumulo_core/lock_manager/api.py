@@ -26,7 +26,7 @@ HANDLES_PAGE = 500
 
 
 async def status(services: Services, visit: Visit) -> Response:
-    """How fresh the list is; with ``after=N`` as soon as it is newer than generation N."""
+    """How fresh the list is; with ``after=N`` as soon as it is another than generation N."""
     watch = watch_of(services, visit.session.account)
     after = visit.params.get("after", "")
     if after and not (after.isascii() and after.isdigit() and len(after) < 16):
@@ -36,7 +36,8 @@ async def status(services: Services, visit: Visit) -> Response:
     while (
         after
         and view.error is None
-        and view.generation <= int(after)
+        # An older list than the one that is known is another login's.
+        and view.generation == int(after)
         and waited < LONGEST_WAIT
         and not services.stopping.is_set()
     ):
@@ -45,7 +46,8 @@ async def status(services: Services, visit: Visit) -> Response:
         view = watch.look()
         if services.sessions.find_by_id(visit.session.id) is None:
             return JSONResponse({"error": "Log in first."}, 401)
-    return JSONResponse({**_head(view), "account": visit.session.account.name})
+    session = visit.session
+    return JSONResponse({**_head(view), "account": session.account.name, "login": session.mark})
 
 
 async def files(services: Services, visit: Visit) -> Response:

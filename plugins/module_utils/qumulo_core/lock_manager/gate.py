@@ -111,7 +111,10 @@ def is_api(request: Request) -> bool:
 
 def safe_next(text: str) -> str:
     """Return the address to go on to after a login: one of our own pages, put together anew."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # such as an address with half a bracket
+        return "/"
     if parts.scheme or parts.netloc or parts.path not in ("/", "/closings"):
         return "/"
     if parts.path == "/closings":

@@ -11,7 +11,7 @@ import threading
 from collections import Counter, OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -91,6 +91,11 @@ class Job:
     def count(self, *outcomes: str) -> int:
         """Return how many handles came to one of these outcomes."""
         return sum(result.outcome in outcomes for result in self.results)
+
+    def at_present(self) -> Job:
+        """Return it as it is now: whoever asks several times may meet its end in between."""
+        finished = self.finished  # first: what it ends with is there before that
+        return replace(self, finished=finished)
 
     def render(self) -> dict[str, Any]:
         """Return it as the API shows it."""

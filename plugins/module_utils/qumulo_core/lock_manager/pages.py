@@ -265,6 +265,7 @@ def closing_page(services: Services, visit: Visit) -> Response:
             "Not kept any more",
             "There is no such closing of yours: what was closed stands under Closed files.",
         )
+    job = job.at_present()
     # What needs attention comes first.
     order = {"failed": 0, "unknown": 1, "reopened": 2, "gone": 3, "closed": 4}
     results = sorted(job.results, key=lambda result: order[result.outcome])

@@ -52,6 +52,8 @@ class Server:
         self._stamp = _stamp(config)
         options = uvicorn.Config(
             app,
+            # Not what else may be installed: tests and hosts read requests in the same way.
+            http="h11",
             ssl_certfile=config.certificate,
             ssl_keyfile=config.private_key,
             proxy_headers=bool(config.trusted_proxies),

@@ -27,6 +27,7 @@ class Session:
     """One login. The token is in the client and never leaves this process.
 
     :param csrf: what every change must bring along.
+    :param mark: by which a page knows whether it still belongs to this login; no secret.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Session:
     csrf: str = field(repr=False)
     opened: float
     used: float
+    mark: str = field(default_factory=lambda: secrets.token_urlsafe(9))
 
 
 class Signer:

@@ -66,6 +66,14 @@ def hostname(host: str) -> str:
     return name.lower()
 
 
+def _site(origin: str) -> str | None:
+    """Return name and port of an Origin header in lower case, None if it makes no sense."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
 def objection(method: str, path: str, headers: Headers, hosts: frozenset[str]) -> tuple[int, str]:
     """Return status and reason if a request is to be refused whoever sent it; else 0."""
     host = headers.get("host", "")
@@ -77,10 +85,11 @@ def objection(method: str, path: str, headers: Headers, hosts: frozenset[str]) -
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return 403, "Another site has sent this form: nothing was done."
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+    if origin is not None and _site(origin) != host.lower():
         return 403, "Another site has sent this form: nothing was done."
     length = headers.get("content-length")
-    if length is None or not length.isdigit():
+    # Sent in chunks, it is as long as it likes, whatever length it names.
+    if length is None or not length.isdigit() or "transfer-encoding" in headers:
         return 411, "A form has to say how long it is."
     if int(length) > LARGEST_BODY:
         return 413, "The form is too large: select less."

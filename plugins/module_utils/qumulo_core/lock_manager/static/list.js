@@ -14,6 +14,7 @@
   const search = document.querySelector("form.search");
   const box = document.getElementById("q");
   const announce = document.getElementById("announce");
+  const failure = document.getElementById("failure");
   let request = null;
   let timer = 0;
   let pointed = false;
@@ -51,6 +52,7 @@
     const focused = old.contains(document.activeElement) ? keyOf(document.activeElement) : "";
     const kept = new Set(ticked().map((tick) => tick.name + tick.value));
     old.replaceWith(document.adoptNode(fresh));
+    failure.hidden = true;
     for (const tick of document.querySelectorAll("#files input[type=checkbox]")) {
       tick.checked = kept.has(tick.name + tick.value);
     }
@@ -61,8 +63,9 @@
     if (told) announce.textContent = document.getElementById("count")?.textContent ?? "";
   }
 
+  // What was asked for is not what is shown: nobody may take one for the other.
   function fail() {
-    announce.textContent = "The list can not be had at the moment.";
+    failure.hidden = false;
   }
 
   function load(query, { background = false, remember = "" } = {}) {
@@ -190,6 +193,8 @@
         });
         if (answer.status === 401) return logIn();
         const status = await answer.json();
+        // Somebody has logged in anew, in another tab: nothing here is theirs.
+        if (answer.ok && status.login !== document.body.dataset.login) return location.reload();
         if (!answer.ok || status.error) pause = RETRY;
         const waiting = document.getElementById("waiting");
         if (status.generation > generation()) {

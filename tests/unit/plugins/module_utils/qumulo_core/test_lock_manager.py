@@ -369,9 +369,11 @@ def test_host_names(host: str, name: str) -> None:
         ({"origin": "https://locks.example.com"}, 0),
         ({"origin": "https://locks.example.com.evil.example"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "https://["}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"content-length": "1048577"}, 413),
         ({"content-length": "-1"}, 411),
+        ({"transfer-encoding": "chunked"}, 411),
     ],
 )
 def test_what_no_browser_of_ours_sends(changes: dict[str, str], status: int) -> None:
