@@ -240,6 +240,8 @@ class Watcher:
             if follower.gone or not same or follower.poll != self._poll(follower.recursive):
                 follower.stop()
                 self._leaving.append(self._followers.pop(root_id))
+            elif there is not None:
+                follower.root = there[0]  # what people are shown; the stream goes by its ID
         for follower in self._leaving:
             follower.join(time.monotonic() + _LEAVE)
         self._leaving = [follower for follower in self._leaving if not follower.ended]
@@ -345,7 +347,10 @@ class Watcher:
         """Put what happened into the spool; False if the watched directory is gone."""
         for kind, count in Counter(event.type for event in events).items():
             self.meters.events.labels(kind).inc(count)
-        todo = translate(events, root, self._directories.rules, self.now().timestamp())
+        rules = self._directories.rules
+        # Paths of events are relative: they must be put together as these very rules take them
+        # apart, whatever the directory was called when the stream was opened.
+        todo = translate(events, rules.now_at(root), rules, self.now().timestamp())
         entries = list(todo.starts.values())
         known = self.spool.known([key for key in todo.restarts if key not in todo.starts])
         entries += [todo.restarts[key] for key in known]

@@ -173,6 +173,10 @@ class RuleSet:
             found[root.id] = (root, recursive or rule.recursive, before | types)
         return found
 
+    def now_at(self, root: Root) -> Root:
+        """Return a directory as these rules know it: it may have been renamed since."""
+        return next((each for each in self.roots if each is not None and each.id == root.id), root)
+
     def decide(self, path: str, size: int | None = None) -> Decision:
         """Decide which rule a regular file falls under.
 
