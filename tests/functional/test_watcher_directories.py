@@ -43,3 +43,21 @@ def test_a_directory_that_is_named_by_its_id_is_followed_when_it_is_renamed(
     put(simulator, "/u/while-away.pdf")
     with watcher.running():
         watcher.wait_recorded("/u/while-away.pdf")
+
+
+def test_of_a_directory_that_was_moved_in_all_is_locked_that_is_not_deleted_meanwhile(
+    watched: Make, simulator: Simulator, client: Client
+) -> None:
+    for number in range(40):
+        put(simulator, f"/out/tree/{number:02}/in.pdf")
+    watcher = watched()
+    with watcher.running() as process:
+        simulator.control("latency", seconds=0.4)
+        client.rest.fs.rename(name="tree", source="/out/tree", dir_path="/w")
+        # The last that is listed goes while others are.
+        client.rest.fs.delete(path="/w/tree/00/in.pdf")
+        client.rest.fs.delete(path="/w/tree/00")
+        simulator.control("latency", seconds=0)
+        watcher.wait_recorded(*(f"/w/tree/{number:02}/in.pdf" for number in range(1, 40)))
+        watcher.wait_idle(process)
+    assert watcher.unlocked("/w") == set()

@@ -205,12 +205,21 @@ def _expand(client: Client, item: Item, pending: Pending, context: Context) -> O
         if entries:
             context.put(entries)
 
+    troubles: list[QumuloError] = []
+
+    def on_error(_path: str, error: QumuloError) -> None:
+        # What is below a directory that was deleted meanwhile is gone; all else is still there.
+        if not isinstance(error, NotFoundError):
+            troubles.append(error)
+
     # Few threads of its own: this runs on one of the workers.
-    for info in files.walk(client, [pending.file_id], workers=4):
+    for info in files.walk(client, [pending.file_id], workers=4, on_error=on_error):
         if info.type == FILE:
             batch.append(info)
         if len(batch) >= _BATCH:
             flush(batch)
             batch = []
     flush(batch)
+    if troubles:
+        raise troubles[0]  # looked at again, when all that can be listed is in the spool
     return Outcome(item, What.DONE, "its files are looked at")
