@@ -19,6 +19,7 @@ from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
 from ..service.spool import Entry, Spool
+from ..snapshots import Snapshot
 from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
@@ -73,6 +74,9 @@ class CatchUp:
         self._all_is_new = all_is_new
         self._cancelled = threading.Event()
         self._walks = leave_no_trace or not config.use_snapshots
+        self._taken: Snapshot | None = None
+        #: Name of the note of the time up to which all is in the spool.
+        self._walked = f"walked:{root.id}"
 
     def run(self) -> int:
         """Put all that has happened since the last time into the spool; return how many files.
@@ -101,12 +105,15 @@ class CatchUp:
         """
         if self._walks:
             return None
-        return checkpoints.take(self._client, self._config.name, self._root, self._now()).id
+        self._taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
+        return self._taken.id
 
     def settle(self, snapshot_id: int) -> None:
         """Let a snapshot be the checkpoint: all that was before it is in the spool."""
-        if not self._cancelled.is_set():
-            self._checkpoint(snapshot_id)
+        taken = self._taken
+        if taken is not None and taken.id == snapshot_id and not self._cancelled.is_set():
+            self._note(taken)
+            self.tidy()
 
     # -- by tree diff ---------------------------------------------------------------------------
 
@@ -116,24 +123,41 @@ class CatchUp:
         start = checkpoints.begin_at(found, marks)
         if marks is None and self._all_is_new:
             start = None  # a first run that was cut short has left a snapshot, and no more
+        walked = self._spool.note(self._walked) if marks is None else None
         taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
-        if start is not None:
-            count = self._store(self._changed(start.id, taken.id))
-        elif marks is None and not self._all_is_new:
-            count = 0  # from now on
-        else:
-            if marks is not None:
-                _LOG.warning("the checkpoint is gone: looking at all files of %s", self._root.path)
-            count = self._store(self._all_files(taken.id))
-        self._checkpoint(taken.id)
+        try:
+            if walked is not None:  # the first time that there may be snapshots
+                count = self._store(self._newer_than(parse_rfc3339(walked)))
+            elif start is not None:
+                count = self._store(self._changed(start.id, taken.id))
+            elif marks is None and not self._all_is_new:
+                count = 0  # from now on
+            else:
+                if marks is not None:
+                    path = self._root.path
+                    _LOG.warning("the checkpoint is gone: looking at all files of %s", path)
+                count = self._store(self._all_files(taken.id))
+            self._note(taken)
+        except QumuloError:
+            if found:  # otherwise it is all that tells when this began
+                self._drop(taken)
+            raise
+        self.tidy()
         return count
 
-    def _checkpoint(self, snapshot_id: int) -> None:
-        """Note a new checkpoint, and delete what is no longer needed."""
+    def _drop(self, taken: Snapshot) -> None:
+        """Delete a snapshot that did not become a checkpoint: each try leaves another one."""
+        try:
+            snapshots.delete(self._client, taken)
+        except QumuloError as exc:
+            _LOG.debug("%s can not be deleted yet: %s", taken.name, exc)
+
+    def _note(self, taken: Snapshot) -> None:
+        """Note a new checkpoint; by its time a walk can go on from it, too."""
         marks = checkpoints.load(self._spool, self._root) or []
-        marks.append(Mark(snapshot_id, self._spool.last_number))
-        checkpoints.save(self._spool, self._root, marks)
-        self.tidy()
+        marks.append(Mark(taken.id, self._spool.last_number))
+        walked = {self._walked: _since(taken.taken)}
+        checkpoints.save(self._spool, self._root, marks, **walked)
 
     def tidy(self) -> None:
         """Delete checkpoints that are no longer needed: of this watcher and directory alone."""
@@ -222,15 +246,13 @@ class CatchUp:
 
     def _by_walk(self) -> int:
         """Compare times: of files, and of directories, below which all may have been moved in."""
-        name = f"walked:{self._root.id}"
-        noted = self._spool.note(name)
+        noted = self._spool.note(self._walked)
         began = self._now()
         if noted is None and not self._all_is_new:
             count = 0
         else:
             count = self._store(self._newer_than(parse_rfc3339(noted) if noted else None))
-        # Times of files are compared with it, and the cluster's clock is not known exactly.
-        self._spool.set_notes(**{name: (began - CLOCK_ERROR).isoformat()})
+        self._spool.set_notes(**{self._walked: _since(began)})
         return count
 
     def _newer_than(self, since: datetime | None) -> Iterator[FileInfo]:
@@ -270,6 +292,12 @@ class CatchUp:
             if len(batch) >= BATCH:
                 count += flush()
         return count + flush()
+
+
+def _since(moment: datetime) -> str:
+    """Return a moment as it is noted: times of files are compared with it, and the cluster's
+    clock is not known exactly."""
+    return (moment - CLOCK_ERROR).isoformat()
 
 
 def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
