@@ -44,3 +44,43 @@ def test_it_goes_on_where_it_was_when_it_begins_or_ceases_to_use_snapshots(
     watcher.write()
     with watcher.running():
         watcher.wait_recorded("/w/meanwhile.pdf")
+
+
+def test_what_was_not_written_is_not_locked_when_it_is_caught_up(
+    watched: Make, simulator: Simulator, client: Client
+) -> None:
+    names = [f"{number:02}.pdf" for number in range(30)]
+    for name in [*names, "same-time.pdf", "set-back.pdf", "grown.pdf"]:
+        put(simulator, f"/w/{name}")
+    set_attributes = client.rest.fs.set_file_attr
+    for name in ("same-time.pdf", "set-back.pdf", "grown.pdf"):
+        set_attributes(path=f"/w/{name}", modification_time="2020-01-01T00:00:00Z")
+    watcher = watched()
+    with watcher.running() as process:
+        wait_for(lambda: "caught up" in process.output())
+    for name in names:  # as the syncer of access times does, or a change of owner
+        set_attributes(path=f"/w/{name}", access_time="2026-01-01T00:00:00Z")
+    for name, content in (("same-time", "y"), ("set-back", "x"), ("grown", "longer")):
+        put(simulator, f"/w/{name}.pdf", content)
+    for name in ("same-time.pdf", "grown.pdf"):
+        set_attributes(path=f"/w/{name}", modification_time="2020-01-01T00:00:00Z")
+    set_attributes(path="/w/set-back.pdf", modification_time="2019-01-01T00:00:00Z")
+    with watcher.running() as process:
+        watcher.wait_recorded("/w/same-time.pdf", "/w/set-back.pdf", "/w/grown.pdf")
+        watcher.wait_idle(process)
+    assert watcher.unlocked("/w") == {f"/w/{name}" for name in names}
+
+
+def test_a_write_that_a_rule_does_not_count_does_not_when_it_is_caught_up(
+    watched: Make, simulator: Simulator
+) -> None:
+    put(simulator, "/w/log.txt")
+    watcher = watched({"path": "/w", "events": ["added", "moved"]})
+    with watcher.running():
+        pass
+    put(simulator, "/w/log.txt", "another line")
+    put(simulator, "/w/new.txt")
+    with watcher.running() as process:
+        watcher.wait_recorded("/w/new.txt")
+        watcher.wait_idle(process)
+    assert watcher.unlocked("/w") == {"/w/log.txt"}

@@ -26,7 +26,7 @@ from .checkpoints import Mark
 from .config import Config
 from .locking import CLOCK_ERROR
 from .pending import of_listing
-from .rules import Root, RuleSet
+from .rules import WRITTEN, Root, RuleSet
 
 _LOG = logging.getLogger("lockstep.watcher")
 #: Files that are put into the spool at a time.
@@ -129,7 +129,7 @@ class CatchUp:
             if walked is not None:  # the first time that there may be snapshots
                 count = self._store(self._newer_than(parse_rfc3339(walked)))
             elif start is not None:
-                count = self._store(self._changed(start.id, taken.id))
+                count = self._store(self._changed(start, taken.id))
             elif marks is None and not self._all_is_new:
                 count = 0  # from now on
             else:
@@ -178,36 +178,100 @@ class CatchUp:
         for snapshot in doomed:
             snapshots.delete(self._client, snapshot)
 
-    def _changed(self, older: int, newer: int) -> Iterator[FileInfo]:
+    def _changed(self, older: Snapshot, newer: int) -> Iterator[FileInfo]:
         """Yield files that were created, written or renamed between two snapshots."""
 
         def wanted() -> Iterator[str]:
-            for page in changes(self._client, newer, older):
+            for page in changes(self._client, newer, older.id):
                 made = {path for path in page[CREATE] if path.endswith("/")}
+                touched = set(page[MODIFY])
                 for path in sorted(page[CREATE] + page[MODIFY]):
                     if created and path.startswith(created[-1]):
                         continue  # what is in a created directory is found there
                     if not path.endswith("/"):
                         if self._rules().decide(path).rule is not None:
+                            if path in touched:
+                                modified.add(path)
                             yield path
                     elif path in made:
                         created.append(path)
 
         created: list[str] = []
-        few: list[str] = []
-        for directory, names in _runs(wanted()):
-            if len(names) > _FEW and self._listing_pays(directory, len(names), newer):
-                yield from self._listed(directory, set(names), newer)
+        modified: set[str] = set()
+        doubtful: list[FileInfo] = []
+        for info in self._found(wanted(), newer):
+            if info.path not in modified:
+                yield info
                 continue
-            few += [f"{directory}/{name}" for name in names]
-            if len(few) >= _RUN:
-                yield from self._read(few, newer)
-                few = []
-        yield from self._read(few, newer)
+            modified.discard(info.path)
+            doubtful.append(info)
+            if len(doubtful) >= _RUN:
+                yield from self._written(doubtful, older, newer)
+                doubtful = []
+        yield from self._written(doubtful, older, newer)
         # A created directory stands for all that is in it, whether that is listed or not.
         for info in files.walk(self._client, _outermost(sorted(created)), snapshot=newer):
             if info.type == FILE:
                 yield info
+
+    def _found(self, paths: Iterable[str], snapshot: int) -> Iterator[FileInfo]:
+        few: list[str] = []
+        for directory, names in _runs(paths):
+            if len(names) > _FEW and self._listing_pays(directory, len(names), snapshot):
+                yield from self._listed(directory, set(names), snapshot)
+                continue
+            few += [f"{directory}/{name}" for name in names]
+            if len(few) >= _RUN:
+                yield from self._read(few, snapshot)
+                few = []
+        yield from self._read(few, snapshot)
+
+    def _written(
+        self, found: Iterable[FileInfo], older: Snapshot, newer: int
+    ) -> Iterator[FileInfo]:
+        """Yield those of modified files that a stream would have told to be written.
+
+        A tree diff lists as well what was only read by somebody, given to another owner or locked:
+        nothing of it makes a file one to be locked.
+        """
+        rules = self._rules()
+        waiting: list[FileInfo] = []
+        unsure: list[FileInfo] = []
+        for info in found:
+            rule = rules.decide(info.path, info.size).rule
+            if rule is None:
+                continue
+            if WRITTEN not in rule.events:
+                waiting.append(info)
+            elif parse_rfc3339(info.modification_time) > older.taken + CLOCK_ERROR:
+                yield info
+            else:
+                unsure.append(info)
+        known = set(self._spool.known([info.id for info in waiting]))
+        yield from (info for info in waiting if info.id in known)
+        if not unsure:
+            return
+
+        def was_written(client: Client, info: FileInfo) -> bool:
+            # Whoever writes can set the time back: then only the data tell.
+            try:
+                before = files.get(client, info.path, snapshot=older.id)
+            except NotFoundError:
+                return True
+            if (before.id, before.size, before.modification_time) != (
+                info.id,
+                info.size,
+                info.modification_time,
+            ):
+                return True
+            uri = f"/v2/snapshots/{newer}/changes-since/{older.id}/files/{ref(info.path)}?limit=1"
+            return bool(client.get(uri)["entries"])
+
+        for outcome in map_unordered(self._client, was_written, unsure, workers=_WORKERS):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.value:
+                yield outcome.item
 
     def _listing_pays(self, directory: str, count: int, snapshot: int) -> bool:
         """Tell whether to list a directory rather than to ask for so many files in it."""
