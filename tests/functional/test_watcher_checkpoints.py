@@ -84,3 +84,24 @@ def test_a_write_that_a_rule_does_not_count_does_not_when_it_is_caught_up(
         watcher.wait_recorded("/w/new.txt")
         watcher.wait_idle(process)
     assert watcher.unlocked("/w") == {"/w/log.txt"}
+
+
+@pytest.mark.parametrize("use_snapshots", [True, False])
+def test_a_retention_that_is_over_is_not_begun_again(
+    watched: Make, simulator: Simulator, use_snapshots: bool
+) -> None:
+    watcher = watched({"path": "/w", "retention": "1d"}, snapshots=use_snapshots)
+    with watcher.running():
+        put(simulator, "/w/d/a.pdf")
+        put(simulator, "/w/d/changed.pdf")
+        watcher.wait_recorded("/w/d/a.pdf", "/w/d/changed.pdf")
+    simulator.control("clock/advance", seconds=3 * 86400)
+    try:
+        put(simulator, "/w/d/b.pdf")
+        put(simulator, "/w/d/changed.pdf", "after its time")
+        with watcher.running() as process:
+            wait_for(lambda: watcher.unlocked("/w") == {"/w/d/a.pdf"})
+            watcher.wait_idle(process)
+        assert watcher.unlocked("/w") == {"/w/d/a.pdf"}
+    finally:
+        simulator.control("clock/skew", seconds=0)

@@ -136,7 +136,7 @@ class CatchUp:
                 if marks is not None:
                     path = self._root.path
                     _LOG.warning("the checkpoint is gone: looking at all files of %s", path)
-                count = self._store(self._all_files(taken.id))
+                count = self._store(self._all_files(taken.id), first=marks is None)
             self._note(taken)
         except QumuloError:
             if found:  # otherwise it is all that tells when this began
@@ -315,7 +315,8 @@ class CatchUp:
         if noted is None and not self._all_is_new:
             count = 0
         else:
-            count = self._store(self._newer_than(parse_rfc3339(noted) if noted else None))
+            since = parse_rfc3339(noted) if noted else None
+            count = self._store(self._newer_than(since), first=since is None)
         self._spool.set_notes(**{self._walked: _since(began)})
         return count
 
@@ -337,13 +338,17 @@ class CatchUp:
             if info.type == FILE:
                 yield info
 
-    def _store(self, found: Iterable[FileInfo]) -> int:
-        """Put files that some rule wants locked into the spool; return how many."""
+    def _store(self, found: Iterable[FileInfo], *, first: bool = False) -> int:
+        """Put files that some rule wants locked into the spool; return how many.
+
+        :param first: nothing of the directory has ever been looked at.
+        """
         count = 0
         batch: list[FileInfo] = []
 
         def flush() -> int:
-            entries = of_listing(batch, self._rules(), self._now().timestamp())
+            now = self._now().timestamp()
+            entries = of_listing(batch, self._rules(), now, caught_up=not first)
             if entries:
                 self._put(entries)
             batch.clear()

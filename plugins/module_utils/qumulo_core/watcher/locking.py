@@ -168,6 +168,10 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
     state = LockState.of(info)
     request = request_of(rule, now)
     todo = file_locks.plan(info.path, state, request)
+    if pending.caught_up and todo.hold is None and _is_over(info, state, now):
+        return Outcome(
+            item, What.DONE, "its retention period is over, and it has not changed since"
+        )
     if not todo.changes:
         record = _record(info, state, rule, context, "already locked")
         return Outcome(item, What.ALREADY, record=record, rule=rule.name)
@@ -177,6 +181,18 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
     state = todo.result(state) if dry else file_locks.apply(client, info, state, todo)
     record = _record(info, state, rule, context, "locked")
     return Outcome(item, What.LOCKED, record=record, rule=rule.name)
+
+
+def _is_over(info: FileInfo, state: LockState, now: datetime) -> bool:
+    """Tell whether a file's retention has ended and nothing has been done to it since.
+
+    Catching up comes upon such a file again, and must not lock it for another period.
+    """
+    return (
+        state.until is not None
+        and state.until <= now
+        and parse_rfc3339(info.change_time) <= state.until
+    )
 
 
 def _record(
