@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import urllib.request
 from typing import Any
 
 import pytest
 
 from tests.simulator.harness import Simulator
-from tests.tools.services import wait_for
+from tests.tools.services import free_port, wait_for
 
 from .watched import Make, no_leftovers, put, watched
 
@@ -77,6 +78,43 @@ def test_people_can_ask(watched: Make, simulator: Simulator) -> None:
     assert "pending: /slow/b.pdf" in report.stdout
     assert "excluded: /w/hidden.tmp" in report.stdout
     assert "1 locked, 1 pending, 0 failed" in report.stdout
+
+
+def test_a_file_that_can_not_be_locked_for_now_gets_later_and_later(
+    watched: Make, simulator: Simulator
+) -> None:
+    port = free_port()
+    watcher = watched(metrics_port=port)
+    with watcher.running():
+        simulator.control("faults/add", route="file-lock", kind="401")
+        put(simulator, "/w/a.pdf")
+
+        def late() -> bool:
+            facts = json.loads(watcher.command("status", "--json").stdout)
+            return bool(facts["failures"] >= 2 and facts["oldest_pending_seconds"] > 5)
+
+        wait_for(late, 60)
+
+
+def test_what_is_tried_again_has_been_late_since_it_was_finished(
+    watched: Make, simulator: Simulator
+) -> None:
+    port = free_port()
+    watcher = watched(metrics_port=port, max_attempts=1)
+    with watcher.running() as process:
+        simulator.control("faults/add", route="file-lock", kind="500")
+        put(simulator, "/w/a.pdf")
+        wait_for(lambda: "1 given up" in process.status)
+        simulator.control("faults/clear")
+        watcher.command("retry", "--all")
+        watcher.wait_recorded("/w/a.pdf")
+        watcher.wait_idle(process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    (total,) = [
+        line for line in lines if line.startswith("lockstep_watcher_lock_delay_seconds_sum")
+    ]
+    assert 0 < float(total.split()[1]) < 600
 
 
 def test_an_audit_finds_what_was_missed(watched: Make, simulator: Simulator) -> None:
