@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
 from tests.tools.services import free_port, wait_for
 
@@ -138,6 +140,24 @@ def test_evidence_is_checked_against_the_cluster(watched: Make, simulator: Simul
     done = watcher.command("verify", evidence)
     assert done.returncode == 1
     assert "line 2: the chain is broken" in done.stderr
+
+
+def test_a_hold_that_was_released_is_told_when_the_evidence_is_checked(
+    watched: Make, client: Client, simulator: Simulator
+) -> None:
+    watcher = watched({"path": "/w", "legal_hold": True})
+    with watcher.running():
+        put(simulator, "/w/a.pdf")
+        watcher.wait_recorded("/w/a.pdf")
+    evidence = str(watcher.evidence)
+    assert watcher.command("verify", evidence, "--cluster").returncode == 0
+    file = file_locks.read_target(client, "/w/a.pdf")
+    request = file_locks.LockRequest(None, hold=False)
+    assert file_locks.ensure(client, file, request, check_mode=False).changed
+    done = watcher.command("verify", evidence, "--cluster")
+    assert done.returncode == 1
+    assert "/w/a.pdf: retained until" in done.stdout
+    assert "its legal hold was released" in done.stdout
 
 
 def test_a_dry_run_changes_nothing(watched: Make, simulator: Simulator) -> None:
