@@ -96,11 +96,13 @@ def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -
                 result.starts[entry.key] = entry
         elif event.type in _FILE_EVENTS:
             path = f"{above}/{event.path}"
-            rule = rules.decide(path).rule
-            if rule is None:
+            wanted = rules.may_take(path)
+            if not wanted:
                 continue
-            entry = file_entry(event.file_id, path, now, rule.quiet.total_seconds())
-            starts = rules.starts(path, event.type) is not None
+            # Which of them it is tells its size, and that is looked at when it is due first.
+            quiet = min(rule.quiet for rule in wanted).total_seconds()
+            entry = file_entry(event.file_id, path, now, quiet)
+            starts = any(rule.counts(event.type) for rule in wanted)
             if starts or entry.key in result.starts:
                 result.starts[entry.key] = entry
             else:
