@@ -29,9 +29,11 @@ def test_reload_keeps_the_stream(watched: Make, simulator: Simulator) -> None:
         before = simulator.control("state")["streams"]
         since = simulator.control("state")["requests"]
         watcher.settings["rules"][0]["exclude"] = ["*.bak"]
+        watcher.settings["checkpoint_interval"] = "2h"
         watcher.write()
         process.signal(signal.SIGHUP)
         wait_for(lambda: "configuration read again" in process.output())
+        assert "'checkpoint_interval' has changed, and counts after a restart" in process.output()
         put(simulator, "/w/a.bak")
         put(simulator, "/w/b.pdf")
         watcher.wait_recorded("/w/b.pdf")

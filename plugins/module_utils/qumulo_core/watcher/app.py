@@ -37,11 +37,18 @@ from .workers import Workers
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks at what the watched directories are.
 LOOK = 5.0
-#: What of the configuration counts from the start on, until the next one.
-_AT_START = (
-    *("cluster", "spool", "evidence", "evidence_max_bytes", "metrics_port"),
-    *("lock_file", "log_format", "log_level", "max_attempts", "workers", "name"),
-)
+#: What of the configuration counts from the start on, until the next one; and where an option has
+#: another name for people. The role restarts the service for them.
+_AT_START = {
+    **{name: name for name in ("cluster", "spool", "evidence", "evidence_max_bytes", "silence")},
+    **{name: name for name in ("lock_file", "log_format", "log_level", "max_attempts", "name")},
+    **{name: name for name in ("metrics_port", "workers")},
+    "existing": "first_start",
+    "use_snapshots": "snapshots",
+    "rotate": "checkpoint_interval",
+    "keep_checkpoint": "checkpoint_max_age",
+    "poll": "poll_interval",
+}
 #: Seconds in which a follower that was told to stop usually has.
 _LEAVE = 2.0
 #: Seconds between measurements of the cluster's clock, and how well it has to be known: by as much
@@ -106,7 +113,7 @@ class Watcher:
         kept = {name: getattr(self.config, name) for name in _AT_START}
         for name, value in kept.items():
             if getattr(fresh, name) != value:
-                _LOG.warning("'%s' has changed, and counts after a restart", name)
+                _LOG.warning("'%s' has changed, and counts after a restart", _AT_START[name])
         if self._evidence is not None:
             self._evidence.reopen()
         self.config = replace(fresh, **kept)
