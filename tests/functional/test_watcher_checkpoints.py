@@ -5,9 +5,17 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from typing import Any
+
 import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.follower import (
+    Follower,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import Root
 from tests.simulator.harness import Simulator
 from tests.tools.services import wait_for
 
@@ -105,3 +113,66 @@ def test_a_retention_that_is_over_is_not_begun_again(
         assert watcher.unlocked("/w") == {"/w/d/a.pdf"}
     finally:
         simulator.control("clock/skew", seconds=0)
+
+
+class Checkpoints:
+    """Catches up with nothing, and notes what becomes of checkpoints."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.settled = 0
+
+    def run(self) -> int:
+        return 0
+
+    def take(self) -> int:
+        self.taken += 1
+        return self.taken
+
+    def settle(self, snapshot_id: int) -> None:
+        self.settled = snapshot_id
+
+    def cancel(self) -> None:
+        pass
+
+
+def test_nothing_becomes_a_checkpoint_while_what_was_before_it_is_not_read(
+    simulator: Simulator, client: Client
+) -> None:
+    client.rest.fs.create_directory(name="w", dir_path="/")
+    simulator.control("streams", keepalive=0.2)
+    checkpoints, blocked, go_on = Checkpoints(), threading.Event(), threading.Event()
+
+    def take(root: Root, events: list[Any]) -> bool:
+        blocked.set()
+        return go_on.wait(60)
+
+    follower = Follower(
+        client,
+        Root(client.rest.fs.get_file_attr(path="/w")["id"], "/w"),
+        recursive=True,
+        types=frozenset(["child_file_added"]),
+        catch_up=checkpoints,
+        take=take,
+        caught_up=lambda count, seconds: None,
+        rotate=3.0,
+        poll=False,
+        poll_every=60.0,
+        silence=1.0,
+    )
+    follower.start()
+    try:
+        wait_for(lambda: follower.settled)
+        put(simulator, "/w/a")
+        assert blocked.wait(60)
+        put(simulator, "/w/b")  # waits to be read
+        before = checkpoints.taken
+        wait_for(lambda: checkpoints.taken > before or checkpoints.taken == 1)
+        time.sleep(2.5)  # more than the silence
+        assert checkpoints.settled < max(before, 1)
+        go_on.set()
+        wait_for(lambda: checkpoints.settled > 0)
+    finally:
+        go_on.set()
+        follower.stop()
+        follower.join(time.monotonic() + 10)
