@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import urllib.request
 from typing import Any
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
-from tests.tools.services import wait_for
+from tests.tools.services import free_port, wait_for
 
 from .watched import Make, no_leftovers, put, watched
 
@@ -26,9 +29,11 @@ def test_reload_keeps_the_stream(watched: Make, simulator: Simulator) -> None:
         before = simulator.control("state")["streams"]
         since = simulator.control("state")["requests"]
         watcher.settings["rules"][0]["exclude"] = ["*.bak"]
+        watcher.settings["checkpoint_interval"] = "2h"
         watcher.write()
         process.signal(signal.SIGHUP)
         wait_for(lambda: "configuration read again" in process.output())
+        assert "'checkpoint_interval' has changed, and counts after a restart" in process.output()
         put(simulator, "/w/a.bak")
         put(simulator, "/w/b.pdf")
         watcher.wait_recorded("/w/b.pdf")
@@ -79,6 +84,43 @@ def test_people_can_ask(watched: Make, simulator: Simulator) -> None:
     assert "1 locked, 1 pending, 0 failed" in report.stdout
 
 
+def test_a_file_that_can_not_be_locked_for_now_gets_later_and_later(
+    watched: Make, simulator: Simulator
+) -> None:
+    port = free_port()
+    watcher = watched(metrics_port=port)
+    with watcher.running():
+        simulator.control("faults/add", route="file-lock", kind="401")
+        put(simulator, "/w/a.pdf")
+
+        def late() -> bool:
+            facts = json.loads(watcher.command("status", "--json").stdout)
+            return bool(facts["failures"] >= 2 and facts["oldest_pending_seconds"] > 5)
+
+        wait_for(late, 60)
+
+
+def test_what_is_tried_again_has_been_late_since_it_was_finished(
+    watched: Make, simulator: Simulator
+) -> None:
+    port = free_port()
+    watcher = watched(metrics_port=port, max_attempts=1)
+    with watcher.running() as process:
+        simulator.control("faults/add", route="file-lock", kind="500")
+        put(simulator, "/w/a.pdf")
+        wait_for(lambda: "1 given up" in process.status)
+        simulator.control("faults/clear")
+        watcher.command("retry", "--all")
+        watcher.wait_recorded("/w/a.pdf")
+        watcher.wait_idle(process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    (total,) = [
+        line for line in lines if line.startswith("lockstep_watcher_lock_delay_seconds_sum")
+    ]
+    assert 0 < float(total.split()[1]) < 600
+
+
 def test_an_audit_finds_what_was_missed(watched: Make, simulator: Simulator) -> None:
     put(simulator, "/w/before.pdf")
     watcher = watched()
@@ -100,6 +142,24 @@ def test_evidence_is_checked_against_the_cluster(watched: Make, simulator: Simul
     done = watcher.command("verify", evidence)
     assert done.returncode == 1
     assert "line 2: the chain is broken" in done.stderr
+
+
+def test_a_hold_that_was_released_is_told_when_the_evidence_is_checked(
+    watched: Make, client: Client, simulator: Simulator
+) -> None:
+    watcher = watched({"path": "/w", "legal_hold": True})
+    with watcher.running():
+        put(simulator, "/w/a.pdf")
+        watcher.wait_recorded("/w/a.pdf")
+    evidence = str(watcher.evidence)
+    assert watcher.command("verify", evidence, "--cluster").returncode == 0
+    file = file_locks.read_target(client, "/w/a.pdf")
+    request = file_locks.LockRequest(None, hold=False)
+    assert file_locks.ensure(client, file, request, check_mode=False).changed
+    done = watcher.command("verify", evidence, "--cluster")
+    assert done.returncode == 1
+    assert "/w/a.pdf: retained until" in done.stdout
+    assert "its legal hold was released" in done.stdout
 
 
 def test_a_dry_run_changes_nothing(watched: Make, simulator: Simulator) -> None:

@@ -149,13 +149,14 @@ def plan(path: str, state: LockState, request: LockRequest) -> Plan:
     """
     until = request.until
     if until is not None and state.until is not None:
-        if until < state.until - request.slack and not request.keep_longer:
+        # Differences: what is retained until the end of the calendar leaves no room to add to.
+        if state.until - until > request.slack and not request.keep_longer:
             raise ConflictError(
                 f"{path} is retained until {format_rfc3339(state.until)}, longer than the "
                 f"{format_rfc3339(until)} that is asked for; a retention period can not be "
                 "shortened: ask for a later date or set on_longer to keep."
             )
-        if until <= state.until + request.slack:
+        if until - state.until <= request.slack:
             until = None
     hold = request.hold if request.hold is not None and request.hold != state.hold else None
     return Plan(until, hold)

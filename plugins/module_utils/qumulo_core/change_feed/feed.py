@@ -28,10 +28,11 @@ from ..files import DIRECTORY
 from ..notifications import Stream
 from ..retry import backoff
 from ..watcher.follower import Follower
+from ..watcher.pace import Pace
 from ..watcher.rules import Root
 from .catch_up import CatchUp, NoCatchUp, Told, go_on_without
 from .config import Config
-from .handover import Handover, Pace, StoppedError
+from .handover import Handover, StoppedError
 from .quiet import QuietFolders
 from .records import MOVED_IN, Record, of_event, of_quiet, of_walk
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -82,7 +83,7 @@ def retry(spool: Spool, keys: Sequence[Key] | None) -> int:
 
     :param keys: of entries; None for all.
     """
-    # Due since for ever, so that the clock of neither side matters.
-    count = spool.retry(keys, 0.0)
+    # They were due when they were tried: whose clock is meant here does not matter.
+    count = spool.retry(keys, time.time())
     say(f"{count} will be tried again.")
     return exit_codes.OK if count or keys is None else exit_codes.FAILED

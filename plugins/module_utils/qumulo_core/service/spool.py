@@ -70,7 +70,8 @@ class Counts:
 
     :param waiting: entries to be done, now or later.
     :param given_up: entries for an operator to look at.
-    :param oldest: the earliest time that a waiting entry was or is due.
+    :param oldest: the earliest time that a waiting entry was or is due, before it was put off
+        because it was tried in vain.
     """
 
     waiting: int
@@ -138,6 +139,8 @@ class Spool(Protocol):
 
     def retry(self, keys: Sequence[Key] | None, now: float) -> int:
         """Let entries that were given up be tried again; return how many.
+
+        They are due since they first were; at ``now``, if that is earlier.
 
         :param keys: which; None for all.
         """

@@ -34,7 +34,8 @@ CREATE TABLE IF NOT EXISTS item (
     version INTEGER NOT NULL DEFAULT 0,
     attempts INTEGER NOT NULL DEFAULT 0,
     error TEXT NOT NULL DEFAULT '',
-    state INTEGER NOT NULL DEFAULT 0
+    state INTEGER NOT NULL DEFAULT 0,
+    since REAL
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS item_due ON item (state, due);
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -49,6 +50,10 @@ CREATE TRIGGER IF NOT EXISTS item_moved AFTER UPDATE OF state ON item WHEN OLD.s
 INSERT OR IGNORE INTO tally SELECT 0, count(*) FROM item WHERE state = 0;
 INSERT OR IGNORE INTO tally SELECT 1, count(*) FROM item WHERE state = 1;
 """
+#: When what was tried in vain was due first. Few are, so that it has an index of its own.
+_SINCE = "ALTER TABLE item ADD COLUMN since REAL"
+_IN_VAIN = f"state = {_WAITING} AND attempts > 0"
+_SINCE_INDEX = f"CREATE INDEX IF NOT EXISTS item_since ON item (since) WHERE {_IN_VAIN}"
 _COLUMNS = "key, payload, stamp, due, number, version, attempts, error"
 #: Rows that one statement puts: it takes half as long as one statement for each.
 _ROWS = 100
@@ -58,7 +63,7 @@ _PUT_NEW = _INSERT + "NOTHING"
 _PUT_AGAIN = f"""{_INSERT}UPDATE SET
     payload = excluded.payload, stamp = excluded.stamp, version = version + 1,
     due = CASE WHEN state = {_WAITING} THEN {{due}} ELSE excluded.due END,
-    attempts = 0, error = '', state = {_WAITING}
+    attempts = 0, error = '', since = NULL, state = {_WAITING}
 WHERE excluded.stamp >= stamp AND excluded.number <> number
 """
 
@@ -104,6 +109,10 @@ class SqliteSpool:
             self._database.execute("PRAGMA synchronous = FULL")
             self._database.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             self._database.executescript(_SCHEMA)
+            columns = self._database.execute("PRAGMA table_info (item)").fetchall()
+            if "since" not in [column[1] for column in columns]:  # of an earlier release
+                self._database.execute(_SINCE)
+            self._database.execute(_SINCE_INDEX)
             row = self._database.execute("SELECT max(number) FROM item").fetchone()
         self._number = max(int(row[0] or 0), int(self.note("number") or 0))
         self._size = self.counts().waiting + self.counts().given_up
@@ -165,7 +174,8 @@ class SqliteSpool:
         ]
         with self._writing() as database:
             database.executemany(
-                "UPDATE item SET due = ?, attempts = attempts + ?, error = ? "
+                "UPDATE item SET due = ?, attempts = attempts + ?, error = ?, "
+                "since = CASE WHEN attempts = 0 THEN due ELSE coalesce(since, due) END "
                 "WHERE key = ? AND version = ?",
                 rows,
             )
@@ -184,10 +194,16 @@ class SqliteSpool:
         """Return how much there is."""
         with self._reading() as database:
             rows = dict(database.execute("SELECT state, n FROM tally"))
-            oldest = database.execute(
-                f"SELECT min(due) FROM item WHERE state = {_WAITING}"
-            ).fetchone()[0]
-        return Counts(rows.get(_WAITING, 0), rows.get(_GIVEN_UP, 0), oldest)
+            oldest = [
+                found
+                for question in (
+                    f"SELECT min(due) FROM item WHERE state = {_WAITING}",
+                    f"SELECT min(since) FROM item WHERE {_IN_VAIN}",
+                )
+                for (found,) in database.execute(question)
+                if found is not None
+            ]
+        return Counts(rows.get(_WAITING, 0), rows.get(_GIVEN_UP, 0), min(oldest, default=None))
 
     # -- for operators --------------------------------------------------------------------------
 
@@ -223,7 +239,8 @@ class SqliteSpool:
         :param keys: which; None for all.
         """
         change = (
-            f"UPDATE item SET state = {_WAITING}, due = ?, attempts = 0, version = version + 1 "
+            f"UPDATE item SET state = {_WAITING}, due = min(coalesce(since, due), ?), "
+            "attempts = 0, version = version + 1 "
             f"WHERE state = {_GIVEN_UP}"
         )
         with self._writing() as database:

@@ -37,11 +37,18 @@ from .workers import Workers
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks at what the watched directories are.
 LOOK = 5.0
-#: What of the configuration counts from the start on, until the next one.
-_AT_START = (
-    *("cluster", "spool", "evidence", "evidence_max_bytes", "metrics_port"),
-    *("lock_file", "log_format", "log_level", "max_attempts", "workers", "name"),
-)
+#: What of the configuration counts from the start on, until the next one; and where an option has
+#: another name for people. The role restarts the service for them.
+_AT_START = {
+    **{name: name for name in ("cluster", "spool", "evidence", "evidence_max_bytes", "silence")},
+    **{name: name for name in ("lock_file", "log_format", "log_level", "max_attempts", "name")},
+    **{name: name for name in ("metrics_port", "workers")},
+    "existing": "first_start",
+    "use_snapshots": "snapshots",
+    "rotate": "checkpoint_interval",
+    "keep_checkpoint": "checkpoint_max_age",
+    "poll": "poll_interval",
+}
 #: Seconds in which a follower that was told to stop usually has.
 _LEAVE = 2.0
 #: Seconds between measurements of the cluster's clock, and how well it has to be known: by as much
@@ -106,7 +113,7 @@ class Watcher:
         kept = {name: getattr(self.config, name) for name in _AT_START}
         for name, value in kept.items():
             if getattr(fresh, name) != value:
-                _LOG.warning("'%s' has changed, and counts after a restart", name)
+                _LOG.warning("'%s' has changed, and counts after a restart", _AT_START[name])
         if self._evidence is not None:
             self._evidence.reopen()
         self.config = replace(fresh, **kept)
@@ -240,6 +247,8 @@ class Watcher:
             if follower.gone or not same or follower.poll != self._poll(follower.recursive):
                 follower.stop()
                 self._leaving.append(self._followers.pop(root_id))
+            elif there is not None:
+                follower.root = there[0]  # what people are shown; the stream goes by its ID
         for follower in self._leaving:
             follower.join(time.monotonic() + _LEAVE)
         self._leaving = [follower for follower in self._leaving if not follower.ended]
@@ -345,7 +354,10 @@ class Watcher:
         """Put what happened into the spool; False if the watched directory is gone."""
         for kind, count in Counter(event.type for event in events).items():
             self.meters.events.labels(kind).inc(count)
-        todo = translate(events, root, self._directories.rules, self.now().timestamp())
+        rules = self._directories.rules
+        # Paths of events are relative: they must be put together as these very rules take them
+        # apart, whatever the directory was called when the stream was opened.
+        todo = translate(events, rules.now_at(root), rules, self.now().timestamp())
         entries = list(todo.starts.values())
         known = self.spool.known([key for key in todo.restarts if key not in todo.starts])
         entries += [todo.restarts[key] for key in known]

@@ -19,13 +19,14 @@ from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
 from ..service.spool import Entry, Spool
+from ..snapshots import Snapshot
 from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
 from .config import Config
 from .locking import CLOCK_ERROR
 from .pending import of_listing
-from .rules import Root, RuleSet
+from .rules import WRITTEN, Root, RuleSet
 
 _LOG = logging.getLogger("lockstep.watcher")
 #: Files that are put into the spool at a time.
@@ -73,6 +74,9 @@ class CatchUp:
         self._all_is_new = all_is_new
         self._cancelled = threading.Event()
         self._walks = leave_no_trace or not config.use_snapshots
+        self._taken: Snapshot | None = None
+        #: Name of the note of the time up to which all is in the spool.
+        self._walked = f"walked:{root.id}"
 
     def run(self) -> int:
         """Put all that has happened since the last time into the spool; return how many files.
@@ -101,12 +105,15 @@ class CatchUp:
         """
         if self._walks:
             return None
-        return checkpoints.take(self._client, self._config.name, self._root, self._now()).id
+        self._taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
+        return self._taken.id
 
     def settle(self, snapshot_id: int) -> None:
         """Let a snapshot be the checkpoint: all that was before it is in the spool."""
-        if not self._cancelled.is_set():
-            self._checkpoint(snapshot_id)
+        taken = self._taken
+        if taken is not None and taken.id == snapshot_id and not self._cancelled.is_set():
+            self._note(taken)
+            self.tidy()
 
     # -- by tree diff ---------------------------------------------------------------------------
 
@@ -116,24 +123,41 @@ class CatchUp:
         start = checkpoints.begin_at(found, marks)
         if marks is None and self._all_is_new:
             start = None  # a first run that was cut short has left a snapshot, and no more
+        walked = self._spool.note(self._walked) if marks is None else None
         taken = checkpoints.take(self._client, self._config.name, self._root, self._now())
-        if start is not None:
-            count = self._store(self._changed(start.id, taken.id))
-        elif marks is None and not self._all_is_new:
-            count = 0  # from now on
-        else:
-            if marks is not None:
-                _LOG.warning("the checkpoint is gone: looking at all files of %s", self._root.path)
-            count = self._store(self._all_files(taken.id))
-        self._checkpoint(taken.id)
+        try:
+            if walked is not None:  # the first time that there may be snapshots
+                count = self._store(self._newer_than(parse_rfc3339(walked)))
+            elif start is not None:
+                count = self._store(self._changed(start, taken.id))
+            elif marks is None and not self._all_is_new:
+                count = 0  # from now on
+            else:
+                if marks is not None:
+                    path = self._root.path
+                    _LOG.warning("the checkpoint is gone: looking at all files of %s", path)
+                count = self._store(self._all_files(taken.id), first=marks is None)
+            self._note(taken)
+        except QumuloError:
+            if found:  # otherwise it is all that tells when this began
+                self._drop(taken)
+            raise
+        self.tidy()
         return count
 
-    def _checkpoint(self, snapshot_id: int) -> None:
-        """Note a new checkpoint, and delete what is no longer needed."""
+    def _drop(self, taken: Snapshot) -> None:
+        """Delete a snapshot that did not become a checkpoint: each try leaves another one."""
+        try:
+            snapshots.delete(self._client, taken)
+        except QumuloError as exc:
+            _LOG.debug("%s can not be deleted yet: %s", taken.name, exc)
+
+    def _note(self, taken: Snapshot) -> None:
+        """Note a new checkpoint; by its time a walk can go on from it, too."""
         marks = checkpoints.load(self._spool, self._root) or []
-        marks.append(Mark(snapshot_id, self._spool.last_number))
-        checkpoints.save(self._spool, self._root, marks)
-        self.tidy()
+        marks.append(Mark(taken.id, self._spool.last_number))
+        walked = {self._walked: _since(taken.taken)}
+        checkpoints.save(self._spool, self._root, marks, **walked)
 
     def tidy(self) -> None:
         """Delete checkpoints that are no longer needed: of this watcher and directory alone."""
@@ -154,36 +178,100 @@ class CatchUp:
         for snapshot in doomed:
             snapshots.delete(self._client, snapshot)
 
-    def _changed(self, older: int, newer: int) -> Iterator[FileInfo]:
+    def _changed(self, older: Snapshot, newer: int) -> Iterator[FileInfo]:
         """Yield files that were created, written or renamed between two snapshots."""
 
         def wanted() -> Iterator[str]:
-            for page in changes(self._client, newer, older):
+            for page in changes(self._client, newer, older.id):
                 made = {path for path in page[CREATE] if path.endswith("/")}
+                touched = set(page[MODIFY])
                 for path in sorted(page[CREATE] + page[MODIFY]):
                     if created and path.startswith(created[-1]):
                         continue  # what is in a created directory is found there
                     if not path.endswith("/"):
                         if self._rules().decide(path).rule is not None:
+                            if path in touched:
+                                modified.add(path)
                             yield path
                     elif path in made:
                         created.append(path)
 
         created: list[str] = []
-        few: list[str] = []
-        for directory, names in _runs(wanted()):
-            if len(names) > _FEW and self._listing_pays(directory, len(names), newer):
-                yield from self._listed(directory, set(names), newer)
+        modified: set[str] = set()
+        doubtful: list[FileInfo] = []
+        for info in self._found(wanted(), newer):
+            if info.path not in modified:
+                yield info
                 continue
-            few += [f"{directory}/{name}" for name in names]
-            if len(few) >= _RUN:
-                yield from self._read(few, newer)
-                few = []
-        yield from self._read(few, newer)
+            modified.discard(info.path)
+            doubtful.append(info)
+            if len(doubtful) >= _RUN:
+                yield from self._written(doubtful, older, newer)
+                doubtful = []
+        yield from self._written(doubtful, older, newer)
         # A created directory stands for all that is in it, whether that is listed or not.
         for info in files.walk(self._client, _outermost(sorted(created)), snapshot=newer):
             if info.type == FILE:
                 yield info
+
+    def _found(self, paths: Iterable[str], snapshot: int) -> Iterator[FileInfo]:
+        few: list[str] = []
+        for directory, names in _runs(paths):
+            if len(names) > _FEW and self._listing_pays(directory, len(names), snapshot):
+                yield from self._listed(directory, set(names), snapshot)
+                continue
+            few += [f"{directory}/{name}" for name in names]
+            if len(few) >= _RUN:
+                yield from self._read(few, snapshot)
+                few = []
+        yield from self._read(few, snapshot)
+
+    def _written(
+        self, found: Iterable[FileInfo], older: Snapshot, newer: int
+    ) -> Iterator[FileInfo]:
+        """Yield those of modified files that a stream would have told to be written.
+
+        A tree diff lists as well what was only read by somebody, given to another owner or locked:
+        nothing of it makes a file one to be locked.
+        """
+        rules = self._rules()
+        waiting: list[FileInfo] = []
+        unsure: list[FileInfo] = []
+        for info in found:
+            rule = rules.decide(info.path, info.size).rule
+            if rule is None:
+                continue
+            if WRITTEN not in rule.events:
+                waiting.append(info)
+            elif parse_rfc3339(info.modification_time) > older.taken + CLOCK_ERROR:
+                yield info
+            else:
+                unsure.append(info)
+        known = set(self._spool.known([info.id for info in waiting]))
+        yield from (info for info in waiting if info.id in known)
+        if not unsure:
+            return
+
+        def was_written(client: Client, info: FileInfo) -> bool:
+            # Whoever writes can set the time back: then only the data tell.
+            try:
+                before = files.get(client, info.path, snapshot=older.id)
+            except NotFoundError:
+                return True
+            if (before.id, before.size, before.modification_time) != (
+                info.id,
+                info.size,
+                info.modification_time,
+            ):
+                return True
+            uri = f"/v2/snapshots/{newer}/changes-since/{older.id}/files/{ref(info.path)}?limit=1"
+            return bool(client.get(uri)["entries"])
+
+        for outcome in map_unordered(self._client, was_written, unsure, workers=_WORKERS):
+            if outcome.error is not None:
+                raise outcome.error
+            if outcome.value:
+                yield outcome.item
 
     def _listing_pays(self, directory: str, count: int, snapshot: int) -> bool:
         """Tell whether to list a directory rather than to ask for so many files in it."""
@@ -222,15 +310,14 @@ class CatchUp:
 
     def _by_walk(self) -> int:
         """Compare times: of files, and of directories, below which all may have been moved in."""
-        name = f"walked:{self._root.id}"
-        noted = self._spool.note(name)
+        noted = self._spool.note(self._walked)
         began = self._now()
         if noted is None and not self._all_is_new:
             count = 0
         else:
-            count = self._store(self._newer_than(parse_rfc3339(noted) if noted else None))
-        # Times of files are compared with it, and the cluster's clock is not known exactly.
-        self._spool.set_notes(**{name: (began - CLOCK_ERROR).isoformat()})
+            since = parse_rfc3339(noted) if noted else None
+            count = self._store(self._newer_than(since), first=since is None)
+        self._spool.set_notes(**{self._walked: _since(began)})
         return count
 
     def _newer_than(self, since: datetime | None) -> Iterator[FileInfo]:
@@ -251,13 +338,17 @@ class CatchUp:
             if info.type == FILE:
                 yield info
 
-    def _store(self, found: Iterable[FileInfo]) -> int:
-        """Put files that some rule wants locked into the spool; return how many."""
+    def _store(self, found: Iterable[FileInfo], *, first: bool = False) -> int:
+        """Put files that some rule wants locked into the spool; return how many.
+
+        :param first: nothing of the directory has ever been looked at.
+        """
         count = 0
         batch: list[FileInfo] = []
 
         def flush() -> int:
-            entries = of_listing(batch, self._rules(), self._now().timestamp())
+            now = self._now().timestamp()
+            entries = of_listing(batch, self._rules(), now, caught_up=not first)
             if entries:
                 self._put(entries)
             batch.clear()
@@ -270,6 +361,12 @@ class CatchUp:
             if len(batch) >= BATCH:
                 count += flush()
         return count + flush()
+
+
+def _since(moment: datetime) -> str:
+    """Return a moment as it is noted: times of files are compared with it, and the cluster's
+    clock is not known exactly."""
+    return (moment - CLOCK_ERROR).isoformat()
 
 
 def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:

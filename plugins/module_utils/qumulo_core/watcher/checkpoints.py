@@ -47,10 +47,10 @@ def load(spool: Spool, root: Root) -> list[Mark] | None:
     return None if note is None else [Mark(*pair) for pair in json.loads(note)]
 
 
-def save(spool: Spool, root: Root, marks: Sequence[Mark]) -> None:
-    """Note the checkpoints of a directory, durably."""
+def save(spool: Spool, root: Root, marks: Sequence[Mark], **notes: str) -> None:
+    """Note the checkpoints of a directory, durably, together with other notes."""
     pairs = [[mark.snapshot_id, mark.number] for mark in marks]
-    spool.set_notes(**{f"checkpoints:{root.id}": json.dumps(pairs)})
+    spool.set_notes(**{f"checkpoints:{root.id}": json.dumps(pairs)}, **notes)
 
 
 def present(client: Client, name: str, root: Root) -> list[Snapshot]:

@@ -86,9 +86,9 @@ def parse(section: config.Section) -> Config:
             use_snapshots=section.flag("snapshots", True),
             rotate=section.span("checkpoint_interval", timedelta(hours=1)),
             keep_checkpoint=section.span("checkpoint_max_age", timedelta(days=7)),
-            poll=section.span("poll_interval", timedelta(minutes=5)),
+            poll=_longer_than_none(section, "poll_interval", timedelta(minutes=5)),
             max_clock_skew=section.span("max_clock_skew", timedelta(minutes=5)),
-            silence=section.span("silence", timedelta(seconds=SILENCE)),
+            silence=_longer_than_none(section, "silence", timedelta(seconds=SILENCE)),
             spool=section.text("spool", f"{STATE}/spool.db"),
             evidence=section.text("evidence", f"{STATE}/evidence.jsonl"),
             evidence_max_bytes=section.integer(
@@ -101,6 +101,13 @@ def parse(section: config.Section) -> Config:
             log_format=section.choice("log_format", logs.FORMATS, "plain"),
             log_level=section.choice("log_level", logs.LEVELS, "info"),
         )
+
+
+def _longer_than_none(section: config.Section, key: str, default: timedelta) -> timedelta:
+    span = section.span(key, default)
+    if not span:
+        raise InputError(f"'{section.name(key)}' is no time at all: write 1s or more.")
+    return span
 
 
 def _rule(section: config.Section, number: int, limit: Span) -> Rule:

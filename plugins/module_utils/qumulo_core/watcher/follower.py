@@ -18,6 +18,7 @@ from ..notifications import SILENCE, Stream, StreamEnd
 from ..retry import backoff
 from ..service.spool import SpoolError
 from ..service.threads import Threads
+from .pace import Pace
 from .rules import Root
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -32,6 +33,10 @@ CONNECTING, CATCHING_UP, FOLLOWING, WAITING, POLLING = (
 CALM = 60.0
 #: Most seconds between two tries to open the stream.
 MAX_WAIT = 30.0
+#: Seconds without anything to read that tell that all is read; a busy stream has no longer ones.
+LULL = 0.02
+#: Seconds between looks at whether there was such a lull.
+LOOK = 0.5
 
 
 class CatchesUp(Protocol):
@@ -98,6 +103,7 @@ class Follower:
         self._random = random.Random()
         self._stopped = threading.Event()
         self._stream: Stream | None = None
+        self._pace = Pace(lull=LULL)
         #: Streams that were opened, and the one up to which all is caught up.
         self._opened = self._settled = 0
         self._change = threading.Condition()
@@ -184,13 +190,16 @@ class Follower:
             try:
                 self._request_catch_up()
                 for events in stream:
+                    self._pace.handing_over()
                     if events and not self._take(self.root, events):
                         _LOG.warning("%s is gone; waiting for it to come back", self.root.path)
                         self.gone = True
                         return
                     if self._stopped.is_set():
                         return
+                    self._pace.reading()
             finally:
+                self._pace.handing_over()
                 self._stream = None
 
     def _note(self, error: QumuloError) -> None:
@@ -255,7 +264,8 @@ class Follower:
         """Take a new checkpoint while the stream tells everything.
 
         What happened just before the snapshot may still be on its way through the stream. So it
-        counts only after a while in which the stream did not break: longer than it may be silent.
+        counts only after a while in which the stream did not break, longer than it may be silent,
+        and when all that had come by then was read: while that waits, a break would lose it.
         """
         taken = self._catch_up.take()
         if taken is None:
@@ -264,8 +274,8 @@ class Follower:
         with self._change:
             while self._opened == opened and not self._stopped.is_set():
                 left = deadline - time.monotonic()
-                if left <= 0:
+                if left <= 0 and self._pace.kept_up_since(deadline - self._silence / 2):
                     break
-                self._change.wait(left)
+                self._change.wait(left if left > 0 else LOOK)
         if self._opened == opened and self.settled and not self._stopped.is_set():
             self._catch_up.settle(taken)

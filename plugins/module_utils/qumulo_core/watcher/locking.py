@@ -168,6 +168,10 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
     state = LockState.of(info)
     request = request_of(rule, now)
     todo = file_locks.plan(info.path, state, request)
+    if pending.caught_up and todo.hold is None and _is_over(info, state, now):
+        return Outcome(
+            item, What.DONE, "its retention period is over, and it has not changed since"
+        )
     if not todo.changes:
         record = _record(info, state, rule, context, "already locked")
         return Outcome(item, What.ALREADY, record=record, rule=rule.name)
@@ -177,6 +181,18 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
     state = todo.result(state) if dry else file_locks.apply(client, info, state, todo)
     record = _record(info, state, rule, context, "locked")
     return Outcome(item, What.LOCKED, record=record, rule=rule.name)
+
+
+def _is_over(info: FileInfo, state: LockState, now: datetime) -> bool:
+    """Tell whether a file's retention has ended and nothing has been done to it since.
+
+    Catching up comes upon such a file again, and must not lock it for another period.
+    """
+    return (
+        state.until is not None
+        and state.until <= now
+        and parse_rfc3339(info.change_time) <= state.until
+    )
 
 
 def _record(
@@ -205,12 +221,21 @@ def _expand(client: Client, item: Item, pending: Pending, context: Context) -> O
         if entries:
             context.put(entries)
 
+    troubles: list[QumuloError] = []
+
+    def on_error(_path: str, error: QumuloError) -> None:
+        # What is below a directory that was deleted meanwhile is gone; all else is still there.
+        if not isinstance(error, NotFoundError):
+            troubles.append(error)
+
     # Few threads of its own: this runs on one of the workers.
-    for info in files.walk(client, [pending.file_id], workers=4):
+    for info in files.walk(client, [pending.file_id], workers=4, on_error=on_error):
         if info.type == FILE:
             batch.append(info)
         if len(batch) >= _BATCH:
             flush(batch)
             batch = []
     flush(batch)
+    if troubles:
+        raise troubles[0]  # looked at again, when all that can be listed is in the spool
     return Outcome(item, What.DONE, "its files are looked at")

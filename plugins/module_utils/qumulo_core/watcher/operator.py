@@ -172,6 +172,8 @@ def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
             return f"{record['path']}: is gone, though it was {_held(record)}"
         if wanted is not None and (state.until is None or state.until < wanted):
             return f"{record['path']}: {state.describe()}, though it was {_held(record)}"
+        if record["legal_hold"] and not state.hold:
+            return f"{record['path']}: {state.describe()}: its legal hold was released"
         return None
 
     for outcome in map_unordered(client, look, newest.values(), workers=16):

@@ -80,6 +80,10 @@ class Rule:
             )
         object.__setattr__(self, "_filter", PathFilter(self.include, self.exclude))
 
+    def counts(self, event_type: str) -> bool:
+        """Tell whether an event makes a file one to be locked."""
+        return any(event_type in GROUPS[group] for group in self.events)
+
     def matches_name(self, path: str) -> bool:
         """Tell whether the patterns mean an absolute path."""
         return self._filter.matches(path)
@@ -173,6 +177,10 @@ class RuleSet:
             found[root.id] = (root, recursive or rule.recursive, before | types)
         return found
 
+    def now_at(self, root: Root) -> Root:
+        """Return a directory as these rules know it: it may have been renamed since."""
+        return next((each for each in self.roots if each is not None and each.id == root.id), root)
+
     def decide(self, path: str, size: int | None = None) -> Decision:
         """Decide which rule a regular file falls under.
 
@@ -192,6 +200,19 @@ class RuleSet:
                 return Decision(rule, "", covered=True)
         return Decision(None, reason, covered)
 
+    def may_take(self, path: str) -> list[Rule]:
+        """Return the rules that a file may fall under, as long as its size is not known."""
+        found = []
+        for rule, root in zip(self.rules, self.roots):
+            relative = _relative(rule, root, path)
+            if relative is None or (not rule.recursive and "/" in relative):
+                continue
+            if rule.matches_name(path):
+                found.append(rule)
+                if not rule.min_size:
+                    break
+        return found
+
     def takes_moved(self, path: str) -> bool:
         """Tell whether a rule may want files in a directory that was moved to ``path``."""
         for rule, root in zip(self.rules, self.roots):
@@ -201,10 +222,3 @@ class RuleSet:
             if MOVED in rule.events:
                 return True
         return False
-
-    def starts(self, path: str, event_type: str) -> Rule | None:
-        """Return the rule for which an event makes a file one to be locked, or None."""
-        rule = self.decide(path).rule
-        if rule is None or not any(event_type in GROUPS[group] for group in rule.events):
-            return None
-        return rule

@@ -22,6 +22,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.events import (
     Event,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import (
+    pace as pace_of,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import Root
 
 CREATE, DELETE, MODIFY = entries.CREATE, entries.DELETE, entries.MODIFY
@@ -232,27 +235,27 @@ def test_what_never_arrives_is_not_waited_for_after_the_end():
 
 def test_a_reader_keeps_up_when_it_has_waited_for_more():
     now = [0.0]
-    pace = handover.Pace(lambda: now[0])
+    pace = pace_of.Pace(lambda: now[0])
     assert not pace.kept_up_since(0.0)
     pace.reading()
     now[0] = 1.0
-    assert pace.kept_up_since(1.0 - handover.LULL)
+    assert pace.kept_up_since(1.0 - pace_of.LULL)
     assert not pace.kept_up_since(1.0)
 
 
 def test_a_reader_that_always_has_something_to_hand_over_does_not_keep_up():
     now = [0.0]
-    pace = handover.Pace(lambda: now[0])
+    pace = pace_of.Pace(lambda: now[0])
     for _time in range(1000):
         pace.reading()
-        now[0] += handover.LULL / 2
+        now[0] += pace_of.LULL / 2
         pace.handing_over()
         now[0] += 1.0  # the taker is slow
     assert not pace.kept_up_since(0.0)
     pace.reading()
-    now[0] += 2 * handover.LULL
+    now[0] += 2 * pace_of.LULL
     pace.handing_over()
-    assert pace.kept_up_since(now[0] - 2 * handover.LULL)
+    assert pace.kept_up_since(now[0] - 2 * pace_of.LULL)
     now[0] += 100
     assert not pace.kept_up_since(now[0] - 50)
 
@@ -334,6 +337,6 @@ def test_secrets_do_not_show():
 
 
 def test_the_clock_is_monotonic_by_default():
-    pace = handover.Pace()
+    pace = pace_of.Pace()
     pace.reading()
     assert not pace.kept_up_since(time.monotonic() + 3600)

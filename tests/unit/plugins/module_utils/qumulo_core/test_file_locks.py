@@ -115,6 +115,12 @@ def request_for(retention: str | None, **changes: str) -> LockRequest:
     )
 
 
+def test_what_is_retained_until_the_end_of_the_calendar_is_left_alone() -> None:
+    for_ever = LockState(datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone.utc), hold=False)
+    request = LockRequest(NOW, None, timedelta(days=1), keep_longer=True)
+    assert plan("/a", for_ever, request) == Plan()
+
+
 def test_the_guard_against_a_slip() -> None:
     assert request_for("1y").until == NOW.replace(year=2027)
     assert request_for("10y", max_retention="10y").until == NOW.replace(year=2036)

@@ -119,17 +119,56 @@ def test_later_counts_only_what_was_in_vain(spool: SqliteSpool) -> None:
     assert spool.due(1.9, 1) == []
 
 
+def test_what_was_tried_in_vain_has_been_due_since_it_first_was(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool.db")
+    spool = SqliteSpool(path, postpone=True)
+    put(spool, "a", due=3.0)
+    for again in (10.0, 20.0, 40.0):
+        spool.later([(spool.items(given_up=False, limit=1)[0], again, "busy")])
+    assert spool.counts().oldest == 3.0
+    spool.close()
+    spool = SqliteSpool(path, postpone=True)
+    assert spool.counts().oldest == 3.0
+    spool.give_up([(spool.due(40.0, 1)[0], "no right")])
+    assert spool.counts().oldest is None
+    spool.retry(None, 50.0)
+    assert [item.due for item in spool.due(50.0, 9)] == [3.0]
+    put(spool, "a", due=60.0)  # written to again: it is not finished
+    assert spool.counts().oldest == 60.0
+    spool.later([(spool.due(60.0, 1)[0], 70.0, "")])
+    assert spool.counts().oldest == 70.0
+    spool.close()
+
+
+def test_a_spool_of_an_earlier_release_is_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "spool.db"
+    earlier = sqlite3.connect(path)
+    earlier.execute(
+        "CREATE TABLE item (key TEXT PRIMARY KEY, payload TEXT NOT NULL, stamp INTEGER NOT NULL, "
+        "due REAL NOT NULL, number INTEGER NOT NULL, version INTEGER NOT NULL DEFAULT 0, "
+        "attempts INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', "
+        "state INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID"
+    )
+    earlier.execute("INSERT INTO item VALUES ('a', 'p', 0, 3.0, 1, 0, 2, 'busy', 0)")
+    earlier.commit()
+    earlier.close()
+    spool = SqliteSpool(str(path), postpone=True)
+    spool.later([(spool.due(3.0, 9)[0], 9.0, "busy")])
+    assert spool.counts() == Counts(1, 0, 3.0)
+    spool.close()
+
+
 def test_what_was_given_up_waits_for_an_operator_or_for_news(spool: SqliteSpool) -> None:
     for key in ("a", "b", "c"):
-        put(spool, key)
-    spool.give_up([(item, "no right") for item in spool.due(0.0, 9)])
+        put(spool, key, due=1.0)
+    spool.give_up([(item, "no right") for item in spool.due(1.0, 9)])
     assert spool.counts() == Counts(0, 3, None)
     assert spool.due(9.0, 9) == []
     assert [item.error for item in spool.items(given_up=True, limit=9)] == ["no right"] * 3
     found = spool.get("a")
     assert found is not None
     assert found[1] is True
-    assert spool.retry(["a", "nothing"], 1.0) == 1
+    assert spool.retry(["a", "nothing"], 9.0) == 1  # it has been due since 1.0
     put(spool, "b", due=1.0)
     assert spool.counts() == Counts(2, 1, 1.0)
     assert {item.attempts for item in spool.due(1.0, 9)} == {0}

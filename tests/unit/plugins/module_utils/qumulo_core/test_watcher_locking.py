@@ -222,6 +222,12 @@ def test_a_rule_that_makes_no_sense_is_refused(change: dict[str, Any], told: str
         configured(change)
 
 
+@pytest.mark.parametrize("name", ["silence", "poll_interval"])
+def test_there_is_no_waiting_for_no_time(name: str) -> None:
+    with pytest.raises(errors.InputError, match=f"'{name}' is no time at all"):
+        configured({}, **{name: 0})
+
+
 def test_names_are_told_apart_and_become_part_of_others() -> None:
     with pytest.raises(errors.InputError, match="Two rules are called"):
         configured({"name": "a"}, {"name": "a"})

@@ -147,6 +147,18 @@ def test_only_what_the_rule_wants_makes_a_file_one_to_be_locked() -> None:
     assert not translate(moved, ROOT, rules(rule(recursive=False)), 5.0).starts
 
 
+def test_a_file_whose_size_is_not_known_may_fall_under_the_next_rule() -> None:
+    some = rules(
+        rule("big", min_size=1000, events=(MOVED,), quiet=timedelta(hours=1)),
+        rule("rest", quiet=timedelta(seconds=9)),
+        rule("never", quiet=timedelta(0)),
+    )
+    done = translate([Event("child_file_added", "a", ("7",))], ROOT, some, 5.0)
+    assert done.starts["7"].due == 5.0 + 9.0
+    assert [each.name for each in some.may_take("/w/a")] == ["big", "rest"]
+    assert some.may_take("/w/a.tmp") == []
+
+
 KINDS = st.sampled_from(
     [
         "child_file_added",
