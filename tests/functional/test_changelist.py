@@ -301,6 +301,29 @@ def test_a_file_without_permission_is_marked(
     assert result.totals.unreadable == 1 and result.warnings
 
 
+def test_what_is_without_permission_is_in_the_order_of_its_path(
+    small: Simulator, client: Client, settings: Any, tmp_path: Path
+) -> None:
+    for number in range(20):
+        small.control("files/put", path=f"/p/many/{number:02}/x")
+        client.rest.fs.set_file_attr(path=f"/p/many/{number:02}", mode="0700")
+    client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
+    small.control(
+        "users/add",
+        name="copier",
+        password="x",
+        privileges=["PRIVILEGE_SNAPSHOT_READ", "PRIVILEGE_SNAPSHOT_DIFFERENCE_READ"],
+    )
+    listed = snapshots.list_all(client)
+    with Client(settings("nobody", username="copier", password="x")) as copier:
+        order = Order(str(tmp_path / "j"), "jsonl", "none")
+        build(copier, listed[-1], listed[0], order, check_mode=False)
+        assert not build(copier, listed[-1], listed[0], order, check_mode=False).changed
+    lines = map(json.loads, (tmp_path / "j").read_text().splitlines())
+    marked = [line["path"] for line in lines if "error" in line]
+    assert marked == [f"many/{number:02}" for number in range(20)]
+
+
 @pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])
 def test_with_faults_the_list_is_whole(
     small: Simulator, client: Client, tmp_path: Path, kind: str
@@ -317,12 +340,11 @@ def test_a_fault_that_stays_leaves_no_file(
     small: Simulator, client: Client, settings: Any, tmp_path: Path
 ) -> None:
     newer, older = pair(client)
-    small.control("faults/add", route="entries", kind="503")
-    with Client(settings(retries=1)) as other:
-        order = Order(str(tmp_path / "j"), "jsonl", "api")
-        result = build(other, newer, older, order, check_mode=False)
-    assert result.totals.unreadable >= 1
-    small.control("faults/add", route="changes-since", kind="503")
-    with Client(settings(retries=1)) as other, pytest.raises(errors.BusyError):
-        build(other, newer, older, Order(str(tmp_path / "k"), "jsonl", "api"), check_mode=False)
-    assert os.listdir(tmp_path) == ["j"]
+    for route in ("entries", "changes-since"):
+        small.control("faults/add", route=route, kind="503")
+        for attributes in ("none", "api"):
+            order = Order(str(tmp_path / "j"), "jsonl", attributes)
+            with Client(settings(retries=1)) as other, pytest.raises(errors.BusyError):
+                build(other, newer, older, order, check_mode=False)
+        small.control("faults/clear")
+    assert os.listdir(tmp_path) == []

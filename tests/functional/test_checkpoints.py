@@ -338,3 +338,35 @@ def test_with_faults_a_checkpoint_is_kept(
         assert f"create new{number}" in paths(tmp_path / "l")
     tree.control("faults/clear")
     assert len(names(client)) == 1
+
+
+def test_a_cluster_that_is_busy_for_too_long_loses_nothing(
+    tree: Simulator, client: Client, settings: Any, tmp_path: Path
+) -> None:
+    run(client, tmp_path / "l", auto_commit=True)
+    tree.control("files/put", path="/p/made/in", content="1")
+    tree.control("faults/add", route="entries", kind="503")
+    with Client(settings(retries=1)) as other, pytest.raises(errors.BusyError):
+        run(other, tmp_path / "l", auto_commit=True)
+    tree.control("faults/clear")
+    run(client, tmp_path / "l", auto_commit=True)
+    assert "create made/in" in paths(tmp_path / "l")
+
+
+def test_a_snapshot_that_goes_while_it_is_read_ends_the_run(
+    tree: Simulator, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(client, tmp_path / "l", auto_commit=True)
+    (base,) = snapshots.list_all(client)
+    client.rest.fs.delete(path="/p/b/c")
+    client.rest.fs.delete(path="/p/b")
+    walk = files.walk
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        snapshots.delete(client, base)
+        return walk(*args, **kwargs)
+
+    monkeypatch.setattr(files, "walk", late)
+    with pytest.raises(errors.NotFoundError):
+        run(client, tmp_path / "l", auto_commit=True, expand_deleted=True)
+    assert names(client) == []

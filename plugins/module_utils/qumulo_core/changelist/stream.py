@@ -11,7 +11,7 @@ from functools import partial
 from itertools import chain
 
 from ..client import Client, ref
-from ..errors import QumuloError
+from ..errors import PermissionDeniedError, QumuloError
 from ..files import FileInfo
 from ..snapshots import Snapshot
 from . import attributes as attribute_sources
@@ -61,6 +61,10 @@ class Run:
         self._stack.close()
 
     def _on_error(self, path: str, error: QumuloError) -> None:
+        # Only what asking again can not mend is a matter of the list. A cluster that was busy, or a
+        # snapshot that is gone, would make it lack what is there, and it would be committed so.
+        if not isinstance(error, PermissionDeniedError):
+            raise error
         self._problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
 
     def _on_progress(self, phase: str, done: int) -> None:
@@ -78,7 +82,8 @@ class Run:
         for each in self._olders:
             self._collect(each)
         if self._problems:
-            yield self._problems
+            # In the order of their paths, not of threads: the same changes give the same list.
+            yield sorted(set(self._problems), key=lambda entry: entry.path)
         if self.order.attributes == NONE and not self._renames:
             yield from map(Plain, self._records())
         else:
