@@ -254,6 +254,29 @@ def test_attributes_from_a_mount_never_lead_out_of_it(
     assert "error" in lines["made"] and "size" not in lines["made"]
 
 
+def test_attributes_from_a_mount_of_the_whole_cluster(
+    simulator: Simulator, client: Client, tmp_path: Path
+) -> None:
+    top = files.get(client, "/").id
+    mount = tmp_path / "mount"
+    (mount / "d").mkdir(parents=True)
+    client.rest.snapshot.create_snapshot(name="old", source_file_id=top)
+    for name in ("a", "b", "d/c"):
+        simulator.control("files/put", path=f"/{name}", content="1")
+        (mount / name).write_text("12")
+    client.rest.snapshot.create_snapshot(name="new", source_file_id=top)
+    text = write(
+        client, tmp_path / "j", format="jsonl", attributes="mount", map_to=str(mount)
+    ).decode()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [(line["path"], line.get("size")) for line in lines] == [
+        ("a", 2),
+        ("b", 2),
+        ("d", 0),
+        ("d/c", 2),
+    ]
+
+
 def test_a_base_path_is_cut_off_to_the_letter(
     small: Simulator, client: Client, tmp_path: Path
 ) -> None:
