@@ -137,6 +137,7 @@ def break_locks(client, params, check_mode):
     outcome = closing.Closed(closed=chosen.close)
     if chosen.close and not check_mode:
         outcome = closing.close(client, chosen.close, wanted, known=matching)
+    gone = {handle.location for handle in outcome.closed}
     result = {
         "changed": bool(outcome.closed),
         "closed": [handle.render() for handle in outcome.closed],
@@ -149,7 +150,7 @@ def break_locks(client, params, check_mode):
         "diff": {
             "before": "".join(handle.describe() + "\n" for handle in matching),
             "after": "".join(
-                handle.describe() + "\n" for handle in matching if handle not in outcome.closed
+                handle.describe() + "\n" for handle in matching if handle.location not in gone
             ),
         },
         "warnings": [
