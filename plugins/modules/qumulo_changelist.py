@@ -80,7 +80,7 @@ options:
   format:
     description:
       - V(jsonl), V(csv) and V(parquet) have all deletions first, then everything else by path, so that they can be applied from top to bottom.
-      - V(parquet) needs the Python library C(pyarrow).
+      - V(parquet) needs the Python library C(pyarrow). It has no times before 1677 or after 2262; they are null.
       - V(xml) is the format of StorageDNA, in reverse order of path.
       - V(nul) has paths that are ended by NUL, for C(rsync --from0 --files-from).
       - V(rclone) has files by the line, for C(rclone copy --files-from-raw). Deletions are in a list of their own (RV(first)), for C(rclone delete).

@@ -70,6 +70,31 @@ def test_a_compressed_list_holds_the_same_and_stays(
         assert not build(client, *pair, order, check_mode=False).changed
 
 
+#: What clients set: nothing at all (SMB), half a second before 1970, and a clock gone wrong.
+TIMES = {
+    "1601-01-01T00:00:00.5Z": "-11644473599.500000000",
+    "1969-12-31T23:59:59.5Z": "-0.500000000",
+    "2400-01-01T00:00:00Z": "13569465600.000000000",
+}
+
+
+def test_times_as_clients_set_them(client: Client, pair: Any, tmp_path: Path) -> None:
+    newer, older = pair
+    for number, time in enumerate(TIMES):
+        client.rest.fs.create_file(name=f"t{number}", dir_path="/p")
+        client.rest.fs.set_file_attr(path=f"/p/t{number}", modification_time=time)
+    client.rest.snapshot.create_snapshot(name="late", source_file_id=newer.source_id)
+    late = snapshots.list_all(client)[-1]
+    found = lines(write(client, (late, older), tmp_path / "l"))
+    told = [found[f"t{number}"]["mtime"] for number in range(len(TIMES))]
+    assert told == list(TIMES.values())
+    reader = pytest.importorskip("pyarrow.parquet")
+    write(client, (late, older), tmp_path / "p", "parquet")
+    table = reader.read_table(tmp_path / "p")
+    times = dict(zip(table["path"].to_pylist(), table["mtime"].cast("int64").to_pylist()))
+    assert [times[f"t{number}"] for number in range(3)] == [None, -500_000_000, None]
+
+
 def test_a_list_compressed_with_zstd(client: Client, pair: Any, tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard")
     plain = write(client, pair, tmp_path / "plain")
