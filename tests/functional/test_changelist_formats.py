@@ -169,7 +169,7 @@ def test_a_missing_library_is_named(
 def test_names_that_a_list_can_not_hold_are_counted(
     simulator: Simulator, client: Client, pair: Any, tmp_path: Path
 ) -> None:
-    for name in ("#c", ";d", "new\nline", " space "):
+    for name in ("#c", ";d", "new\nline", " space ", "Icon\r"):
         simulator.control("files/put", path=f"/p/{name}", content="x")
     source = files.get(client, "/p").id
     client.rest.snapshot.create_snapshot(name="newer", source_file_id=source)
@@ -180,6 +180,28 @@ def test_names_that_a_list_can_not_hold_are_counted(
     result = build(client, newer, pair[0], order, check_mode=False)
     assert (tmp_path / "r").read_text() == "/ space \n/#c\n/;d\n"
     assert result.totals.files == 3 and "line feed" in result.warnings[0]
+    assert result.totals.left_out == 2
+
+
+def test_rclone_is_told_that_a_directory_could_not_be_read(
+    simulator: Simulator, client: Client, pair: Any, settings: Any, tmp_path: Path
+) -> None:
+    simulator.control("files/put", path="/p/made/in/x")
+    client.rest.fs.set_file_attr(path="/p/made/in", mode="0700")
+    source = files.get(client, "/p").id
+    client.rest.snapshot.create_snapshot(name="newer", source_file_id=source)
+    newer = snapshots.list_all(client)[-1]
+    simulator.control(
+        "users/add",
+        name="copier",
+        password="x",
+        privileges=["PRIVILEGE_SNAPSHOT_READ", "PRIVILEGE_SNAPSHOT_DIFFERENCE_READ"],
+    )
+    order = Order(str(tmp_path / "r"), "rclone", "none")
+    with Client(settings("nobody", username="copier", password="x")) as copier:
+        result = build(copier, newer, pair[0], order, check_mode=False)
+    assert result.totals.unreadable == 1
+    assert "1 entries could not be read." in result.warnings
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])

@@ -98,13 +98,14 @@ def build(
 
 def _warnings(order: Order, totals: Totals) -> Iterator[str]:
     if totals.unreadable:
-        yield f"{totals.unreadable} entries could not be read; they are marked in the list."
+        marked = "" if order.format in (RCLONE, NUL) else "; they are marked in the list"
+        yield f"{totals.unreadable} entries could not be read{marked}."
     if order.format == XML and totals.left_out:
         yield f"{totals.left_out} symlinks and devices are left out: XML can not hold them."
     if order.format == RCLONE and totals.left_out:
         yield (
-            f"{totals.left_out} directories, symlinks and files with a line feed in their name are "
-            "left out: rclone's lists can not hold them."
+            f"{totals.left_out} directories, symlinks and files with a line feed in their name, or "
+            "a carriage return at its end, are left out: rclone's lists can not hold them."
         )
     if totals.changed_since:
         yield (
