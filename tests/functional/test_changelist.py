@@ -254,6 +254,40 @@ def test_attributes_from_a_mount_never_lead_out_of_it(
     assert "error" in lines["made"] and "size" not in lines["made"]
 
 
+@pytest.mark.parametrize("children", [False, True])
+def test_the_directory_itself_can_have_been_renamed(
+    simulator: Simulator, client: Client, tmp_path: Path, children: bool
+) -> None:
+    simulator.control("diff/children", listed=children)
+    for path in ("/p/again/x", "/p/again/y", "/p/moved/z", "/p/gone/1", "/p/gone/2", "/p/f"):
+        simulator.control("files/put", path=path, content="1")
+    source = files.get(client, "/p").id
+    client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
+    for path in ("/p/again/x", "/p/again/y", "/p/again", "/p/gone/1", "/p/gone/2", "/p/gone"):
+        client.rest.fs.delete(path=path)
+    simulator.control("files/put", path="/p/again/new", content="1")
+    client.rest.fs.rename(name="there", source="/p/moved", dir_path="/p")
+    client.rest.fs.rename(name="g", source="/p/f", dir_path="/p")
+    client.rest.fs.rename(name="longer-name", source="/p", dir_path="/")
+    client.rest.snapshot.create_snapshot(name="new", source_file_id=source)
+
+    def found(**options: Any) -> set[str]:
+        raw = write(client, tmp_path / "j", format="jsonl", deletes=True, **options)
+        lines = [json.loads(line) for line in raw.decode().splitlines()]
+        assert not any("error" in line for line in lines)
+        return {f"{line['op']} {line['path']}" for line in lines}
+
+    deleted = {"delete again", "delete again/x", "delete again/y", "delete gone"}
+    made = {"create again", "create again/new"}
+    moved = {"delete moved", "create there", "create there/z", "delete f", "create g"}
+    inside = {"delete gone/1", "delete gone/2"} if children else set()
+    z = {"delete moved/z"} if children else set()
+    assert found() == deleted | made | moved | inside | z
+    renamed = found(renames=True, attributes="api", expand_deleted=True)
+    expected = deleted | made | {"rename there", "rename g", "delete gone/1", "delete gone/2"}
+    assert renamed == expected
+
+
 def test_attributes_from_a_mount_of_the_whole_cluster(
     simulator: Simulator, client: Client, tmp_path: Path
 ) -> None:

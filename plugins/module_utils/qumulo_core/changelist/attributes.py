@@ -16,6 +16,7 @@ from ..files import FileInfo
 from ..smb_locks.names import find_identity
 from .asking import ask
 from .entries import CREATE, MODIFY, Attributes, Entry
+from .places import Place
 
 #: Owner of a file whose owner has no number: the number of "nobody" on Linux.
 NOBODY = 65534
@@ -97,6 +98,7 @@ def from_api(
     workers: int,
     operations: Collection[str] = (CREATE, MODIFY),
     lock: bool = False,
+    place: Place = Place(),  # noqa: B008 - immutable
 ) -> Iterator[Entry]:
     """Yield entries with their attributes in a snapshot, in order, read in parallel.
 
@@ -104,6 +106,7 @@ def from_api(
 
     :param operations: of the entries that are asked for.
     :param lock: with the WORM state of files, which takes a request for each.
+    :param place: where the snapshots' directory was, if this is the older one.
     """
 
     def needs(entry: Entry) -> bool:
@@ -115,7 +118,10 @@ def from_api(
     def work(own: Client, entry: Entry) -> Entry:
         try:
             info = files.get(
-                own, entry.path, snapshot=snapshot, lock=lock and not entry.is_directory
+                own,
+                place.in_older(entry.path),
+                snapshot=snapshot,
+                lock=lock and not entry.is_directory,
             )
         except (NotFoundError, PermissionDeniedError) as exc:
             return entry._replace(attributes=None, problem=exc.message)

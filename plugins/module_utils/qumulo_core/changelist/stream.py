@@ -15,11 +15,12 @@ from ..errors import PermissionDeniedError, QumuloError
 from ..files import FileInfo
 from ..snapshots import Snapshot
 from . import attributes as attribute_sources
-from . import diff, entries, formats, ranges, storage_dna
+from . import diff, entries, formats, places, ranges, storage_dna
 from .entries import CREATE, DELETE, MODIFY, Block, Entry, Plain
 from .formats import SEQUENTIAL, XML
 from .mount import Mount, from_mount
 from .order import API, MOUNT, NONE, Order
+from .places import Place
 from .progress import Progress
 from .renames import Renames
 from .sorting import Sorter, cut, merged
@@ -53,6 +54,7 @@ class Run:
         self._present = self._stack.enter_context(Sorter(directory, reverse=backwards))
         self._owners = attribute_sources.Owners(client) if order.format == XML else None
         self._renames = order.finds_renames and older is not None
+        self._place = Place()
 
     def __enter__(self) -> Run:
         return self
@@ -115,6 +117,8 @@ class Run:
         if older is None and self.progress is not None:
             self._expected = _entries_below(self._client, newer)
         asked = order.attributes == API or self._renames
+        if order.deletes and older is not None:
+            self._place = places.find(self._client, newer, older)
         diff.collect(
             self._client,
             diff.Wanted(
@@ -134,6 +138,7 @@ class Run:
                 workers=order.workers,
                 on_error=self._on_error,
                 on_progress=self._on_progress,
+                place=self._place,
             ),
         )
 
@@ -186,6 +191,7 @@ class Run:
             workers=self.order.workers,
             operations=operations,
             lock=self.order.file_locks and not old,
+            place=self._place if old else Place(),
         )
 
 
