@@ -370,3 +370,23 @@ def test_a_snapshot_that_goes_while_it_is_read_ends_the_run(
     with pytest.raises(errors.NotFoundError):
         run(client, tmp_path / "l", auto_commit=True, expand_deleted=True)
     assert names(client) == []
+
+
+def test_a_file_of_a_list_that_comes_again_is_in_one_list_once(
+    tree: Simulator, client: Client, tmp_path: Path
+) -> None:
+    run(client, tmp_path / "l", auto_commit=True)
+    tree.control("files/put", path="/p/new", content="1")
+    run(client, tmp_path / "l")
+    tree.control("files/put", path="/p/new", content="22")
+    for options in (
+        {"format": "jsonl"},
+        {"format": "jsonl", "attributes": "api"},
+        {"format": "xml", "attributes": "api"},
+        {"format": "rclone"},
+    ):
+        listed = run(client, tmp_path / "l", **options)
+        assert (tmp_path / "l").read_text().count("new") == 1
+        assert listed["totals"]["files"] == listed["totals"]["created"] == 1
+    parts = run(client, tmp_path / "l", split=2)["lists"]
+    assert sum(Path(part).read_text().count("new") for part in parts) == 1

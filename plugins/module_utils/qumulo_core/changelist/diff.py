@@ -288,6 +288,16 @@ def unique(records: Iterable[bytes]) -> Iterator[bytes]:
             yield key + (attributes or known)
 
 
+def once(records: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield one change of each path, that which says most: against one of several older snapshots
+    it can be new, and changed against another.
+
+    :param records: sorted, forwards or backwards.
+    """
+    for _path, same in groupby(records, _path_of):
+        yield min(same, key=_code_of)
+
+
 def _path_of(record: bytes) -> bytes:
     return record[: record.index(b"\0")]
 

@@ -149,6 +149,8 @@ class Run:
             present = cut(diff.unique(self._present))
         else:
             present = diff.distinct(self._present.blocks())
+        if len(self._olders) > 1:
+            present = cut(diff.once(chain.from_iterable(present)))
         if self.order.format in SEQUENTIAL or self.order.has_first:
             return chain(gone, present)
         return merged([gone, present], reverse=self.order.format == XML)
