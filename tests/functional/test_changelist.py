@@ -22,12 +22,22 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
     files,
     snapshots,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
+    attributes as changelist_attributes,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.build import (
     Order,
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.handles import (
+    Identity,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.names import (
+    find_identity,
+)
 from tests.simulator.harness import Simulator
+from tests.simulator.model import NFS_GID
 
 NAMES = ["a", "b", "x-y", "x", "ä ö", 'q"<&>', "new\nline", "tab\there", "z.txt"]
 Tree = dict[str, str]
@@ -338,6 +348,26 @@ def test_owners_have_their_numbers(small: Simulator, client: Client, tmp_path: P
     client.rest.snapshot.create_snapshot(name="newest", source_file_id=source)
     text = write(client, tmp_path / "x", format="xml", attributes="api").decode()
     assert 'owner="1234"' in text
+
+
+def test_a_group_has_its_own_number(
+    small: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert find_identity(client, str(NFS_GID + 42)).gid == 42
+    numbers = {"77": (None, 5077), "78": (6078, 5078)}
+
+    def find(_client: Client, auth_id: str) -> Identity:
+        uid, gid = numbers.get(auth_id, (None, None))
+        return Identity(auth_id, uid=uid, gid=gid)
+
+    monkeypatch.setattr(changelist_attributes, "find_identity", find)
+    for path, group in (("/p/kept.txt", "77"), ("/p/made/in/it.txt", "78")):
+        client.rest.fs.set_file_attr(path=path, owner="78", group=group)
+    source = files.get(client, "/p").id
+    client.rest.snapshot.create_snapshot(name="newest", source_file_id=source)
+    text = write(client, tmp_path / "x", format="xml", attributes="api").decode()
+    assert text.count('owner="6078" group="5077"') == 1
+    assert text.count('owner="6078" group="5078"') == 1
 
 
 def test_a_file_without_permission_is_marked(
