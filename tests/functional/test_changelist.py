@@ -231,6 +231,16 @@ def errors_free(client: Client, path: str) -> Any:
     return snapshots.parse_rfc3339(files.get(client, path).modification_time)
 
 
+def test_the_sample_shows_names_as_the_list_has_them(
+    small: Simulator, client: Client, tmp_path: Path
+) -> None:
+    newer, older = pair(client)
+    for form, name in (("jsonl", "old.txt"), ("xml", "/p/old.txt")):
+        order = Order(str(tmp_path / form), form, "api", deletes=True)
+        sample = build(client, newer, older, order, check_mode=False).sample
+        assert f"delete {name}" in sample and "modify kept.txt" in sample
+
+
 def test_what_was_in_a_deleted_directory_on_request(
     small: Simulator, client: Client, tmp_path: Path
 ) -> None:

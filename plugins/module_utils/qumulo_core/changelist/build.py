@@ -161,7 +161,9 @@ def _passed(
         for entry in some if len(sample) < SAMPLE else ():
             if len(sample) < SAMPLE and entry.path != base:
                 slash = "/" if entry.is_directory else ""
-                name = entry.path if entry.operation == DELETE else relative(entry.path)
+                # As the list has it: that of StorageDNA has deletions by their whole paths.
+                whole = order.format == XML and entry.operation == DELETE
+                name = entry.path if whole else relative(entry.path)
                 was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
                 sample.append(f"{entry.operation} {was}{name}{slash}")
         if live:
