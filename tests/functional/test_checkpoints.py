@@ -107,6 +107,15 @@ def test_the_first_list_is_the_whole_tree(tree: Simulator, client: Client, tmp_p
     assert names(client) == [third["delivery"]]
 
 
+@pytest.mark.parametrize("wrong", [{"keep": 0, "auto_commit": True}, {"workers": 0}])
+def test_what_can_not_work_is_said_before_a_snapshot_is_taken(
+    tree: Simulator, client: Client, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InputError, match=f"{min(wrong, key=len)}.* is 1 or more, not 0"):
+        run(client, tmp_path / "l", **wrong)
+    assert names(client) == [] and not (tmp_path / "l").exists()
+
+
 def test_only_snapshots_of_its_own_are_touched(
     tree: Simulator, client: Client, tmp_path: Path
 ) -> None:

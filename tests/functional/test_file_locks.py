@@ -197,6 +197,14 @@ def test_what_is_named_twice_counts_once(tree: Simulator, client: Client) -> Non
     assert show(client, "/t", "/")["totals"]["files"] == 5
 
 
+def test_somebody_has_to_work(tree: Simulator, client: Client) -> None:
+    for names in (("/t",), ("/t/a.pdf",)):
+        with pytest.raises(errors.InputError, match="workers is 1 or more"):
+            show(client, *names, workers=0)
+    with pytest.raises(errors.InputError, match="workers is 1 or more"):
+        list(files.walk(client, ["/t"], workers=0))
+
+
 def test_a_directory_that_can_not_be_read_is_counted(
     tree: Simulator, client: Client, settings: Any
 ) -> None:
