@@ -25,6 +25,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
     attributes as changelist_attributes,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
+    directories,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.build import (
     Order,
     build,
@@ -396,6 +399,23 @@ def test_a_file_without_permission_is_marked(
         order = Order(str(tmp_path / "j"), "jsonl", "api")
         result = build(copier, listed[-1], listed[0], order, check_mode=False)
     assert result.totals.unreadable == 1 and result.warnings
+
+
+def test_a_snapshot_that_is_gone_in_the_end_makes_no_list(
+    small: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    newer, older = pair(client)
+    monkeypatch.setattr(directories, "read", lambda *_args, **_options: None)
+    get = files.get
+
+    def late(*args: Any, **kwargs: Any) -> files.FileInfo:
+        snapshots.delete(client, newer)
+        return get(*args, **kwargs)
+
+    monkeypatch.setattr(files, "get", late)
+    with pytest.raises(errors.NotFoundError, match="no snapshot with ID"):
+        build(client, newer, older, Order(str(tmp_path / "j"), "jsonl", "api"), check_mode=False)
+    assert os.listdir(tmp_path) == []
 
 
 def test_what_is_without_permission_is_in_the_order_of_its_path(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, BinaryIO
 
+from .. import snapshots
 from ..client import Client
 from ..snapshots import Snapshot
 from . import formats, names, parquet, rows, storage_dna
@@ -89,6 +90,8 @@ def build(
         result.lists, result.first = lists.paths, lists.first_path
         with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
             lists.write(_passed(run.blocks(), relative, run, result))
+        if result.totals.unreadable:
+            snapshots.get(client, newer.id)  # if that is gone, nothing is told of what was in it
         if progress is not None:
             progress.update("written", result.totals.entries, result.totals.entries)
         result.changed = lists.commit(dry_run=check_mode)
