@@ -247,4 +247,7 @@ def _each(records: Sorter) -> Iterator[entries.Entry]:
 
 
 def _unreadable(path: str, error: QumuloError) -> None:
+    # Of a cluster that is busy the next run learns what is there; without an error there is none.
+    if not isinstance(error, PermissionDeniedError):
+        raise error
     _LOG.warning("what is in %s can not be told: %s", path, error)
