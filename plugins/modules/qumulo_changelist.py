@@ -80,7 +80,7 @@ options:
   format:
     description:
       - V(jsonl), V(csv) and V(parquet) have all deletions first, then everything else by path, so that they can be applied from top to bottom.
-      - V(parquet) needs the Python library C(pyarrow).
+      - V(parquet) needs the Python library C(pyarrow). It has no times before 1677 or after 2262; they are null.
       - V(xml) is the format of StorageDNA, in reverse order of path.
       - V(nul) has paths that are ended by NUL, for C(rsync --from0 --files-from).
       - V(rclone) has files by the line, for C(rclone copy --files-from-raw). Deletions are in a list of their own (RV(first)), for C(rclone delete).
@@ -252,25 +252,25 @@ msg:
   sample: "3 created, 1 modified, 1 deleted, 0 renamed since 17_yesterday; listed in /tmp/changes.jsonl."
 dest:
   description: The file.
-  returned: O(state=listed)
+  returned: O(state=listed), but not in check mode with O(checkpoint)
   type: str
   sample: /tmp/changes.jsonl
 lists:
   description: The files that were written; several with O(split).
-  returned: O(state=listed)
+  returned: O(state=listed), but not in check mode with O(checkpoint)
   type: list
   elements: str
   sample: [/tmp/changes.jsonl]
 first:
   description: The list of what is gone, which has to be worked off before the others, if there is one.
-  returned: O(state=listed)
+  returned: O(state=listed), but not in check mode with O(checkpoint)
   type: str
   sample: /tmp/changes.jsonl.first
 totals:
   description:
     - What the list holds.
     - C(changed_since) are files of a mount that have changed since the newer snapshot.
-  returned: O(state=listed)
+  returned: O(state=listed), but not in check mode with O(checkpoint)
   type: dict
   sample:
     created: 3
@@ -285,13 +285,13 @@ totals:
     changed_since: 0
 sample:
   description: The first few entries, in words.
-  returned: O(state=listed)
+  returned: O(state=listed), but not in check mode with O(checkpoint)
   type: list
   elements: str
   sample: [delete draft.txt, create report.pdf]
 newer:
   description: The newer snapshot; with O(state=committed) the one that the checkpoint is at.
-  returned: success
+  returned: success, but not in check mode with O(checkpoint) and O(state=listed)
   type: dict
   sample: {snapshot_id: 18, name: 18_today}
 older:
@@ -301,12 +301,12 @@ older:
   sample: {snapshot_id: 17, name: 17_yesterday}
 delivery:
   description: What O(delivery) of O(state=committed) is to be set to.
-  returned: with O(checkpoint)
+  returned: with O(checkpoint), but not in check mode with O(state=listed)
   type: int
   sample: 18
 committed:
   description: Whether the checkpoint is there already.
-  returned: with O(checkpoint)
+  returned: with O(checkpoint), but not in check mode with O(state=listed)
   type: bool
   sample: false
 deleted:

@@ -68,7 +68,7 @@ options:
   dest:
     description:
       - Write the list straight to this file instead of to RV(files), for trees of any size.
-      - The file appears whole or not at all, with mode 0640.
+      - The file appears whole or not at all, with mode 0640, by path. If it holds the same already, it is left alone.
     type: path
   format:
     description:

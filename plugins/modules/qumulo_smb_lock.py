@@ -38,6 +38,7 @@ options:
   exclude_users:
     description:
       - Users whose handles are spared, in the same form as O(user).
+      - A holder whose name the cluster can not tell at present is spared as well, for it may be one of them.
     type: list
     elements: str
     default: []
@@ -119,11 +120,28 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters impor
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
+    QumuloError,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import closing
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
     list_handles,
 )
+
+
+def close(client, handles, wanted, matching):
+    """Close handles; if that breaks off in between, tell what became of each."""
+    try:
+        return closing.close(client, handles, wanted, known=matching)
+    except QumuloError as exc:
+        try:
+            outcome = closing.look_again(
+                client, handles, wanted, known=matching, reasons=[exc.message]
+            )
+        except QumuloError:
+            outcome = closing.Closed()
+        if not outcome.closed:
+            raise exc from None  # the sentence that says what to do
+        return outcome
 
 
 def break_locks(client, params, check_mode):
@@ -136,7 +154,8 @@ def break_locks(client, params, check_mode):
     closing.check(chosen.close, wanted, max_close=params["max_close"], plan=params["plan"])
     outcome = closing.Closed(closed=chosen.close)
     if chosen.close and not check_mode:
-        outcome = closing.close(client, chosen.close, wanted, known=matching)
+        outcome = close(client, chosen.close, wanted, matching)
+    gone = {handle.location for handle in outcome.closed}
     result = {
         "changed": bool(outcome.closed),
         "closed": [handle.render() for handle in outcome.closed],
@@ -149,7 +168,7 @@ def break_locks(client, params, check_mode):
         "diff": {
             "before": "".join(handle.describe() + "\n" for handle in matching),
             "after": "".join(
-                handle.describe() + "\n" for handle in matching if handle not in outcome.closed
+                handle.describe() + "\n" for handle in matching if handle.location not in gone
             ),
         },
         "warnings": [
@@ -160,7 +179,7 @@ def break_locks(client, params, check_mode):
         handle, reason = outcome.failed[0]
         raise ConflictError(
             f"{len(outcome.failed)} of {len(chosen.close)} handles could not be closed, such as "
-            f"{handle.describe()}: {reason}. Close them at the client, or try again.",
+            f"{handle.describe()}: {reason.rstrip('.')}. Close them at the client, or try again.",
             details={key: result[key] for key in ("closed", "failed_handles", "reopened")},
         )
     return result

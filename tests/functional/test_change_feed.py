@@ -13,15 +13,21 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshots
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files, snapshots
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed import config
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed.catch_up import (  # noqa: E501
+    CatchUp,
+    Told,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed.feed import (
     Feed,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
+    BusyError,
     QumuloError,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import Root
 from tests.simulator.harness import Simulator
 from tests.tools.services import wait_for
 
@@ -393,3 +399,27 @@ def test_a_cluster_that_is_away_is_waited_for(
         wait_for(lambda: taker.feed.settled)
         put(simulator, "/p/x")
         taker.wait_told("/p/x")
+
+
+def test_a_cluster_that_is_busy_for_too_long_hides_nothing(
+    simulator: Simulator, client: Client, settings: Any
+) -> None:
+    simulator.control("files/put", path="/p/a", content="1")
+    info = files.get(client, "/p")
+    records: list[Record] = []
+
+    def catch_up(of: Client) -> int:
+        told = Told(records.extend, lambda: True, lambda: True, lambda _error: None)
+        root = Root(info.id, info.path)
+        types = config.expand_types(config.DEFAULT_GROUPS)
+        now = client.clock().now
+        return CatchUp(of, root, "busy", types, now, told, all_is_new=False).run()
+
+    catch_up(client)
+    simulator.control("files/put", path="/p/made/in", content="1")
+    simulator.control("faults/add", route="entries", kind="503")
+    with Client(settings(retries=1)) as other, pytest.raises(BusyError):
+        catch_up(other)
+    simulator.control("faults/clear")
+    catch_up(client)
+    assert "/p/made/in" in [record["path"] for record in records]

@@ -22,12 +22,25 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
     files,
     snapshots,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
+    attributes as changelist_attributes,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
+    directories,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.build import (
     Order,
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.handles import (
+    Identity,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.names import (
+    find_identity,
+)
 from tests.simulator.harness import Simulator
+from tests.simulator.model import NFS_GID
 
 NAMES = ["a", "b", "x-y", "x", "ä ö", 'q"<&>', "new\nline", "tab\there", "z.txt"]
 Tree = dict[str, str]
@@ -221,6 +234,16 @@ def errors_free(client: Client, path: str) -> Any:
     return snapshots.parse_rfc3339(files.get(client, path).modification_time)
 
 
+def test_the_sample_shows_names_as_the_list_has_them(
+    small: Simulator, client: Client, tmp_path: Path
+) -> None:
+    newer, older = pair(client)
+    for form, name in (("jsonl", "old.txt"), ("xml", "/p/old.txt")):
+        order = Order(str(tmp_path / form), form, "api", deletes=True)
+        sample = build(client, newer, older, order, check_mode=False).sample
+        assert f"delete {name}" in sample and "modify kept.txt" in sample
+
+
 def test_what_was_in_a_deleted_directory_on_request(
     small: Simulator, client: Client, tmp_path: Path
 ) -> None:
@@ -254,6 +277,63 @@ def test_attributes_from_a_mount_never_lead_out_of_it(
     assert "error" in lines["made"] and "size" not in lines["made"]
 
 
+@pytest.mark.parametrize("children", [False, True])
+def test_the_directory_itself_can_have_been_renamed(
+    simulator: Simulator, client: Client, tmp_path: Path, children: bool
+) -> None:
+    simulator.control("diff/children", listed=children)
+    for path in ("/p/again/x", "/p/again/y", "/p/moved/z", "/p/gone/1", "/p/gone/2", "/p/f"):
+        simulator.control("files/put", path=path, content="1")
+    source = files.get(client, "/p").id
+    client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
+    for path in ("/p/again/x", "/p/again/y", "/p/again", "/p/gone/1", "/p/gone/2", "/p/gone"):
+        client.rest.fs.delete(path=path)
+    simulator.control("files/put", path="/p/again/new", content="1")
+    client.rest.fs.rename(name="there", source="/p/moved", dir_path="/p")
+    client.rest.fs.rename(name="g", source="/p/f", dir_path="/p")
+    client.rest.fs.rename(name="longer-name", source="/p", dir_path="/")
+    client.rest.snapshot.create_snapshot(name="new", source_file_id=source)
+
+    def found(**options: Any) -> set[str]:
+        raw = write(client, tmp_path / "j", format="jsonl", deletes=True, **options)
+        lines = [json.loads(line) for line in raw.decode().splitlines()]
+        assert not any("error" in line for line in lines)
+        return {f"{line['op']} {line['path']}" for line in lines}
+
+    deleted = {"delete again", "delete again/x", "delete again/y", "delete gone"}
+    made = {"create again", "create again/new"}
+    moved = {"delete moved", "create there", "create there/z", "delete f", "create g"}
+    inside = {"delete gone/1", "delete gone/2"} if children else set()
+    z = {"delete moved/z"} if children else set()
+    assert found() == deleted | made | moved | inside | z
+    renamed = found(renames=True, attributes="api", expand_deleted=True)
+    expected = deleted | made | {"rename there", "rename g", "delete gone/1", "delete gone/2"}
+    assert renamed == expected
+
+
+def test_attributes_from_a_mount_of_the_whole_cluster(
+    simulator: Simulator, client: Client, tmp_path: Path
+) -> None:
+    top = files.get(client, "/").id
+    mount = tmp_path / "mount"
+    (mount / "d").mkdir(parents=True)
+    client.rest.snapshot.create_snapshot(name="old", source_file_id=top)
+    for name in ("a", "b", "d/c"):
+        simulator.control("files/put", path=f"/{name}", content="1")
+        (mount / name).write_text("12")
+    client.rest.snapshot.create_snapshot(name="new", source_file_id=top)
+    text = write(
+        client, tmp_path / "j", format="jsonl", attributes="mount", map_to=str(mount)
+    ).decode()
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [(line["path"], line.get("size")) for line in lines] == [
+        ("a", 2),
+        ("b", 2),
+        ("d", 0),
+        ("d/c", 2),
+    ]
+
+
 def test_a_base_path_is_cut_off_to_the_letter(
     small: Simulator, client: Client, tmp_path: Path
 ) -> None:
@@ -283,6 +363,26 @@ def test_owners_have_their_numbers(small: Simulator, client: Client, tmp_path: P
     assert 'owner="1234"' in text
 
 
+def test_a_group_has_its_own_number(
+    small: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert find_identity(client, str(NFS_GID + 42)).gid == 42
+    numbers = {"77": (None, 5077), "78": (6078, 5078)}
+
+    def find(_client: Client, auth_id: str) -> Identity:
+        uid, gid = numbers.get(auth_id, (None, None))
+        return Identity(auth_id, uid=uid, gid=gid)
+
+    monkeypatch.setattr(changelist_attributes, "find_identity", find)
+    for path, group in (("/p/kept.txt", "77"), ("/p/made/in/it.txt", "78")):
+        client.rest.fs.set_file_attr(path=path, owner="78", group=group)
+    source = files.get(client, "/p").id
+    client.rest.snapshot.create_snapshot(name="newest", source_file_id=source)
+    text = write(client, tmp_path / "x", format="xml", attributes="api").decode()
+    assert text.count('owner="6078" group="5077"') == 1
+    assert text.count('owner="6078" group="5078"') == 1
+
+
 def test_a_file_without_permission_is_marked(
     small: Simulator, client: Client, settings: Any, tmp_path: Path
 ) -> None:
@@ -301,6 +401,46 @@ def test_a_file_without_permission_is_marked(
     assert result.totals.unreadable == 1 and result.warnings
 
 
+def test_a_snapshot_that_is_gone_in_the_end_makes_no_list(
+    small: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    newer, older = pair(client)
+    monkeypatch.setattr(directories, "read", lambda *_args, **_options: None)
+    get = files.get
+
+    def late(*args: Any, **kwargs: Any) -> files.FileInfo:
+        snapshots.delete(client, newer)
+        return get(*args, **kwargs)
+
+    monkeypatch.setattr(files, "get", late)
+    with pytest.raises(errors.NotFoundError, match="no snapshot with ID"):
+        build(client, newer, older, Order(str(tmp_path / "j"), "jsonl", "api"), check_mode=False)
+    assert os.listdir(tmp_path) == []
+
+
+def test_what_is_without_permission_is_in_the_order_of_its_path(
+    small: Simulator, client: Client, settings: Any, tmp_path: Path
+) -> None:
+    for number in range(20):
+        small.control("files/put", path=f"/p/many/{number:02}/x")
+        client.rest.fs.set_file_attr(path=f"/p/many/{number:02}", mode="0700")
+    client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
+    small.control(
+        "users/add",
+        name="copier",
+        password="x",
+        privileges=["PRIVILEGE_SNAPSHOT_READ", "PRIVILEGE_SNAPSHOT_DIFFERENCE_READ"],
+    )
+    listed = snapshots.list_all(client)
+    with Client(settings("nobody", username="copier", password="x")) as copier:
+        order = Order(str(tmp_path / "j"), "jsonl", "none")
+        build(copier, listed[-1], listed[0], order, check_mode=False)
+        assert not build(copier, listed[-1], listed[0], order, check_mode=False).changed
+    lines = map(json.loads, (tmp_path / "j").read_text().splitlines())
+    marked = [line["path"] for line in lines if "error" in line]
+    assert marked == [f"many/{number:02}" for number in range(20)]
+
+
 @pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])
 def test_with_faults_the_list_is_whole(
     small: Simulator, client: Client, tmp_path: Path, kind: str
@@ -317,12 +457,11 @@ def test_a_fault_that_stays_leaves_no_file(
     small: Simulator, client: Client, settings: Any, tmp_path: Path
 ) -> None:
     newer, older = pair(client)
-    small.control("faults/add", route="entries", kind="503")
-    with Client(settings(retries=1)) as other:
-        order = Order(str(tmp_path / "j"), "jsonl", "api")
-        result = build(other, newer, older, order, check_mode=False)
-    assert result.totals.unreadable >= 1
-    small.control("faults/add", route="changes-since", kind="503")
-    with Client(settings(retries=1)) as other, pytest.raises(errors.BusyError):
-        build(other, newer, older, Order(str(tmp_path / "k"), "jsonl", "api"), check_mode=False)
-    assert os.listdir(tmp_path) == ["j"]
+    for route in ("entries", "changes-since"):
+        small.control("faults/add", route=route, kind="503")
+        for attributes in ("none", "api"):
+            order = Order(str(tmp_path / "j"), "jsonl", attributes)
+            with Client(settings(retries=1)) as other, pytest.raises(errors.BusyError):
+                build(other, newer, older, order, check_mode=False)
+        small.control("faults/clear")
+    assert os.listdir(tmp_path) == []

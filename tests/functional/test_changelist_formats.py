@@ -70,6 +70,31 @@ def test_a_compressed_list_holds_the_same_and_stays(
         assert not build(client, *pair, order, check_mode=False).changed
 
 
+#: What clients set: nothing at all (SMB), half a second before 1970, and a clock gone wrong.
+TIMES = {
+    "1601-01-01T00:00:00.5Z": "-11644473599.500000000",
+    "1969-12-31T23:59:59.5Z": "-0.500000000",
+    "2400-01-01T00:00:00Z": "13569465600.000000000",
+}
+
+
+def test_times_as_clients_set_them(client: Client, pair: Any, tmp_path: Path) -> None:
+    newer, older = pair
+    for number, time in enumerate(TIMES):
+        client.rest.fs.create_file(name=f"t{number}", dir_path="/p")
+        client.rest.fs.set_file_attr(path=f"/p/t{number}", modification_time=time)
+    client.rest.snapshot.create_snapshot(name="late", source_file_id=newer.source_id)
+    late = snapshots.list_all(client)[-1]
+    found = lines(write(client, (late, older), tmp_path / "l"))
+    told = [found[f"t{number}"]["mtime"] for number in range(len(TIMES))]
+    assert told == list(TIMES.values())
+    reader = pytest.importorskip("pyarrow.parquet")
+    write(client, (late, older), tmp_path / "p", "parquet")
+    table = reader.read_table(tmp_path / "p")
+    times = dict(zip(table["path"].to_pylist(), table["mtime"].cast("int64").to_pylist()))
+    assert [times[f"t{number}"] for number in range(3)] == [None, -500_000_000, None]
+
+
 def test_a_list_compressed_with_zstd(client: Client, pair: Any, tmp_path: Path) -> None:
     zstandard = pytest.importorskip("zstandard")
     plain = write(client, pair, tmp_path / "plain")
@@ -144,7 +169,7 @@ def test_a_missing_library_is_named(
 def test_names_that_a_list_can_not_hold_are_counted(
     simulator: Simulator, client: Client, pair: Any, tmp_path: Path
 ) -> None:
-    for name in ("#c", ";d", "new\nline", " space "):
+    for name in ("#c", ";d", "new\nline", " space ", "Icon\r"):
         simulator.control("files/put", path=f"/p/{name}", content="x")
     source = files.get(client, "/p").id
     client.rest.snapshot.create_snapshot(name="newer", source_file_id=source)
@@ -155,6 +180,28 @@ def test_names_that_a_list_can_not_hold_are_counted(
     result = build(client, newer, pair[0], order, check_mode=False)
     assert (tmp_path / "r").read_text() == "/ space \n/#c\n/;d\n"
     assert result.totals.files == 3 and "line feed" in result.warnings[0]
+    assert result.totals.left_out == 2
+
+
+def test_rclone_is_told_that_a_directory_could_not_be_read(
+    simulator: Simulator, client: Client, pair: Any, settings: Any, tmp_path: Path
+) -> None:
+    simulator.control("files/put", path="/p/made/in/x")
+    client.rest.fs.set_file_attr(path="/p/made/in", mode="0700")
+    source = files.get(client, "/p").id
+    client.rest.snapshot.create_snapshot(name="newer", source_file_id=source)
+    newer = snapshots.list_all(client)[-1]
+    simulator.control(
+        "users/add",
+        name="copier",
+        password="x",
+        privileges=["PRIVILEGE_SNAPSHOT_READ", "PRIVILEGE_SNAPSHOT_DIFFERENCE_READ"],
+    )
+    order = Order(str(tmp_path / "r"), "rclone", "none")
+    with Client(settings("nobody", username="copier", password="x")) as copier:
+        result = build(copier, newer, pair[0], order, check_mode=False)
+    assert result.totals.unreadable == 1
+    assert "1 entries could not be read." in result.warnings
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])

@@ -107,6 +107,15 @@ def test_the_first_list_is_the_whole_tree(tree: Simulator, client: Client, tmp_p
     assert names(client) == [third["delivery"]]
 
 
+@pytest.mark.parametrize("wrong", [{"keep": 0, "auto_commit": True}, {"workers": 0}])
+def test_what_can_not_work_is_said_before_a_snapshot_is_taken(
+    tree: Simulator, client: Client, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(errors.InputError, match=f"{min(wrong, key=len)}.* is 1 or more, not 0"):
+        run(client, tmp_path / "l", **wrong)
+    assert names(client) == [] and not (tmp_path / "l").exists()
+
+
 def test_only_snapshots_of_its_own_are_touched(
     tree: Simulator, client: Client, tmp_path: Path
 ) -> None:
@@ -338,3 +347,55 @@ def test_with_faults_a_checkpoint_is_kept(
         assert f"create new{number}" in paths(tmp_path / "l")
     tree.control("faults/clear")
     assert len(names(client)) == 1
+
+
+def test_a_cluster_that_is_busy_for_too_long_loses_nothing(
+    tree: Simulator, client: Client, settings: Any, tmp_path: Path
+) -> None:
+    run(client, tmp_path / "l", auto_commit=True)
+    tree.control("files/put", path="/p/made/in", content="1")
+    tree.control("faults/add", route="entries", kind="503")
+    with Client(settings(retries=1)) as other, pytest.raises(errors.BusyError):
+        run(other, tmp_path / "l", auto_commit=True)
+    tree.control("faults/clear")
+    run(client, tmp_path / "l", auto_commit=True)
+    assert "create made/in" in paths(tmp_path / "l")
+
+
+def test_a_snapshot_that_goes_while_it_is_read_ends_the_run(
+    tree: Simulator, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(client, tmp_path / "l", auto_commit=True)
+    (base,) = snapshots.list_all(client)
+    client.rest.fs.delete(path="/p/b/c")
+    client.rest.fs.delete(path="/p/b")
+    walk = files.walk
+
+    def late(*args: Any, **kwargs: Any) -> Any:
+        snapshots.delete(client, base)
+        return walk(*args, **kwargs)
+
+    monkeypatch.setattr(files, "walk", late)
+    with pytest.raises(errors.NotFoundError):
+        run(client, tmp_path / "l", auto_commit=True, expand_deleted=True)
+    assert names(client) == []
+
+
+def test_a_file_of_a_list_that_comes_again_is_in_one_list_once(
+    tree: Simulator, client: Client, tmp_path: Path
+) -> None:
+    run(client, tmp_path / "l", auto_commit=True)
+    tree.control("files/put", path="/p/new", content="1")
+    run(client, tmp_path / "l")
+    tree.control("files/put", path="/p/new", content="22")
+    for options in (
+        {"format": "jsonl"},
+        {"format": "jsonl", "attributes": "api"},
+        {"format": "xml", "attributes": "api"},
+        {"format": "rclone"},
+    ):
+        listed = run(client, tmp_path / "l", **options)
+        assert (tmp_path / "l").read_text().count("new") == 1
+        assert listed["totals"]["files"] == listed["totals"]["created"] == 1
+    parts = run(client, tmp_path / "l", split=2)["lists"]
+    assert sum(Path(part).read_text().count("new") for part in parts) == 1

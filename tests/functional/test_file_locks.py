@@ -170,6 +170,41 @@ def test_a_report_straight_to_a_file(tree: Simulator, client: Client, tmp_path: 
     assert {line["path"] for line in lines} == {row["path"] for row in rows}
 
 
+def test_the_same_locks_give_the_same_file(
+    simulator: Simulator, client: Client, tmp_path: Path
+) -> None:
+    for number in range(20):
+        simulator.control("files/bulk", directory=f"/many/{number}", count=20)
+    for form in ("csv", "jsonl"):
+        options = {"dest": str(tmp_path / form), "form": form, "workers": 16}
+        assert show(client, "/many", **options)["changed"]
+        assert not show(client, "/many", **options)["changed"]
+    shown = show(client, "/many", max_results=25, workers=16)
+    paths = [file["path"] for file in shown["files"]]
+    assert shown["truncated"] and shown["listed"] == 400
+    lines = (tmp_path / "jsonl").read_text().splitlines()
+    assert paths == [json.loads(line)["path"] for line in lines][:25]
+    assert show(client, "/many", max_results=0)["listed"] == 400
+
+
+def test_what_is_named_twice_counts_once(tree: Simulator, client: Client) -> None:
+    tree.control("files/put", path="/t-2/e", content="12345")
+    top = files.get(client, "/t").id
+    named = ("/t/deep", "/t/a.pdf", "/t", "/t/", top, "/t/deep/er", "/t-2", "/t/a.pdf")
+    assert show(client, *named, exclude=["a.pdf"])["totals"]["files"] == 5
+    assert run(client, *named, recurse=True, retention="30d")["locked"] == 5
+    assert show(client, "/", status="locked")["listed"] == 5
+    assert show(client, "/t", "/")["totals"]["files"] == 5
+
+
+def test_somebody_has_to_work(tree: Simulator, client: Client) -> None:
+    for names in (("/t",), ("/t/a.pdf",)):
+        with pytest.raises(errors.InputError, match="workers is 1 or more"):
+            show(client, *names, workers=0)
+    with pytest.raises(errors.InputError, match="workers is 1 or more"):
+        list(files.walk(client, ["/t"], workers=0))
+
+
 def test_a_directory_that_can_not_be_read_is_counted(
     tree: Simulator, client: Client, settings: Any
 ) -> None:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -254,6 +255,19 @@ def test_list_changes(simulator: Simulator, client: Client, job: Job, tmp_path: 
     assert "1 new" in job("list_changes", answers)
     (found,) = tmp_path.glob("apollo-*.jsonl")
     assert json.loads(found.read_text())["path"] == "b"
+    (kept,) = snapshots.list_all(client)
+    assert kept.expires is not None and (kept.expires - kept.taken).days in (59, 60)
+    # A run is killed after its snapshot: what is in it is in no list yet.
+    simulator.control("files/put", path="/p/apollo/c")
+    client.rest.snapshot.create_snapshot(
+        name="list-changes-20261121T000000Z",
+        source_file_id=kept.source_id,
+        expiration=snapshots.format_rfc3339(kept.taken + timedelta(hours=23)),
+    )
+    found.unlink()
+    assert "1 new" in job("list_changes", answers)
+    (found,) = tmp_path.glob("apollo-*.jsonl")
+    assert json.loads(found.read_text())["path"] == "c"
     assert len(snapshots.list_all(client)) == 1
 
 

@@ -67,6 +67,25 @@ def test_a_finished_project_is_locked(simulator: Simulator, play: Play) -> None:
     assert "changed=0" in again.stdout
 
 
+def test_a_check_run_goes_through_and_changes_nothing(
+    simulator: Simulator, play: Play, tmp_path: Path
+) -> None:
+    simulator.control("files/put", path="/p/a")
+    listed: dict[str, Any] = {"changes_path": "/p", "changes_directory": str(tmp_path)}
+    assert play("list_changes", **listed).returncode == 0
+    search = {"search_path": "/p", "search_url": "https://127.0.0.1:1/x"}
+    plays: list[tuple[str, dict[str, Any]]] = [
+        ("list_changes", listed),
+        ("quarantine", {"quarantine_directory": "/p", "quarantine_files": [{"path": "/p/a"}]}),
+        ("search_index", {**search, "search_directory": str(tmp_path / "search")}),
+    ]
+    with simulator.recorded() as changes:
+        for name, variables in plays:
+            done = play(name, "--check", **variables)
+            assert done.returncode == 0, done.stdout
+    assert changes == [] and not any(tmp_path.iterdir())
+
+
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 def test_what_has_changed_is_copied(simulator: Simulator, play: Play, tmp_path: Path) -> None:
     mount, copy = tmp_path / "mount", tmp_path / "copy"

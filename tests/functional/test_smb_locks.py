@@ -10,12 +10,19 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import FILTER_SPEC
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import closing
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import (
+    closing,
+    names,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.filters import (
     HandleFilter,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.handles import (
+    Identity,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
     list_handles,
@@ -23,6 +30,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.names import (
     Names,
 )
+from ansible_collections.lockstep.qumulo.plugins.modules import qumulo_smb_lock
 from tests.simulator.harness import Simulator
 
 JANE, BOB = "CORP\\jane", "CORP\\bob"
@@ -197,6 +205,47 @@ def test_many_handles_are_closed_in_batches(office: Simulator, client: Client) -
     assert len(result.closed) == 1200
     assert len(seen) == 3
     assert found(client) == [A_BOB, A_JANE, A_JANE, B_BOB]
+
+
+def close_by_module(client: Client, **options: Any) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        **dict.fromkeys(FILTER_SPEC),
+        "max_close": 10_000,
+        "exclude_users": [],
+        "only_idle": False,
+        "plan": None,
+        **options,
+    }
+    done: dict[str, Any] = qumulo_smb_lock.break_locks(client, params, False)
+    return done
+
+
+def test_a_holder_whose_name_is_not_known_can_be_one_that_is_spared(
+    office: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(names, "find_identity", lambda _client, auth_id: Identity(auth_id))
+    for user in (JANE, "sid:S-1-5-21-1", "uid:1"):
+        done = close_by_module(client, directory=["/office"], exclude_users=[user])
+        assert not done["changed"] and len(done["spared"]) == 4
+    assert len(found(client)) == 4
+    (someone, *_others) = done["spared"]
+    done = close_by_module(
+        client, directory=["/office"], exclude_users=[f"auth_id:{someone['user_auth_id']}"]
+    )
+    assert done["changed"] and done["spared"]
+
+
+def test_a_closing_that_breaks_off_tells_what_is_closed(office: Simulator, client: Client) -> None:
+    office.control("smb/crowd", directory="/crowd", handles=1200, files=50, users=5)
+    office.control("faults/add", route="files/close", kind="500", skip=1)
+    with pytest.raises(
+        errors.ConflictError, match=r"700 of 1200 .*500 api_int.*logs\. C"
+    ) as caught:
+        close_by_module(client, directory=["/crowd"])
+    assert len(caught.value.details["closed"]) == 500
+    assert len(caught.value.details["failed_handles"]) == 700
+    with pytest.raises(errors.ServerError):
+        close_by_module(client, directory=["/office"])
 
 
 @pytest.mark.parametrize("kind", ["429", "503", "reset_before", "reset_after", "cut_body"])

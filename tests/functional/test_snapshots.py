@@ -71,6 +71,17 @@ def test_several_of_one_name_are_told_with_their_ids(client: Client) -> None:
     assert snapshots.find(snapshots.list_all(client), "1").id == 1
 
 
+def test_a_name_can_be_a_number(client: Client) -> None:
+    for name in ("20261121", "1"):
+        client.rest.snapshot.create_snapshot(name=name, source_file_id="2")
+    known = snapshots.list_all(client)
+    assert snapshots.find(known, "20261121").id == 1
+    assert snapshots.find(known, "1").id == 1
+    for missing in ("20261122", "\u00b2"):
+        with pytest.raises(errors.NotFoundError):
+            snapshots.find(known, missing)
+
+
 def test_a_series_keeps_the_newest_and_nothing_of_others(client: Client) -> None:
     ensure(client, name="nightly-report")
     for _turn in range(3):

@@ -202,5 +202,8 @@ class Client:
 
 
 def ref(path_or_id: str) -> str:
-    """Return a path or file ID as the ``{ref}`` of a URI: every slash of a path is encoded too."""
-    return quote(path_or_id, safe="")
+    """Return a path or file ID as the ``{ref}`` of a URI: every slash of a path is encoded too.
+
+    A path that is no Unicode text is the cluster's to judge.
+    """
+    return quote(path_or_id, safe="", errors="surrogatepass")

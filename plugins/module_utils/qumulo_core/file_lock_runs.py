@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import csv
+import heapq
 import io
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from . import file_locks, files
+from .changelist.entries import raw
+from .changelist.sorting import Sorter
 from .client import Client
 from .durations import parse_moment, parse_timedelta
 from .errors import ConflictError, InputError, QumuloError
@@ -58,7 +62,19 @@ def find_targets(client: Client, names: Sequence[str], *, recurse: bool, workers
             targets.failed.append((name, exc))
             continue
         (targets.roots if info.type == DIRECTORY else targets.named).append(info)
+    targets.named = list({info.id: info for info in targets.named}.values())
+    targets.roots = _uppermost(targets.roots)
     return targets
+
+
+def _uppermost(roots: Iterable[FileInfo]) -> list[FileInfo]:
+    """Leave out directories that are, or lie in, another one: each file is meant once."""
+    found: list[FileInfo] = []
+    for root in sorted(roots, key=lambda info: info.path.rstrip("/") + "/"):
+        above = found[-1].path.rstrip("/") + "/" if found else None
+        if above is None or not f"{root.path}/".startswith(above):
+            found.append(root)
+    return found
 
 
 def below(
@@ -67,13 +83,18 @@ def below(
     *,
     include: Sequence[str],
     exclude: Sequence[str],
+    named: Iterable[FileInfo] = (),
     on_error: Callable[[str, QumuloError], None],
 ) -> Iterator[FileInfo]:
-    """Yield the files below directories that are meant, each once however many links it has."""
+    """Yield the files below directories that are meant, each once however many links it has.
+
+    :param named: files that are dealt with already.
+    """
     wanted = PathFilter(include, exclude)
+    known = {info.id for info in named}
     linked: set[str] = set()
     for info in files.walk(client, [root.id for root in roots], on_error=on_error):
-        if info.type != FILE or not wanted.matches(info.path):
+        if info.type != FILE or info.id in known or not wanted.matches(info.path):
             continue
         if info.num_links > 1:
             if info.id in linked:
@@ -159,7 +180,12 @@ def lock(
         yield from targets.named
         if targets.roots:
             yield from below(
-                client, targets.roots, include=include, exclude=exclude, on_error=tally.fail
+                client,
+                targets.roots,
+                include=include,
+                exclude=exclude,
+                named=targets.named,
+                on_error=tally.fail,
             )
 
     outcomes = file_locks.ensure_each(
@@ -295,7 +321,12 @@ def report(
         yield from targets.named
         if targets.roots:
             yield from below(
-                client, targets.roots, include=include, exclude=exclude, on_error=on_error
+                client,
+                targets.roots,
+                include=include,
+                exclude=exclude,
+                named=targets.named,
+                on_error=on_error,
             )
 
     def work(own: Client, info: FileInfo) -> FileInfo:
@@ -322,8 +353,12 @@ def report(
         shown, count = _first(listed(), max_results)
         result.update(files=shown, listed=count, truncated=count > len(shown))
     else:
-        with AtomicFile(dest) as output:
-            count = _write(listed(), form, output)
+        with AtomicFile(dest) as output, Sorter(os.path.dirname(output.path)) as sorter:
+            # Files come in the order of answers: sorted, the same locks give the same file.
+            for item in listed():
+                sorter.add(b"%s\0%s" % (raw(item["path"]), json.dumps(item).encode()))
+            ordered = (json.loads(record.partition(b"\0")[2]) for record in sorter)
+            count = _write(ordered, form, output)
             result["changed"] = output.commit(dry_run=check_mode)
         result.update(files=[], listed=count, truncated=False, dest=output.path)
     result["totals"] = dict(vars(totals))
@@ -333,13 +368,19 @@ def report(
 
 
 def _first(items: Iterable[dict[str, Any]], limit: int) -> tuple[list[dict[str, Any]], int]:
-    shown: list[dict[str, Any]] = []
+    """Return the first few items by path, and how many there are."""
     count = 0
-    for item in items:
-        count += 1
-        if len(shown) < limit:
-            shown.append(item)
-    shown.sort(key=lambda item: str(item["path"]))
+
+    def counted() -> Iterator[dict[str, Any]]:
+        nonlocal count
+        for item in items:
+            count += 1
+            yield item
+
+    every = counted()
+    shown = heapq.nsmallest(limit, every, key=lambda item: str(item["path"]))
+    for _item in every:
+        pass  # of which none is wanted
     return shown, count
 
 

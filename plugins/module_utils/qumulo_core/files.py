@@ -13,6 +13,7 @@ from typing import Any
 
 from .client import Client, ref
 from .errors import NotFoundError, ProtocolError, QumuloError
+from .pool import check_workers
 
 FILE, DIRECTORY, SYMLINK = "file", "directory", "symlink"
 _TYPES = {
@@ -254,6 +255,7 @@ def walk(
     :param workers: threads, each with its own connection.
     :param on_error: is told of a directory that can not be listed; without it that ends the walk.
     """
+    check_workers(workers)
     work = _Walk(client, roots, workers, snapshot)
     work.start()
     try:

@@ -33,9 +33,9 @@ def translate(pattern: str) -> str:
         elif character == "?":
             parts.append("[^/]")
             at += 1
-        elif character == "[" and (close := pattern.find("]", at + 2)) > 0:
+        elif character == "[" and (close := _end_of_set(pattern, at)) > 0:
             inside = pattern[at + 1 : close].replace("\\", "\\\\").replace("[", "\\[")
-            inside = re.sub("[&~|]", r"\\\g<0>", inside)
+            inside = re.sub(r"[&~|\]]|(?<=^[!^])-|^-", r"\\\g<0>", inside)
             negated = inside.startswith(("!", "^"))
             parts.append(f"[{'^/' if negated else ''}{inside[1:] if negated else inside}]")
             at = close + 1
@@ -43,6 +43,15 @@ def translate(pattern: str) -> str:
             parts.append(re.escape(character))
             at += 1
     return "".join(parts)
+
+
+def _end_of_set(pattern: str, at: int) -> int:
+    """Return where the set that begins at ``at`` ends, or -1 if the bracket stands for itself.
+
+    A closing bracket that comes first is in the set, also behind the mark that negates it.
+    """
+    first = at + 2 if pattern[at + 1 : at + 2] in ("!", "^") else at + 1
+    return pattern.find("]", first + 1)
 
 
 def _whole(pattern: str) -> str:

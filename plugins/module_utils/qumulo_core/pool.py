@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Callable, Generic, TypeVar
 
 from .client import Client
-from .errors import QumuloError
+from .errors import InputError, QumuloError
 
 Item = TypeVar("Item")
 Value = TypeVar("Value")
@@ -25,6 +25,15 @@ CHUNK = 8
 #: Chunks for each worker that are under way or wait for the consumer.
 LOOK_AHEAD = 2
 _POLL = 0.5  # seconds between looks at whether the consumer has gone
+
+
+def check_workers(workers: int) -> None:
+    """Refuse to work with nobody who does, which would wait for ever.
+
+    :raises InputError: there is not at least one.
+    """
+    if workers < 1:
+        raise InputError(f"workers is 1 or more, not {workers}: requests at a time.")
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,7 @@ class _Pool(Generic[Item, Value]):
         items: Iterable[Item],
         workers: int,
     ) -> None:
-        if workers < 1:
-            raise ValueError("a pool has at least one worker")
+        check_workers(workers)
         self._client = client
         self._work = work
         self._items = iter(items)

@@ -99,15 +99,14 @@ def list_all(client: Client) -> list[Snapshot]:
 def find(snapshots: Sequence[Snapshot], text: str) -> Snapshot:
     """Return the one snapshot of an ID, a full name, or a name without the ID.
 
+    A name can be a number, such as a date; an ID of the same digits comes first.
+
     :raises NotFoundError: there is none.
     :raises ConflictError: there are several of the name; the IDs are told.
     """
-    if text.isdigit():
-        found = [s for s in snapshots if s.id == int(text)]
-    else:
-        found = [s for s in snapshots if s.name == text] or [
-            s for s in snapshots if s.suffix == text
-        ]
+    found = [s for s in snapshots if str(s.id) == text]
+    found = found or [s for s in snapshots if s.name == text]
+    found = found or [s for s in snapshots if s.suffix == text]
     if not found:
         raise NotFoundError(
             f"There is no snapshot '{text}': see what there is with qumulo_snapshot_info."

@@ -247,11 +247,11 @@ def _each(records: Sorter) -> Iterator[entries.Entry]:
 
 
 def go_on_without(path: str, error: QumuloError) -> None:
-    """Leave out a directory that may not be listed, or is gone.
+    """Leave out a directory that may not be listed.
 
-    :raises QumuloError: it may be listed later, and what is in it is not to be missed.
+    :raises QumuloError: it may be listed later, or its snapshot is gone: what is in it is not to be
+        missed, and a later try learns of it.
     """
-    if isinstance(error, (MissingPrivilegeError, PermissionDeniedError)):
-        _LOG.warning("what is in %s can not be told: %s", path, error)
-    elif not isinstance(error, NotFoundError):
+    if not isinstance(error, (MissingPrivilegeError, PermissionDeniedError)):
         raise error
+    _LOG.warning("what is in %s can not be told: %s", path, error)

@@ -293,7 +293,7 @@ class Feed:
     def _moved_in(self, directory: str, root: Root) -> Iterator[Record]:
         with self._client.clone() as client:
             # With a checkpoint, what can not be listed breaks the stream, to be caught up.
-            on_error = _not_listed if self._config.checkpoint is None else go_on_without
+            on_error = _not_listed if self._config.checkpoint is None else _not_listed_now
             for info in files.walk(client, [directory], on_error=on_error):
                 relative = root.relative(info.path)
                 if relative:
@@ -338,6 +338,11 @@ class Feed:
 def _caught_up(count: int, seconds: float) -> None:
     if count:
         _LOG.info("caught up: %d changes in %.1f s", count, seconds)
+
+
+def _not_listed_now(path: str, error: QumuloError) -> None:
+    if not isinstance(error, NotFoundError):  # what is gone again can not be told
+        go_on_without(path, error)
 
 
 def _not_listed(path: str, error: QumuloError) -> None:

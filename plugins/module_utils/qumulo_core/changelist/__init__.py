@@ -6,6 +6,7 @@
 - ``entries``: what a line says, and how it travels through the sorter
 - ``sorting``: sorting on disk
 - ``diff``: the changes, with created and deleted directories expanded
+- ``places``: where the directory was in the older snapshot
 - ``renames``: deletions and creations of one file, and the order in which all can be applied
 - ``attributes``, ``directories``, ``mount``: sizes and times, from the API or a mount
 - ``ranges``: which bytes of a file changed

@@ -16,6 +16,7 @@ from ..files import FileInfo
 from ..smb_locks.names import find_identity
 from .asking import ask
 from .entries import CREATE, MODIFY, Attributes, Entry
+from .places import Place
 
 #: Owner of a file whose owner has no number: the number of "nobody" on Linux.
 NOBODY = 65534
@@ -36,30 +37,32 @@ class Owners:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[str, int] = {}
+        self._known: dict[tuple[str, bool], int] = {}
         self._permitted = True
 
-    def number(self, auth_id: str, kind: str, value: str) -> int:
-        """Return the UID or GID of an auth ID, or that of nobody if it has none.
+    def number(self, auth_id: str, kind: str, value: str, *, is_group: bool = False) -> int:
+        """Return the UID of an auth ID, or the GID of a group's; that of nobody if it has none.
 
         :param kind: ``id_type`` of the API; NFS_UID and NFS_GID carry the number in ``value``.
         """
         if kind in ("NFS_UID", "NFS_GID") and value.isdigit():
             return int(value)
         with self._lock:
-            if auth_id not in self._known:
-                self._known[auth_id] = self._look_up(auth_id)
-            return self._known[auth_id]
+            key = (auth_id, is_group)
+            if key not in self._known:
+                self._known[key] = self._look_up(auth_id, is_group)
+            return self._known[key]
 
-    def _look_up(self, auth_id: str) -> int:
+    def _look_up(self, auth_id: str, is_group: bool) -> int:
         if not self._permitted:
             return NOBODY
         try:
-            uid = find_identity(self._client, auth_id).uid
+            found = find_identity(self._client, auth_id)
         except MissingPrivilegeError:
             self._permitted = False  # the list is worth more than the names in it
             return NOBODY
-        return NOBODY if uid is None else uid
+        number = found.gid if is_group else found.uid
+        return NOBODY if number is None else number
 
 
 def of_info(info: FileInfo, owners: Owners | None) -> Attributes:
@@ -70,7 +73,7 @@ def of_info(info: FileInfo, owners: Owners | None) -> Attributes:
     uid = gid = None
     if owners is not None:
         uid = owners.number(info.owner, info.owner_type, info.owner_value)
-        gid = owners.number(info.group, info.group_type, info.group_value)
+        gid = owners.number(info.group, info.group_type, info.group_value, is_group=True)
     return Attributes(
         type=info.type,
         size=0 if info.type == files.DIRECTORY else info.size,
@@ -97,6 +100,7 @@ def from_api(
     workers: int,
     operations: Collection[str] = (CREATE, MODIFY),
     lock: bool = False,
+    place: Place = Place(),  # noqa: B008 - immutable
 ) -> Iterator[Entry]:
     """Yield entries with their attributes in a snapshot, in order, read in parallel.
 
@@ -104,6 +108,7 @@ def from_api(
 
     :param operations: of the entries that are asked for.
     :param lock: with the WORM state of files, which takes a request for each.
+    :param place: where the snapshots' directory was, if this is the older one.
     """
 
     def needs(entry: Entry) -> bool:
@@ -115,7 +120,10 @@ def from_api(
     def work(own: Client, entry: Entry) -> Entry:
         try:
             info = files.get(
-                own, entry.path, snapshot=snapshot, lock=lock and not entry.is_directory
+                own,
+                place.in_older(entry.path),
+                snapshot=snapshot,
+                lock=lock and not entry.is_directory,
             )
         except (NotFoundError, PermissionDeniedError) as exc:
             return entry._replace(attributes=None, problem=exc.message)

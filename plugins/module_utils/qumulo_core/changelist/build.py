@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, BinaryIO
 
+from .. import snapshots
 from ..client import Client
 from ..snapshots import Snapshot
 from . import formats, names, parquet, rows, storage_dna
@@ -89,6 +90,8 @@ def build(
         result.lists, result.first = lists.paths, lists.first_path
         with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
             lists.write(_passed(run.blocks(), relative, run, result))
+        if result.totals.unreadable:
+            snapshots.get(client, newer.id)  # if that is gone, nothing is told of what was in it
         if progress is not None:
             progress.update("written", result.totals.entries, result.totals.entries)
         result.changed = lists.commit(dry_run=check_mode)
@@ -98,13 +101,14 @@ def build(
 
 def _warnings(order: Order, totals: Totals) -> Iterator[str]:
     if totals.unreadable:
-        yield f"{totals.unreadable} entries could not be read; they are marked in the list."
+        marked = "" if order.format in (RCLONE, NUL) else "; they are marked in the list"
+        yield f"{totals.unreadable} entries could not be read{marked}."
     if order.format == XML and totals.left_out:
         yield f"{totals.left_out} symlinks and devices are left out: XML can not hold them."
     if order.format == RCLONE and totals.left_out:
         yield (
-            f"{totals.left_out} directories, symlinks and files with a line feed in their name are "
-            "left out: rclone's lists can not hold them."
+            f"{totals.left_out} directories, symlinks and files with a line feed in their name, or "
+            "a carriage return at its end, are left out: rclone's lists can not hold them."
         )
     if totals.changed_since:
         yield (
@@ -160,7 +164,9 @@ def _passed(
         for entry in some if len(sample) < SAMPLE else ():
             if len(sample) < SAMPLE and entry.path != base:
                 slash = "/" if entry.is_directory else ""
-                name = entry.path if entry.operation == DELETE else relative(entry.path)
+                # As the list has it: that of StorageDNA has deletions by their whole paths.
+                whole = order.format == XML and entry.operation == DELETE
+                name = entry.path if whole else relative(entry.path)
                 was = f"{relative(entry.source)}{slash} to " if entry.source is not None else ""
                 sample.append(f"{entry.operation} {was}{name}{slash}")
         if live:

@@ -239,6 +239,15 @@ class Commit:
     deleted: list[Snapshot]
 
 
+def check_keep(keep: int) -> None:
+    """Refuse to keep nothing.
+
+    :raises InputError: ``keep`` is below 1.
+    """
+    if keep < 1:
+        raise InputError(f"keep is 1 or more, not {keep}: the next list begins at that snapshot.")
+
+
 def plan_commit(state: State, name: str, delivery: int | None, keep: int) -> Commit:
     """Return what committing a delivery does.
 
@@ -247,8 +256,7 @@ def plan_commit(state: State, name: str, delivery: int | None, keep: int) -> Com
     :raises InputError: ``keep`` is below 1.
     :raises NotFoundError: there is no such delivery.
     """
-    if keep < 1:
-        raise InputError(f"keep is 1 or more, not {keep}: the next list begins at that snapshot.")
+    check_keep(keep)
     base = state.base
     target: Snapshot | None = None
     if delivery is None:

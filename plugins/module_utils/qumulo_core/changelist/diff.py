@@ -20,6 +20,7 @@ from ..files import DIRECTORY, FileInfo
 from . import directories, entries
 from .directories import Receiver
 from .entries import CREATE, DELETE, MODIFY
+from .places import Place
 from .sorting import Sorter
 
 #: Changes to ask for in a page; the cluster may answer with fewer.
@@ -104,6 +105,7 @@ class Wanted:
     :param directory: place for further runs.
     :param on_error: is told of what can not be listed.
     :param on_progress: is told the phase, and how much of it is done.
+    :param place: where the snapshots' directory was in the older one.
     """
 
     newer: int
@@ -117,6 +119,7 @@ class Wanted:
     workers: int
     on_error: Callable[[str, QumuloError], None]
     on_progress: Callable[[str, int], None]
+    place: Place = Place()
 
 
 def collect(client: Client, wanted: Wanted) -> None:
@@ -191,17 +194,18 @@ def _walk(
     pack: Callable[[FileInfo], bytes] | None,
 ) -> None:
     """Add everything that is in directories."""
+    place = wanted.place if snapshot == wanted.older else Place()
     walked = files.walk(
         client,
-        _uppermost(tops),
+        map(place.in_older, _uppermost(tops)),
         workers=wanted.workers,
         snapshot=snapshot,
-        on_error=wanted.on_error,
+        on_error=lambda path, error: wanted.on_error(place.in_newer(path), error),
     )
     for found, info in enumerate(walked, 1):
-        slash = "/" if info.type == DIRECTORY else ""
+        path = place.in_newer(info.path) + ("/" if info.type == DIRECTORY else "")
         attributes = pack(info) if pack is not None else b""
-        receiver.add(entries.encode(operation, info.path + slash, attributes))
+        receiver.add(entries.encode(operation, path, attributes))
         if not found % _STEP:
             wanted.on_progress("directories", found)
 
@@ -217,7 +221,15 @@ def _list(
 ) -> None:
     """Add attributes of changed files from directories that hold many of them."""
     found = directories.groups(parents, map(entries.raw, _uppermost(walked)))
-    directories.read(client, found, snapshot, receiver=receiver, pack=pack, workers=wanted.workers)
+    directories.read(
+        client,
+        found,
+        snapshot,
+        receiver=receiver,
+        pack=pack,
+        workers=wanted.workers,
+        place=wanted.place if snapshot == wanted.older else Place(),
+    )
 
 
 def _common(left: Iterator[bytes], right: Iterator[bytes]) -> Iterator[bytes]:
@@ -274,6 +286,16 @@ def unique(records: Iterable[bytes]) -> Iterator[bytes]:
                 found[key] = attributes
         for key, attributes in found.items():
             yield key + (attributes or known)
+
+
+def once(records: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield one change of each path, that which says most: against one of several older snapshots
+    it can be new, and changed against another.
+
+    :param records: sorted, forwards or backwards.
+    """
+    for _path, same in groupby(records, _path_of):
+        yield min(same, key=_code_of)
 
 
 def _path_of(record: bytes) -> bytes:

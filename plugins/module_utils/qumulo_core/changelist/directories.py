@@ -16,6 +16,7 @@ from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from ..pool import map_unordered
 from . import entries
+from .places import Place
 
 #: Names of one directory that are remembered as they are; more than that as bits of a table.
 NAMES = 1024
@@ -120,6 +121,7 @@ def read(
     receiver: Receiver,
     pack: Callable[[FileInfo], bytes],
     workers: int,
+    place: Place = Place(),  # noqa: B008 - immutable
 ) -> None:
     """Put attributes of changed files into ``receiver``, as records beside those of the changes.
 
@@ -128,11 +130,12 @@ def read(
     for one by one.
 
     :param receiver: need not be safe to share.
+    :param place: where the snapshots' directory was, if this is the older one.
     """
     lock = threading.Lock()
 
     def work(own: Client, group: Group) -> None:
-        reference = ref(group.directory.rstrip("/") or "/")
+        reference = ref(place.in_older(group.directory).rstrip("/") or "/")
         uri = f"/v1/files/{reference}/entries/?snapshot={snapshot}&limit={files.PAGE}"
         pages = found = 0
         try:
@@ -141,8 +144,9 @@ def read(
                 for item in page["files"]:
                     if item["name"] in group.names:
                         info = FileInfo.from_attributes(item)
-                        slash = "/" if info.type == DIRECTORY else ""
-                        batch.append(entries.encode_known(info.path + slash, pack(info)))
+                        path = place.in_newer(info.path)
+                        path += "/" if info.type == DIRECTORY else ""
+                        batch.append(entries.encode_known(path, pack(info)))
                 with lock:
                     receiver.extend(batch)
                 pages += 1

@@ -99,7 +99,8 @@ Relative = Callable[[str], str]
 
 def seconds(time_ns: int) -> str:
     """Return seconds since 1970 with all nine decimals, which a float would lose."""
-    return f"{time_ns // 1_000_000_000}.{time_ns % 1_000_000_000:09d}"
+    whole, fraction = divmod(abs(time_ns), 1_000_000_000)
+    return f"{'-' if time_ns < 0 else ''}{whole}.{fraction:09d}"
 
 
 def type_of(entry: Entry) -> str:

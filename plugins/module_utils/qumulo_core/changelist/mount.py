@@ -60,7 +60,7 @@ class Mount:
 
         :raises OSError: it lies elsewhere, or has names that are none.
         """
-        if path == self._base:
+        if path == (self._base or "/"):
             return ()
         if not path.startswith(self._base + "/"):
             raise OSError(errno.ENOENT, "it lies outside of the base path")
@@ -88,9 +88,9 @@ class Mount:
         looked = []
         at = 0
         while at < len(found):
-            above = found[at].path.rpartition("/")[0]
+            above = _above(found[at])
             end = at + 1
-            while end < len(found) and found[end].path.rpartition("/")[0] == above:
+            while end < len(found) and _above(found[end]) == above:
                 end += 1
             looked += self._look_into(found[at:end])
             at = end
@@ -113,6 +113,11 @@ class Mount:
             return [_look_at(entry, directory, listed) for entry in found]
         finally:
             os.close(directory)
+
+
+def _above(entry: Entry) -> str | None:
+    """Return the directory that an entry lies in; that at the top of a cluster lies in none."""
+    return None if entry.path == "/" else entry.path.rpartition("/")[0]
 
 
 def _is_asked(entry: Entry) -> bool:

@@ -51,15 +51,22 @@ class _Rclone:
         self._relative = relative
 
     def extend(self, entries: Block) -> None:
-        # A directory is made with the first file in it; a line feed would end the name.
-        held = [
-            entry
-            for entry in entries
-            if not entry.is_directory
-            and (entry.operation == DELETE or type_of(entry) == FILE)
-            and "\n" not in self._relative(entry.path)
-        ]
-        self._totals.left_out += len(entries) - len(held)
+        # A directory is made with the first file in it. A line feed would end the name, and a
+        # carriage return before it is taken for a part of the line's end.
+        held = []
+        for entry in entries:
+            name = self._relative(entry.path)
+            if entry.is_directory and entry.problem is not None:
+                self._totals.unreadable += 1  # there can be files in it that are not listed
+            elif (
+                entry.is_directory
+                or (entry.operation != DELETE and type_of(entry) != FILE)
+                or "\n" in name
+                or name.endswith("\r")
+            ):
+                self._totals.left_out += 1
+            else:
+                held.append(entry)
         self._totals.count(held)
         names = [f"/{self._relative(entry.path).lstrip('/')}\n" for entry in held]
         self._write(raw("".join(names)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from ..errors import ConflictError, InputError
+from ..pool import check_workers
 from ..snapshots import Snapshot
 from . import formats, packing, parquet
 from .entries import CREATE, DELETE, RENAME, Entry
@@ -88,6 +89,7 @@ def check_order(order: Order) -> None:
 
     :raises InputError: it does, with what to change.
     """
+    check_workers(order.workers)
     form = order.format
     if form in formats.NEED_ATTRIBUTES and order.attributes == NONE:
         raise InputError(

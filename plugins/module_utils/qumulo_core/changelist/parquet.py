@@ -93,8 +93,8 @@ class _Parquet:
             lock = known.lock or {}
             row.update(
                 size=known.size,
-                mtime=known.mtime_ns,
-                atime=known.atime_ns,
+                mtime=_time(known.mtime_ns),
+                atime=_time(known.atime_ns),
                 owner=known.owner,
                 group=known.group,
                 mode=known.mode,
@@ -123,6 +123,11 @@ class _Parquet:
         if self._rows:
             self._flush()
         self._writer.close()
+
+
+def _time(time_ns: int) -> int | None:
+    """Return a time that 64 bits can hold, from 1677 to 2262; clients set others, too."""
+    return time_ns if -(1 << 63) < time_ns < 1 << 63 else None
 
 
 def _characters(text: str) -> tuple[str, bool]:

@@ -104,6 +104,7 @@ def _deliver(
     client: Client, params: Mapping[str, Any], order: Order, check_mode: bool
 ) -> dict[str, Any]:
     name, path = params["checkpoint"], _path(params)
+    checkpoints.check_keep(params["keep"])
     if check_mode:
         base = checkpoints.of_checkpoint(client, name, path).base
         since = "everything in it" if base is None else f"what has changed since {base.name}"

@@ -11,15 +11,16 @@ from functools import partial
 from itertools import chain
 
 from ..client import Client, ref
-from ..errors import QumuloError
+from ..errors import PermissionDeniedError, QumuloError
 from ..files import FileInfo
 from ..snapshots import Snapshot
 from . import attributes as attribute_sources
-from . import diff, entries, formats, ranges, storage_dna
+from . import diff, entries, formats, places, ranges, storage_dna
 from .entries import CREATE, DELETE, MODIFY, Block, Entry, Plain
 from .formats import SEQUENTIAL, XML
 from .mount import Mount, from_mount
 from .order import API, MOUNT, NONE, Order
+from .places import Place
 from .progress import Progress
 from .renames import Renames
 from .sorting import Sorter, cut, merged
@@ -53,6 +54,7 @@ class Run:
         self._present = self._stack.enter_context(Sorter(directory, reverse=backwards))
         self._owners = attribute_sources.Owners(client) if order.format == XML else None
         self._renames = order.finds_renames and older is not None
+        self._place = Place()
 
     def __enter__(self) -> Run:
         return self
@@ -61,6 +63,10 @@ class Run:
         self._stack.close()
 
     def _on_error(self, path: str, error: QumuloError) -> None:
+        # Only what asking again can not mend is a matter of the list. A cluster that was busy, or a
+        # snapshot that is gone, would make it lack what is there, and it would be committed so.
+        if not isinstance(error, PermissionDeniedError):
+            raise error
         self._problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
 
     def _on_progress(self, phase: str, done: int) -> None:
@@ -78,7 +84,8 @@ class Run:
         for each in self._olders:
             self._collect(each)
         if self._problems:
-            yield self._problems
+            # In the order of their paths, not of threads: the same changes give the same list.
+            yield sorted(set(self._problems), key=lambda entry: entry.path)
         if self.order.attributes == NONE and not self._renames:
             yield from map(Plain, self._records())
         else:
@@ -110,6 +117,8 @@ class Run:
         if older is None and self.progress is not None:
             self._expected = _entries_below(self._client, newer)
         asked = order.attributes == API or self._renames
+        if order.deletes and older is not None:
+            self._place = places.find(self._client, newer, older)
         diff.collect(
             self._client,
             diff.Wanted(
@@ -129,6 +138,7 @@ class Run:
                 workers=order.workers,
                 on_error=self._on_error,
                 on_progress=self._on_progress,
+                place=self._place,
             ),
         )
 
@@ -139,6 +149,8 @@ class Run:
             present = cut(diff.unique(self._present))
         else:
             present = diff.distinct(self._present.blocks())
+        if len(self._olders) > 1:
+            present = cut(diff.once(chain.from_iterable(present)))
         if self.order.format in SEQUENTIAL or self.order.has_first:
             return chain(gone, present)
         return merged([gone, present], reverse=self.order.format == XML)
@@ -181,6 +193,7 @@ class Run:
             workers=self.order.workers,
             operations=operations,
             lock=self.order.file_locks and not old,
+            place=self._place if old else Place(),
         )
 
 

@@ -43,12 +43,15 @@ class Closed:
 def select(
     handles: Sequence[Handle], *, exclude_users: Sequence[str] = (), only_idle: bool = False
 ) -> Selection:
-    """Divide handles: spare those of some users and, if asked, those that can lose work."""
+    """Divide handles: spare those of some users and, if asked, those that can lose work.
+
+    Holders without a name are spared with ``exclude_users``: they can be among them.
+    """
     excluded = [UserFilter.parse(user) for user in exclude_users]
     close: list[Handle] = []
     spared: list[Handle] = []
     for handle in handles:
-        spare = any(user.matches(handle.holder) for user in excluded)
+        spare = any(user.can_be(handle.holder) for user in excluded)
         spare = spare or (only_idle and handle.can_lose_work)
         (spared if spare else close).append(handle)
     return Selection(close, spared)

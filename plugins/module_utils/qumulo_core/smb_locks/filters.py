@@ -71,6 +71,16 @@ class UserFilter:
             return False
         return self.value in (name.rpartition("\\")[2], name.partition("@")[0])
 
+    def can_be(self, holder: Identity) -> bool:
+        """Tell whether the holder is this user, or may be: its name is not known at present.
+
+        A directory service that does not answer must not make a stranger of anybody.
+        """
+        nameless = holder.name is None
+        if self.kind in ("uid", "sid"):
+            nameless = nameless and holder.sid is None and holder.uid is None
+        return self.matches(holder) or (nameless and self.kind != "auth_id")
+
 
 def parse_network(text: str) -> _Network:
     """Return a client address or network (CIDR).

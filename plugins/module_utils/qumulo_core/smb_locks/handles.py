@@ -62,6 +62,7 @@ class Identity(NamedTuple):
     name: str | None = None
     sid: str | None = None
     uid: int | None = None
+    gid: int | None = None
 
     @property
     def label(self) -> str:

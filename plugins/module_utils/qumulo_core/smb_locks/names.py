@@ -27,12 +27,13 @@ def find_identity(client: Client, auth_id: str) -> Identity:
         found = client.rest.auth.find_identity(auth_id=auth_id)
     except NotFoundError:
         return Identity(auth_id)
-    uid = found.get("uid")
+    uid, gid = found.get("uid"), found.get("gid")
     return Identity(
         auth_id,
         found.get("name") or None,
         found.get("sid") or None,
         None if uid is None else int(uid),
+        None if gid is None else int(gid),
     )
 
 

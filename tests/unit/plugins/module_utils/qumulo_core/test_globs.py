@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,14 @@ NAMES = st.text(min_size=1).filter(lambda name: "/" not in name)
         ("[!ab].txt", "/a.txt", False),
         ("[!ab].txt", "/c.txt", True),
         ("[.txt", "/[.txt", True),
+        ("urgent[!].txt", "/urgent[!].txt", True),
+        ("urgent[!].txt", "/urgenta.txt", False),
+        ("[!]a].txt", "/b.txt", True),
+        ("[!]a].txt", "/].txt", False),
+        ("[!]a].txt", "/a.txt", False),
+        ("[!-a].txt", "/Z.txt", True),
+        ("[!-a].txt", "/-.txt", False),
+        ("[]a].txt", "/].txt", True),
         ("a.c", "/abc", False),
         ("A.txt", "/a.txt", False),
         ("*.txt", "/a\n.txt", True),
@@ -53,6 +63,17 @@ def test_exclude_wins() -> None:
 def test_an_empty_pattern_is_refused() -> None:
     with pytest.raises(InputError):
         PathFilter([""])
+
+
+@given(st.text("ab]![-*?", max_size=7), st.text("ab]![-", min_size=1, max_size=4))
+def test_patterns_of_a_name_mean_what_they_mean_in_python(pattern: str, name: str) -> None:
+    if not pattern or "**" in pattern:
+        return
+    try:
+        wanted = PathFilter([pattern])
+    except InputError:
+        return  # a range that goes backwards
+    assert wanted.matches(f"/{name}") is fnmatchcase(name, pattern)
 
 
 @given(NAMES)
