@@ -543,6 +543,22 @@ def test_handles_of_an_uncertain_client_are_spared(
     assert {r["path"] for r in helpdesk.close(plan)["results"]} == {BUDGET}
 
 
+def test_what_nobody_sees_in_a_name_is_shown(
+    office: Simulator, visit: Callable[..., Visitor]
+) -> None:
+    turned = "/finance/ad\u202egnp.exe"
+    office.control("files/put", path=turned, content="x")
+    office.control("smb/open", user="CORP\\zoe", path=turned, address="10.1.2.3")
+    admin = visit("admin")
+    wait_for_list(admin)
+    page = admin.get("/?q=gnp").text
+    assert "ad\\u202egnp.exe" in page
+    assert "\u202e" not in page
+    # What was typed goes back as it is, and the API has names as they are.
+    assert 'value="d\u202eg"' in admin.get("/?q=d%E2%80%AEg").text
+    assert admin.json("/api/v1/files?q=d%E2%80%AEg")["files"][0]["path"] == turned
+
+
 def test_selected_files_and_handles(office: Simulator, visit: Callable[..., Visitor]) -> None:
     admin = visit("admin")
     wait_for_list(admin)

@@ -10,6 +10,7 @@ import heapq
 import io
 import json
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -114,6 +115,8 @@ class _Tally:
     failures: int = 0
     shown: list[FileResult] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
+    #: Directories are listed by another thread than that which waits for locks.
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def done(self, result: FileResult) -> None:
         if result.changed:
@@ -124,9 +127,10 @@ class _Tally:
             self.shown.append(result)
 
     def fail(self, path: str, error: QumuloError) -> None:
-        self.failures += 1
-        if len(self.failed) < self.max_results:
-            self.failed.append({"path": path, "reason": error.message, "status": error.status})
+        with self._lock:
+            self.failures += 1
+            if len(self.failed) < self.max_results:
+                self.failed.append({"path": path, "reason": error.message, "status": error.status})
 
     def render(self, request: LockRequest) -> dict[str, Any]:
         self.shown.sort(key=lambda result: result.info.path)

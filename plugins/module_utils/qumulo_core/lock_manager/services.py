@@ -17,6 +17,7 @@ from .plans import Plans
 from .records import Records
 from .sessions import Session, Sessions
 from .throttle import Throttle
+from .visible import visible
 from .watch import Watches
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -71,6 +72,7 @@ class Services:
                 loader=FileSystemLoader(os.path.join(HERE, "templates")),
                 autoescape=True,
                 undefined=StrictUndefined,
+                finalize=visible,
                 trim_blocks=True,
                 lstrip_blocks=True,
             ),

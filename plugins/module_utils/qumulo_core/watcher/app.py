@@ -109,13 +109,13 @@ class Watcher:
 
     def reload(self) -> None:
         """Go by a new configuration; streams of directories that stay are not dropped."""
+        if self._evidence is not None:
+            self._evidence.reopen()  # it may have been rotated, whatever the configuration says
         fresh = self._load()
         kept = {name: getattr(self.config, name) for name in _AT_START}
         for name, value in kept.items():
             if getattr(fresh, name) != value:
                 _LOG.warning("'%s' has changed, and counts after a restart", _AT_START[name])
-        if self._evidence is not None:
-            self._evidence.reopen()
         self.config = replace(fresh, **kept)
         self._directories.replace(fresh.rules)
         self._wake.set()
