@@ -155,6 +155,21 @@ def test_without_sessions_clients_are_not_guessed(
             closing.check(handles, wanted, max_close=10, plan=None)
 
 
+@pytest.mark.parametrize("narrow", [{}, {"users": ["jane"]}, {"globs": ["b.xlsx"]}])
+def test_a_handle_whose_grant_is_not_listed_is_nobodys(
+    office: Simulator, client: Client, narrow: dict[str, list[str]]
+) -> None:
+    # The one grant of the file is Bob's; Jane has it open from elsewhere.
+    office.control("smb/open", user=JANE, path="/office/b.xlsx", address="10.1.2.99", granted=False)
+    wanted = HandleFilter.make(clients=["10.1.2.5"], **narrow)
+    handles = [h for h in list_handles(client, wanted) if h.path == "/office/b.xlsx"]
+    assert JANE in {handle.holder.label for handle in handles}
+    with pytest.raises(errors.InputError, match="can belong to this client"):
+        closing.check(handles, wanted, max_close=10, plan=None)
+    by_file = HandleFilter.make(globs=["b.xlsx"])
+    closing.check(list_handles(client, by_file), by_file, max_close=10, plan=None)
+
+
 def test_a_file_that_was_deleted_while_open(office: Simulator, client: Client) -> None:
     client.rest.fs.delete(path="/office/b.xlsx")
     assert ("", BOB) in found(client, users=["bob"])

@@ -260,6 +260,7 @@ class Control:
         count: int = 1,
         reopen: int = 0,
         refuse: str | None = None,
+        granted: bool = True,
     ) -> Json:
         """Open a file as a user (made if need be) from an address, ``count`` times."""
         inode = self._cluster.fs.resolve(path if path is not None else str(file_id))
@@ -277,6 +278,7 @@ class Control:
                 ],
                 reopen=int(reopen),
                 refuse=refuse,
+                granted=bool(granted),
             )
             for _ in range(int(count))
         ]

@@ -74,6 +74,7 @@ class Handle:
     byte_ranges: list[ByteRange] = field(default_factory=list)
     reopen: int = 0
     refuse: str | None = None
+    granted: bool = True
     opened_ns: int = 0
     location: str = ""
     owner_id: str = ""
@@ -153,11 +154,13 @@ class Smb:
         byte_ranges: list[ByteRange] | None = None,
         reopen: int = 0,
         refuse: str | None = None,
+        granted: bool = True,
     ) -> Handle:
         """Open a file as a user from a client's address.
 
         :param reopen: how often the client opens it again after a forced close
         :param refuse: the error with which every close of it is answered
+        :param granted: whether its grants are listed, which they are not yet at its very beginning
         """
         for word in (*access, *deny):
             if word not in ACCESS:
@@ -175,6 +178,7 @@ class Smb:
             byte_ranges or [],
             reopen,
             refuse,
+            granted,
             self._fs.clock.now_ns(),
             location=f"{node}/{secrets.token_hex(8)}/{number}",
             owner_id=secrets.token_hex(8),
@@ -285,7 +289,7 @@ class Smb:
         grants: list[Json] = []
         last = after
         for handle in self.handles(file_id, after):
-            if owner_address is not None and handle.address != owner_address:
+            if not handle.granted or owner_address not in (None, handle.address):
                 continue
             if len(grants) >= size:
                 break

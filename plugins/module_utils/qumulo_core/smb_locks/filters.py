@@ -174,6 +174,8 @@ class HandleFilter:
 
     def is_certain(self, handle: Handle) -> bool:
         """Tell whether a handle that matches does so whichever client or node it belongs to."""
+        if (self.networks or self.nodes) and not handle.placed:
+            return False
         if self.networks and not all(self._in_networks(a) for a in handle.addresses):
             return False
         return not self.nodes or all(node in self.nodes for node in handle.nodes)

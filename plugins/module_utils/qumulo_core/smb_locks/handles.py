@@ -130,6 +130,8 @@ class Handle(NamedTuple):
     :param addresses: client addresses that the handle can belong to. A grant does not say to
         which handle it belongs, so with several opens of one file there can be several.
     :param nodes: likewise, nodes that the client is connected to.
+    :param placed: whether these are all that it can belong to. The file can have fewer grants than
+        handles: then the handle's own is perhaps not among them.
     """
 
     location: str
@@ -142,6 +144,7 @@ class Handle(NamedTuple):
     nodes: tuple[str, ...] = ()
     denies: tuple[str, ...] = ()
     byte_ranges: tuple[RangeGrant, ...] = ()
+    placed: bool = True
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> Handle:

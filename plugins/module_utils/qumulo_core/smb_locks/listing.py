@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -40,13 +40,16 @@ def list_handles(
     :param names: remembers holders from one listing to the next.
     """
     names = names or Names()
+    counts: Counter[str] = Counter()
     targeted = wanted.by_file and len(wanted.file_ids) <= FEW_FILES
     if targeted:
-        handles = [h for h in _of_files(client, wanted.file_ids) if wanted.matches_open(h)]
+        opened = _counted(_of_files(client, wanted.file_ids), counts)
+        handles = [h for h in opened if wanted.matches_open(h)]
         shares, ranges = _locks_of_files(client, handles)
     elif wanted.needs_paths or wanted.users or wanted.access or wanted.by_file:
         with_paths = wanted.needs_paths
-        handles = [h for h in _all(client, with_paths=with_paths) if wanted.matches_open(h)]
+        opened = _counted(_all(client, with_paths=with_paths), counts)
+        handles = [h for h in opened if wanted.matches_open(h)]
         handles = _of_holders(handles, wanted, _holders(client, handles, names))
         shares, ranges = _locks_of_files(client, handles)
         if not with_paths:
@@ -54,7 +57,7 @@ def list_handles(
     else:
         handles, shares, ranges = _together(
             client,
-            lambda own: list(_all(own, with_paths=True)),
+            lambda own: list(_counted(_all(own, with_paths=True), counts)),
             _all_shares,
             _all_ranges,
         )
@@ -63,6 +66,11 @@ def list_handles(
     sessions = _sessions(client, handles, shares)
     by_client = {} if sessions is None else _by_client(shares)
     handles = [_join(handle, holders, shares, ranges, sessions, by_client) for handle in handles]
+    unplaced = {
+        file_id for file_id, count in counts.items() if count > len(shares.get(file_id, ()))
+    }
+    if unplaced:
+        handles = [h._replace(placed=False) if h.file_id in unplaced else h for h in handles]
     if wanted.networks or wanted.nodes:
         handles = [handle for handle in handles if wanted.matches_client(handle)]
     handles.sort(key=lambda handle: (handle.path, handle.holder.label, handle.location))
@@ -78,6 +86,13 @@ def is_open_for_writing(client: Client, file_id: str) -> bool:
 
 
 # -- handles ------------------------------------------------------------------------------------
+
+
+def _counted(handles: Iterable[Handle], counts: Counter[str]) -> Iterator[Handle]:
+    """Count how many handles each file has, whoever's they are and whether they are meant."""
+    for handle in handles:
+        counts[handle.file_id] += 1
+        yield handle
 
 
 def _all(client: Client, *, with_paths: bool) -> Iterator[Handle]:
