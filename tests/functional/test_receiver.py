@@ -1,0 +1,57 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The RELP port and a sender that goes away: what has come is kept."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import (
+    Batch,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.receiver import (
+    Receiver,
+)
+from tests.tools.services import wait_for
+
+OFFER = b"relp_version=0\nrelp_software=test\ncommands=syslog"
+FRAMES = 3000
+
+
+def test_what_a_killed_sender_has_sent_is_kept() -> None:
+    kept: list[bytes] = []
+    began, go_on = threading.Event(), threading.Event()
+
+    def keep(_batch: Batch) -> None:
+        began.set()
+        assert go_on.wait(60)
+
+    def gather(lines: list[bytes]) -> Batch:
+        kept.extend(lines)
+        return Batch([], len(lines))
+
+    receiver = Receiver("127.0.0.1", 0, gather, keep)
+    receiver.start()
+    try:
+        sender = socket.create_connection(("127.0.0.1", receiver.port), 30)
+        sender.sendall(b"1 open %d %b\n" % (len(OFFER), OFFER))
+        sender.recv(1000)
+        sender.sendall(b"2 syslog 1 0\n")
+        assert began.wait(60)
+        # While the first is made durable all others arrive, and the sender dies. With answers that
+        # it has not read, or as here by its own wish, its kernel breaks the connection off.
+        texts = [b"%d" % number for number in range(FRAMES)]
+        numbered = list(enumerate(texts, 2))[1:]
+        sender.sendall(b"".join(b"%d syslog %d %b\n" % (n, len(t), t) for n, t in numbered))
+        sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        sender.close()
+        go_on.set()
+        wait_for(lambda: len(kept) == FRAMES and not receiver.connected)
+        assert kept == texts
+    finally:
+        go_on.set()
+        receiver.stop(time.monotonic() + 30)
