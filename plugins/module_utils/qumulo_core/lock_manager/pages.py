@@ -79,7 +79,8 @@ def log_in_now(services: Services, visit: Visit) -> Response:
         return _login_form(services, visit, goal, error, status=403)
     username, token = visit.sent("username").strip(), visit.sent("token")
     account_key = ("account", visit.address, username.lower())
-    limits: list[tuple[tuple[str, ...], Limit]] = [(("client", visit.address), PER_CLIENT)]
+    client_key = ("client", visit.address)
+    limits: list[tuple[tuple[str, ...], Limit]] = [(client_key, PER_CLIENT)]
     if not token:
         limits.append((account_key, PER_ACCOUNT))
     wait = services.throttle.take(limits)
@@ -108,6 +109,7 @@ def log_in_now(services: Services, visit: Visit) -> Response:
         log.error("nobody can log in: %s", exc)
         error = "The cluster does not answer: try again in a minute, or tell its administrator."
         return _login_form(services, visit, goal, error, status=502)
+    services.throttle.give_back(client_key)
     if not token:
         services.throttle.forgive(account_key)
     old = visit.session_or_none

@@ -22,7 +22,7 @@ class Limit:
 
 #: One client's tries for one account: slower than any lockout policy of a directory.
 PER_ACCOUNT = Limit(5, 300.0)
-#: One client's tries in all: an office behind one address still gets in.
+#: One client's failures in all. Who gets in does not count: an office can be behind one address.
 PER_CLIENT = Limit(30, 300.0)
 _TRACKED = 10_000
 
@@ -60,6 +60,13 @@ class Throttle:
             while len(self._tries) > _TRACKED:
                 self._tries.popitem(last=False)
         return 0.0
+
+    def give_back(self, key: Hashable) -> None:
+        """Count one try less under a key: it was no guess, and others may share the key."""
+        with self._lock:
+            tries = self._tries.get(key)
+            if tries:
+                tries.pop()
 
     def forgive(self, key: Hashable) -> None:
         """Forget the tries under a key: the last one was right."""

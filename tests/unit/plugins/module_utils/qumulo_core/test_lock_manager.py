@@ -343,6 +343,9 @@ def test_throttle(clock: Clock) -> None:
     # What was refused counts for nobody.
     assert throttle.take([("omar", Limit(2, 60)), ("client", Limit(3, 60))]) == 0
     assert throttle.take([("client", Limit(3, 60))]) == 50
+    throttle.give_back("client")
+    assert throttle.take([("client", Limit(3, 60))]) == 0
+    assert throttle.take([("client", Limit(3, 60))]) == 50
     throttle.forgive("jane")
     clock.now = 61
     assert throttle.take(limits) == 0
