@@ -9,6 +9,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -332,6 +333,20 @@ def test_a_folder_that_was_not_quiet_yet_is_told_after_a_restart(
         assert taker.records == []
     with feeding(checkpoint="c", quiet="1s", ready=False) as taker:
         taker.wait_told("/p/a", "/p/b")
+
+
+def test_a_checkpoint_does_not_expire_while_a_folder_is_not_quiet(
+    simulator: Simulator, feeding: Callable[..., Any]
+) -> None:
+    def kept() -> list[tuple[int, datetime | None]]:
+        settings = config.parse({"path": "/p"}, simulator.environment()).cluster
+        with Client(settings) as client:
+            return [(s.id, s.expires) for s in snapshots.list_all(client) if s.suffix == "c"]
+
+    with feeding(checkpoint="c", quiet="1h", checkpoint_interval="1s", silence="1s"):
+        put(simulator, "/p/a/x")
+        first = min(kept())
+        wait_for(lambda: min(kept())[0] == first[0] and min(kept()) > first)
 
 
 # -- what nobody can mend -----------------------------------------------------------------------

@@ -157,7 +157,11 @@ class CatchUp:
         """Delete older checkpoints if all has arrived; otherwise the new one."""
         if not before:
             return
-        doomed = before if self._told.arrived() else [taken]
+        doomed = before
+        if not self._told.arrived():
+            # A folder that is never quiet can keep a checkpoint for longer than checkpoints live.
+            doomed = [taken]
+            snapshots.set_expiration(self._client, before[0], Expiration(taken.expires))
         for snapshot in doomed:
             snapshots.delete(self._client, snapshot)
 
