@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -298,43 +299,66 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@dataclass
+class Known:
+    """What the model has of a key. ``since`` is when it was due before it was tried in vain."""
+
+    version: int
+    due: float
+    since: float | None = None
+    attempts: int = 0
+    given_up: bool = False
+
+    @property
+    def oldest(self) -> float:
+        return self.due if not self.attempts or self.since is None else min(self.due, self.since)
+
+
+@settings(max_examples=300, deadline=None)
 @given(STEPS)
 def test_nothing_leaves_without_being_done(steps: list[tuple[str, str, int]]) -> None:
-    """Against a model: for each key its version, when it is due, and whether it was given up."""
+    """Against a model."""
     spool = SqliteSpool(":memory:", postpone=True)
-    model: dict[str, tuple[int, float, bool]] = {}
+    model: dict[str, Known] = {}
     taken: dict[str, tuple[Item, int]] = {}
     for version, (step, key, number) in enumerate(steps):
-        known = model.get(key)
+        known, now = model.get(key), float(number)
         if step == "put":
-            put(spool, key, due=float(number))
-            model[key] = (version, float(number), False)
+            put(spool, key, due=now)
+            model[key] = Known(version, now)
         elif step == "take":
-            for item in spool.due(float(number), 9):
-                taken[str(item.key)] = (item, model[str(item.key)][0])
+            for item in spool.due(now, 9):
+                taken[str(item.key)] = (item, model[str(item.key)].version)
         elif step == "retry":
-            spool.retry([key], float(number))
-            if known is not None and known[2]:
-                model[key] = (version, float(number), False)
+            spool.retry([key], now)
+            if known is not None and known.given_up:
+                first = known.due if known.since is None else known.since
+                known.version, known.due = version, min(first, now)
+                known.attempts, known.given_up = 0, False
         elif key in taken:
             item, seen = taken[key]
-            current = known is not None and known[0] == seen
+            current = known is not None and known.version == seen
             if step == "done":
                 spool.done([item])
                 if current:
                     del model[key]
             elif step == "later":
-                spool.later([(item, float(number), "x")])
+                spool.later([(item, now, "x")])
                 if current and known is not None:
-                    model[key] = (seen, float(number), known[2])
+                    if not known.attempts or known.since is None:
+                        known.since = known.due
+                    known.due, known.attempts = now, known.attempts + 1
             else:
                 spool.give_up([(item, "x")])
                 if current and known is not None:
-                    model[key] = (seen, known[1], True)
-        waiting = {k: due for k, (_v, due, given_up) in model.items() if not given_up}
-        assert {str(i.key): i.due for i in spool.due(9.0, 9)} == waiting
+                    known.given_up, known.attempts = True, known.attempts + 1
+        waiting = {k: each for k, each in model.items() if not each.given_up}
+        assert {str(i.key): i.due for i in spool.due(9.0, 9)} == {
+            k: each.due for k, each in waiting.items()
+        }
         assert spool.counts() == Counts(
-            len(waiting), len(model) - len(waiting), min(waiting.values(), default=None)
+            len(waiting),
+            len(model) - len(waiting),
+            min((each.oldest for each in waiting.values()), default=None),
         )
     spool.close()
