@@ -57,10 +57,11 @@ def list_handles(
     else:
         handles, shares, ranges = _together(
             client,
-            lambda own: list(_counted(_all(own, with_paths=True), counts)),
+            lambda own: list(_all(own, with_paths=True)),
             _all_shares,
             _all_ranges,
         )
+        counts = Counter(handle.file_id for handle in handles)
     holders = _holders(client, handles, names)
     handles = _of_holders(handles, wanted, holders)
     sessions = _sessions(client, handles, shares)
