@@ -553,6 +553,30 @@ def test_a_reload_keeps_the_connection(through_mount: Synced, mount: Path) -> No
         wait_for(lambda: atime(path) == NEW)
 
 
+@pytest.mark.parametrize("changed", ["set", "export"])
+def test_a_reload_lets_no_line_go_by_what_counts_after_a_restart(
+    tmp_path: Path, through_mount: Synced, mount: Path, changed: str
+) -> None:
+    path = make(mount, "a")
+    with through_mount.running() as process, Sender(through_mount.port) as sender:
+        if changed == "set":
+            (tmp_path / "token").write_text("x")
+            del through_mount.settings["mount"]
+            through_mount.settings["set"] = "api"
+            through_mount.settings["cluster"] = {
+                "host": "127.0.0.1",
+                "access_token_file": str(tmp_path / "token"),
+            }
+        else:
+            through_mount.settings["mount"]["export"] = "/b"
+        through_mount.write()
+        process.signal(signal.SIGHUP)
+        wait_for(lambda: "configuration read again" in process.output())
+        assert "and counts after a restart" in process.output()
+        sender.put([csv_line(NEW, "/a", file_id="5")])
+        wait_for(lambda: atime(path) == NEW)
+
+
 def test_the_cluster_s_settings_are_looked_at(
     through_api: Synced, simulator: Simulator, client: Client
 ) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -81,6 +82,7 @@ class Syncer:
         account = self.spool.note("account")
         self._account = account.split("\n") if account else []
         self._last_set = LastSet()
+        self._planning = threading.Lock()
         self._plan = self._make_plan(self.config)
         self.totals = Totals(there)
         self._samples: deque[str] = deque(maxlen=SAMPLES)
@@ -118,8 +120,11 @@ class Syncer:
             if getattr(fresh, name) != getattr(self.config, name):
                 option = "set" if name == "way" else name
                 _LOG.warning("'%s' has changed, and counts after a restart", option)
-        self._plan = self._make_plan(fresh)
-        self.config = fresh
+        # What the setter does not know of yet must not decide about keys: it would throw them away.
+        kept = {name: getattr(self.config, name) for name in _KEPT}
+        with self._planning:
+            self.config = replace(fresh, **kept)
+            self._plan = self._make_plan(self.config)
 
     def healthy(self) -> bool:
         """Tell whether lines would be taken.
@@ -177,8 +182,9 @@ class Syncer:
     def _set_account(self, names: list[str]) -> None:
         """Let what the account does that is in use never count."""
         if names != self._account:
-            self._account = names
-            self._plan = self._make_plan(self.config)
+            with self._planning:
+                self._account = names
+                self._plan = self._make_plan(self.config)
             try:
                 self.spool.set_notes(account="\n".join(names))
             except SpoolError as exc:
