@@ -474,6 +474,13 @@ def test_when_the_spool_is_full_rsyslog_keeps_the_lines(tmp_path: Path) -> None:
         assert process.output().count("Nothing more is taken from rsyslog") == 1
 
 
+def test_more_files_at_once_than_there_is_room_for(tmp_path: Path, mount: Path) -> None:
+    syncer = Synced(tmp_path, mount=mount, max_files=1000)
+    with syncer.running(), Sender(syncer.port) as sender:
+        sender.put([csv_line(NEW, f"/{'x' * 100}{number}") for number in range(3000)])
+        assert syncer.wait_idle(3000)["files"] == {"gone": 3000}
+
+
 def test_a_full_disk(tmp_path: Path, mount: Path) -> None:
     with tmpfs(tmp_path / "disk", "size=2m,mode=755") as disk:
         syncer = Synced(tmp_path, mount=mount, window="1h", spool=str(disk / "spool.db"))

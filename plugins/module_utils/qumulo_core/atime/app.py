@@ -36,6 +36,8 @@ SAMPLES = 20
 #: Counting a large spool takes a while: it is done so seldom that it takes this part of the time.
 _COUNTING = 0.05
 _LEAST_COUNTING = 0.2  # seconds
+#: No more than this part of the spool's room is asked for at once.
+_PARTS = 10
 _KEPT = (
     "cluster",
     "address",
@@ -194,8 +196,11 @@ class Syncer:
         return gather(lines, self._plan, self._last_set, time.time_ns())
 
     def _keep(self, batch: Batch) -> None:
-        if batch.entries:
-            self.spool.put(batch.entries)
+        # A batch can be larger than all the room that there is. What was put is not put again.
+        most = self.config.max_files // _PARTS
+        while batch.entries:
+            self.spool.put(batch.entries[:most])
+            del batch.entries[:most]
         self.totals.take(batch)
         self._samples.extend(batch.samples[-SAMPLES:])
 
