@@ -76,7 +76,8 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
             record = parse(line)
         except MalformedLineError as exc:
             batch.malformed[exc.part] += 1
-            batch.samples.append(f"{exc.reason}: {line[:SAMPLE]!r}")
+            # Reasons quote what is wrong, as long as the sender has made it.
+            batch.samples.append(f"{exc.reason[:SAMPLE]}: {line[:SAMPLE]!r}")
             continue
         operations[record.operation] += 1
         reason = judge(record)

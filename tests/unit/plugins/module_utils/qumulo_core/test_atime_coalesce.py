@@ -112,6 +112,8 @@ def test_malformed_lines_are_kept_for_people() -> None:
     assert "what is this?" in batch.samples[0]
     assert len(batch.samples[1]) < 500
     assert len(batch.entries) == 1
+    (sample,) = run([HEAD.replace(b"qumulo", b"x" * 60_000)]).samples
+    assert len(sample) < 1000
 
 
 def test_granularity() -> None:
