@@ -289,6 +289,18 @@ def test_a_time_that_is_hardly_newer_is_not_written(tmp_path: Path, mount: Path)
         assert facts["coalesced"] == 1
 
 
+def test_another_file_of_the_same_name_has_a_time_of_its_own(tmp_path: Path, mount: Path) -> None:
+    syncer = Synced(tmp_path, mount=mount, granularity="1d")
+    path, other = make(mount, "a"), make(mount, "b")
+    with syncer.running(), Sender(syncer.port) as sender:
+        sender.put([csv_line(NEW, "/a", file_id="1")])
+        wait_for(lambda: syncer.facts()["files"] == {"set": 1})
+        other.rename(path)
+        assert atime(path) == OLD
+        sender.put([csv_line(NEW + SECOND, "/a", file_id="2")])
+        wait_for(lambda: atime(path) == NEW + SECOND)
+
+
 def test_uses_within_a_window_are_one(tmp_path: Path, mount: Path) -> None:
     syncer = Synced(tmp_path, mount=mount, window="1h")
     path = make(mount, "a")
