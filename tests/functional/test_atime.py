@@ -289,6 +289,18 @@ def test_a_time_that_is_hardly_newer_is_not_written(tmp_path: Path, mount: Path)
         assert facts["coalesced"] == 1
 
 
+def test_another_file_of_the_same_name_has_a_time_of_its_own(tmp_path: Path, mount: Path) -> None:
+    syncer = Synced(tmp_path, mount=mount, granularity="1d")
+    path, other = make(mount, "a"), make(mount, "b")
+    with syncer.running(), Sender(syncer.port) as sender:
+        sender.put([csv_line(NEW, "/a", file_id="1")])
+        wait_for(lambda: syncer.facts()["files"] == {"set": 1})
+        other.rename(path)
+        assert atime(path) == OLD
+        sender.put([csv_line(NEW + SECOND, "/a", file_id="2")])
+        wait_for(lambda: atime(path) == NEW + SECOND)
+
+
 def test_uses_within_a_window_are_one(tmp_path: Path, mount: Path) -> None:
     syncer = Synced(tmp_path, mount=mount, window="1h")
     path = make(mount, "a")
@@ -474,6 +486,13 @@ def test_when_the_spool_is_full_rsyslog_keeps_the_lines(tmp_path: Path) -> None:
         assert process.output().count("Nothing more is taken from rsyslog") == 1
 
 
+def test_more_files_at_once_than_there_is_room_for(tmp_path: Path, mount: Path) -> None:
+    syncer = Synced(tmp_path, mount=mount, max_files=1000)
+    with syncer.running(), Sender(syncer.port) as sender:
+        sender.put([csv_line(NEW, f"/{'x' * 100}{number}") for number in range(3000)])
+        assert syncer.wait_idle(3000)["files"] == {"gone": 3000}
+
+
 def test_a_full_disk(tmp_path: Path, mount: Path) -> None:
     with tmpfs(tmp_path / "disk", "size=2m,mode=755") as disk:
         syncer = Synced(tmp_path, mount=mount, window="1h", spool=str(disk / "spool.db"))
@@ -550,6 +569,30 @@ def test_a_reload_keeps_the_connection(through_mount: Synced, mount: Path) -> No
         process.signal(signal.SIGHUP)
         wait_for(lambda: "left as it was" in process.output())
         sender.put([csv_line(NEW, "/a", user="bob")])
+        wait_for(lambda: atime(path) == NEW)
+
+
+@pytest.mark.parametrize("changed", ["set", "export"])
+def test_a_reload_lets_no_line_go_by_what_counts_after_a_restart(
+    tmp_path: Path, through_mount: Synced, mount: Path, changed: str
+) -> None:
+    path = make(mount, "a")
+    with through_mount.running() as process, Sender(through_mount.port) as sender:
+        if changed == "set":
+            (tmp_path / "token").write_text("x")
+            del through_mount.settings["mount"]
+            through_mount.settings["set"] = "api"
+            through_mount.settings["cluster"] = {
+                "host": "127.0.0.1",
+                "access_token_file": str(tmp_path / "token"),
+            }
+        else:
+            through_mount.settings["mount"]["export"] = "/b"
+        through_mount.write()
+        process.signal(signal.SIGHUP)
+        wait_for(lambda: "configuration read again" in process.output())
+        assert "and counts after a restart" in process.output()
+        sender.put([csv_line(NEW, "/a", file_id="5")])
         wait_for(lambda: atime(path) == NEW)
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -35,6 +36,8 @@ SAMPLES = 20
 #: Counting a large spool takes a while: it is done so seldom that it takes this part of the time.
 _COUNTING = 0.05
 _LEAST_COUNTING = 0.2  # seconds
+#: No more than this part of the spool's room is asked for at once.
+_PARTS = 10
 _KEPT = (
     "cluster",
     "address",
@@ -81,6 +84,7 @@ class Syncer:
         account = self.spool.note("account")
         self._account = account.split("\n") if account else []
         self._last_set = LastSet()
+        self._planning = threading.Lock()
         self._plan = self._make_plan(self.config)
         self.totals = Totals(there)
         self._samples: deque[str] = deque(maxlen=SAMPLES)
@@ -118,8 +122,11 @@ class Syncer:
             if getattr(fresh, name) != getattr(self.config, name):
                 option = "set" if name == "way" else name
                 _LOG.warning("'%s' has changed, and counts after a restart", option)
-        self._plan = self._make_plan(fresh)
-        self.config = fresh
+        # What the setter does not know of yet must not decide about keys: it would throw them away.
+        kept = {name: getattr(self.config, name) for name in _KEPT}
+        with self._planning:
+            self.config = replace(fresh, **kept)
+            self._plan = self._make_plan(self.config)
 
     def healthy(self) -> bool:
         """Tell whether lines would be taken.
@@ -177,8 +184,9 @@ class Syncer:
     def _set_account(self, names: list[str]) -> None:
         """Let what the account does that is in use never count."""
         if names != self._account:
-            self._account = names
-            self._plan = self._make_plan(self.config)
+            with self._planning:
+                self._account = names
+                self._plan = self._make_plan(self.config)
             try:
                 self.spool.set_notes(account="\n".join(names))
             except SpoolError as exc:
@@ -188,8 +196,11 @@ class Syncer:
         return gather(lines, self._plan, self._last_set, time.time_ns())
 
     def _keep(self, batch: Batch) -> None:
-        if batch.entries:
-            self.spool.put(batch.entries)
+        # A batch can be larger than all the room that there is. What was put is not put again.
+        most = self.config.max_files // _PARTS
+        while batch.entries:
+            self.spool.put(batch.entries[:most])
+            del batch.entries[:most]
         self.totals.take(batch)
         self._samples.extend(batch.samples[-SAMPLES:])
 
@@ -210,7 +221,9 @@ class Syncer:
         for result in results:
             item = result.item
             if result.outcome is Outcome.SET:
-                self._last_set.note(item.key, item.stamp)
+                self._last_set.note(
+                    item.key, item.stamp, "" if isinstance(item.key, str) else item.payload
+                )
             elif result.outcome is Outcome.REFUSED:
                 _LOG.warning("a path leads out of the mount", extra={"file": shown(item.key)})
             elif result.outcome is None:

@@ -28,7 +28,8 @@ class Plan:
     :param judge: why a record does not count, or None if it does.
     :param key: what names its file, or None if nothing does.
     :param no_key: why a record whose file nothing names does not count.
-    :param with_path: entries carry the path for people, because their keys do not tell it.
+    :param with_path: entries carry the path for people, because their keys do not tell it; others
+        carry the file ID, to tell files apart that have the same name one after the other.
     :param window: seconds until a file's time is set; what comes meanwhile is merged.
     :param least_ns: a time that is newer by less is not worth a write.
     :param ahead_ns: times further in the future than that are nobody's; the present counts.
@@ -70,13 +71,14 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
     operations, skipped = batch.operations, batch.skipped
     judge, key_of, latest = plan.judge, plan.key, now_ns + plan.ahead_ns
     newest: dict[Key, int] = {}
-    paths: dict[Key, str] = {}
+    payloads: dict[Key, str] = {}
     for line in lines:
         try:
             record = parse(line)
         except MalformedLineError as exc:
             batch.malformed[exc.part] += 1
-            batch.samples.append(f"{exc.reason}: {line[:SAMPLE]!r}")
+            # Reasons quote what is wrong, as long as the sender has made it.
+            batch.samples.append(f"{exc.reason[:SAMPLE]}: {line[:SAMPLE]!r}")
             continue
         operations[record.operation] += 1
         reason = judge(record)
@@ -99,12 +101,18 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
         if known is None or time_ns > known:
             newest[key] = time_ns
             if plan.with_path:
-                paths[key] = record.path
+                payloads[key] = record.path
+            elif record.file_id is not None:
+                payloads[key] = str(record.file_id)
+            else:
+                payloads[key] = ""
     due = now_ns / 1e9 + plan.window
     batch.entries = [
-        Entry(key, _shown(paths.get(key, "")), time_ns, due)
+        Entry(key, _shown(payloads[key]), time_ns, due)
         for key, time_ns in newest.items()
-        if not last_set.is_fresh(key, time_ns, plan.least_ns)
+        if not last_set.is_fresh(
+            key, time_ns, plan.least_ns, "" if plan.with_path else payloads[key]
+        )
     ]
     return batch
 

@@ -62,22 +62,29 @@ class LastSet:
     def __init__(self, max_files: int = 100_000) -> None:
         self._half = max_files // 2
         # When the newer half of the memory is full it becomes the older.
-        self._newer: dict[Key, int] = {}
-        self._older: dict[Key, int] = {}
+        self._newer: dict[Key, tuple[int, str]] = {}
+        self._older: dict[Key, tuple[int, str]] = {}
 
-    def note(self, key: Key, time_ns: int) -> None:
-        """Note that a file has a time now; never an older one than was noted before."""
-        last = self._newer.get(key, self._older.get(key, time_ns))
-        self._newer[key] = max(time_ns, last)
+    def note(self, key: Key, time_ns: int, file_id: str = "") -> None:
+        """Note that a file has a time now; never an older one than was noted before.
+
+        :param file_id: of the file, if the key does not tell it.
+        """
+        last = self._newer.get(key) or self._older.get(key)
+        if last is not None and last[1] == file_id:
+            time_ns = max(time_ns, last[0])
+        self._newer[key] = time_ns, file_id
         if len(self._newer) >= self._half:
             self._older, self._newer = self._newer, {}
 
-    def is_fresh(self, key: Key, time_ns: int, least_ns: int) -> bool:
+    def is_fresh(self, key: Key, time_ns: int, least_ns: int, file_id: str = "") -> bool:
         """Tell whether the time that was set last is as new, or so near that this is not worth it.
 
         :param least_ns: a time that is newer by less is not worth a write; 1 at least.
+        :param file_id: as in :meth:`note`. Another file that has the name by now has a time of its
+            own, which may be years older.
         """
         last = self._newer.get(key)
         if last is None:
             last = self._older.get(key)
-        return last is not None and time_ns - last < least_ns
+        return last is not None and time_ns - last[0] < least_ns and last[1] == file_id

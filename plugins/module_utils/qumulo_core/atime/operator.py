@@ -75,7 +75,7 @@ def failed(config: Config, options: argparse.Namespace) -> int:
 def _render(item: Item) -> dict[str, Any]:
     return {
         "file": shown(item.key),
-        "path": item.payload or shown(item.key),
+        "path": _path(item),
         "access_time": format_rfc3339_ns(item.stamp),
         "attempts": item.attempts,
         "error": item.error,
@@ -83,8 +83,13 @@ def _render(item: Item) -> dict[str, Any]:
 
 
 def _line(item: Item) -> str:
-    path = f"  {item.payload}" if item.payload else ""
+    path = f"  {_path(item)}" if isinstance(item.key, str) else ""
     return one_line(f"{shown(item.key)}{path}: {item.error}")
+
+
+def _path(item: Item) -> str:
+    """Return the path of a file that is named by its ID, or by its path."""
+    return item.payload if isinstance(item.key, str) else shown(item.key)
 
 
 def retry(config: Config, options: argparse.Namespace) -> int:

@@ -25,6 +25,8 @@ _SNAPSHOTS = "/.snapshot"
 _READERS = 65_536
 
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+#: Bits before those of an IPv4 address in an IPv6 address that stands for it.
+_MAPPED_BITS = 96
 
 
 class Skip(Enum):
@@ -171,11 +173,16 @@ def _compile_readers(rules: Rules) -> Callable[[str, str, str, str, str], bool] 
 
 def _network(text: str) -> Network:
     try:
-        return ipaddress.ip_network(text)
+        network = ipaddress.ip_network(text)
     except ValueError as exc:
         raise InputError(
             f"'{text}' is no address or network ({exc}): write 10.1.2.3 or 10.1.0.0/16."
         ) from exc
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:  # the same clients as of the IPv4 network, which has both spellings
+            return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def _is_in(text: str, networks: list[Network]) -> bool:

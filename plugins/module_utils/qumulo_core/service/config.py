@@ -206,6 +206,12 @@ def load(path: str) -> Section:
         raise InputError(f"The configuration {path} is not YAML: {exc.problem}{where}.") from exc
     except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise InputError(f"The configuration {path} is not YAML ({exc}).") from exc
+    except (ValueError, LookupError, AttributeError, RecursionError) as exc:
+        # PyYAML lets these through, such as of a date that the calendar does not have.
+        raise InputError(
+            f"The configuration {path} has a value that can not be read ({exc}): put texts into "
+            "quotes."
+        ) from exc
 
 
 def cluster(section: Section, environment: Mapping[str, str] | None = None) -> Settings:

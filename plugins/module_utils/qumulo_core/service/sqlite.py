@@ -140,8 +140,9 @@ class SqliteSpool:
                 self._put_some(database, rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)
             )
             database.execute(f"UPDATE tally SET n = n + ? WHERE state = {_WAITING}", (new,))
-        self._number += len(rows)
-        self._size += len(rows)  # too many, if some were there; counted anew before it matters
+            # Under the lock: another thread's rows with the same numbers would count as these.
+            self._number += len(rows)
+            self._size += len(rows)  # too many, if some were there; counted anew before it matters
 
     def _put_some(self, database: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
         """Put rows; return how many of their keys were not there."""

@@ -61,8 +61,8 @@ def test_a_batch_has_one_entry_for_each_file() -> None:
     lines = [line(b"/a", stamp=b"2026-01-31T18:00:01Z"), line(b"/b"), line(b"/a")]
     batch = run(lines)
     assert [(e.key, e.stamp, e.payload) for e in batch.entries] == [
-        (b"/a", TIME + 1_000_000_000, ""),
-        (b"/b", TIME, ""),
+        (b"/a", TIME + 1_000_000_000, "42"),
+        (b"/b", TIME, "42"),
     ]
     assert {e.due for e in batch.entries} == {TIME / 1e9 + 5.0}
     assert (batch.lines, batch.counted) == (3, 3)
@@ -112,6 +112,8 @@ def test_malformed_lines_are_kept_for_people() -> None:
     assert "what is this?" in batch.samples[0]
     assert len(batch.samples[1]) < 500
     assert len(batch.entries) == 1
+    (sample,) = run([HEAD.replace(b"qumulo", b"x" * 60_000)]).samples
+    assert len(sample) < 1000
 
 
 def test_granularity() -> None:
@@ -121,6 +123,15 @@ def test_granularity() -> None:
     assert last_set.is_fresh(b"/a", 50, 60)
     assert not last_set.is_fresh(b"/a", 160, 60)
     assert not last_set.is_fresh(b"/b", 100, 60)
+
+
+def test_what_was_set_tells_nothing_of_another_file_of_that_name() -> None:
+    last_set = LastSet()
+    last_set.note(b"/a", 100, "1")
+    assert last_set.is_fresh(b"/a", 100, 1, "1")
+    assert not last_set.is_fresh(b"/a", 100, 1, "2")
+    last_set.note(b"/a", 50, "2")
+    assert not last_set.is_fresh(b"/a", 60, 1, "2")
 
 
 def test_what_was_set_is_never_remembered_as_older() -> None:

@@ -94,6 +94,10 @@ def test_a_misspelt_option_is_not_a_silent_default() -> None:
     ("text", "told"),
     [
         ("a: [", "is not YAML"),
+        ("a: 2026-13-45", "has a value that can not be read (month must be in 1..12)"),
+        ("a: !!timestamp x", "put texts into quotes"),
+        ("a: !!bool x", "put texts into quotes"),
+        ("a: " + "[" * 5000, "put texts into quotes"),
         ("- a", "must be a mapping"),
         ("a: !!python/name:os.system x", "YAML"),
     ],

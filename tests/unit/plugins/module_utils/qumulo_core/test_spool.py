@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -286,6 +287,31 @@ def test_a_place_that_can_not_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("this is no database, and long enough to be looked at" * 20)
     with pytest.raises(SpoolError):
         SqliteSpool(str(tmp_path / "text"), postpone=True)
+
+
+class Raced(SqliteSpool):
+    """A spool in which another thread puts something as soon as one has."""
+
+    other: list[Entry] = []
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with super()._writing() as database:
+            yield database
+        other, self.other = self.other, []
+        if other:
+            self.put(other)
+
+
+def test_threads_that_put_the_same_key_do_not_take_each_other_for_themselves() -> None:
+    spool = Raced(":memory:", postpone=False)
+    spool.other = [Entry("a", "", 2, 0.0)]
+    spool.put([Entry("a", "", 1, 0.0)])
+    found = spool.get("a")
+    assert found is not None
+    assert found[0].stamp == 2
+    assert spool.last_number == 2
+    spool.close()
 
 
 KEYS = st.sampled_from("abcd")
