@@ -139,9 +139,12 @@ def test_what_is_in_the_queue_of_rsyslogd_is_not_lost(tmp_path: Path) -> None:
             rsyslogd.kill()
             rsyslogd.start()
             with syncer.running():
-                for _kill in range(KILLS):
+                for turn in range(KILLS):
                     time.sleep(chance.random() * 0.2)
-                    rsyslogd.kill()
+                    if turn % 3:
+                        rsyslogd.kill()
+                    else:
+                        rsyslogd.stop()
                     rsyslogd.start()
                 # Its window is worked off when something comes after it.
                 with socket.create_connection(("127.0.0.1", rsyslogd.port), 30) as connection:

@@ -15,7 +15,10 @@ from pathlib import Path
 _MODULES = ("/usr/lib/*/rsyslog/omrelp.so", "/usr/lib*/rsyslog/omrelp.so")
 _LIMIT = 30.0  # seconds for a start or a stop
 #: As the role has it: what is in it survives the end of the process, however that comes.
-ON_DISK = 'queue.type="Disk" queue.filename="audit" queue.checkpointInterval="1"'
+ON_DISK = (
+    'queue.type="Disk" queue.filename="audit" queue.checkpointInterval="1" '
+    'queue.size="2000000000" queue.timeoutShutdown="20000"'
+)
 
 
 def missing() -> str | None:
