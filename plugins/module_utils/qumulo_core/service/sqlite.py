@@ -66,6 +66,11 @@ _PUT_AGAIN = f"""{_INSERT}UPDATE SET
     attempts = 0, error = '', since = NULL, state = {_WAITING}
 WHERE excluded.stamp >= stamp AND excluded.number <> number
 """
+_MAKE_ROOM = f"""
+DELETE FROM item WHERE key IN (
+    SELECT key FROM item WHERE state = {_GIVEN_UP} ORDER BY due LIMIT ?
+)
+"""
 
 
 def _in_order(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
@@ -91,7 +96,8 @@ class SqliteSpool:
 
     :param path: of the database; ``:memory:`` for one that lasts as long as the process.
     :param postpone: an entry that is put again is due when it says; otherwise when it was first.
-    :param limit: most entries; 0 for no limit but the disk.
+    :param limit: most entries; 0 for no limit but the disk. What was given up makes room for what
+        comes, the oldest first: otherwise it would in the end stop all work.
     :raises SpoolError: the file can not be used.
     """
 
@@ -128,12 +134,16 @@ class SqliteSpool:
         """Take entries, durably, all or none."""
         with self._writing() as database:
             if self._limit and self._size + len(entries) > self._limit:
-                self._size = self._count(database)
-                if self._size + len(entries) > self._limit:
+                self._size = size = self._count(database)
+                too_many = size + len(entries) - self._limit
+                if too_many > 0:
+                    size -= database.execute(_MAKE_ROOM, (too_many,)).rowcount
+                if size + len(entries) > self._limit:
                     raise SpoolFullError(
                         f"The spool {self.path} holds {self._size} entries, and may hold "
                         f"{self._limit}: let it be worked off, or raise the limit."
                     )
+                self._size = size
             first = self._number + 1
             rows = _in_order([(*entry, number) for number, entry in enumerate(entries, first)])
             new = sum(

@@ -211,6 +211,24 @@ def test_a_limit_refuses_a_batch_as_a_whole(tmp_path: Path) -> None:
     spool.close()
 
 
+def test_what_was_given_up_makes_room_for_what_comes(tmp_path: Path) -> None:
+    spool = SqliteSpool(str(tmp_path / "spool.db"), postpone=True, limit=10)
+    spool.put([Entry(str(number), "", 0, float(number)) for number in range(10)])
+    spool.give_up([(item, "no right") for item in spool.due(3.0, 9)])
+    assert spool.counts() == Counts(6, 4, 4.0)
+    with pytest.raises(SpoolFullError, match="holds 10 entries"):
+        spool.put([Entry(f"new {number}", "", 0, 9.0) for number in range(5)])
+    assert spool.counts() == Counts(6, 4, 4.0)
+    spool.put([Entry(f"new {number}", "", 0, 9.0) for number in range(3)])
+    assert spool.counts() == Counts(9, 1, 4.0)
+    assert keys(spool.items(given_up=True, limit=9)) == ["3"]
+    spool.put([Entry("last", "", 0, 9.0)])
+    with pytest.raises(SpoolFullError):
+        spool.put([Entry("one more", "", 0, 9.0)])
+    assert spool.counts() == Counts(10, 0, 4.0)
+    spool.close()
+
+
 def test_what_was_taken_is_there_after_a_kill(tmp_path: Path, spool: SqliteSpool) -> None:
     put(spool, "a", payload="p", due=3.0)
     put(spool, "b")
