@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -307,24 +307,28 @@ def test_a_place_that_can_not_be_used_is_told(tmp_path: Path) -> None:
         SqliteSpool(str(tmp_path / "text"), postpone=True)
 
 
-class Raced(SqliteSpool):
-    """A spool in which another thread puts something as soon as one has."""
+class Raced:
+    """A lock that another thread gets as soon as the first one lets it go."""
 
-    other: list[Entry] = []
+    def __init__(self, then: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._then = [then]
 
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with super()._writing() as database:
-            yield database
-        other, self.other = self.other, []
-        if other:
-            self.put(other)
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._lock.release()
+        while self._then:
+            self._then.pop()()
 
 
-def test_threads_that_put_the_same_key_do_not_take_each_other_for_themselves() -> None:
-    spool = Raced(":memory:", postpone=False)
-    spool.other = [Entry("a", "", 2, 0.0)]
-    spool.put([Entry("a", "", 1, 0.0)])
+def test_threads_that_put_the_same_key_do_not_take_each_other_for_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spool = SqliteSpool(":memory:", postpone=False)
+    monkeypatch.setattr(spool, "_lock", Raced(lambda: put(spool, "a", stamp=2)))
+    put(spool, "a", stamp=1)
     found = spool.get("a")
     assert found is not None
     assert found[0].stamp == 2
