@@ -162,6 +162,7 @@ def test_long_names_fit(tab: Tab, log_in: LogIn, office: Simulator, url: str, wi
     assert overflow(page) <= 0
     page.get_by_role("button", name="Close the handle of").first.click()
     expect(page.get_by_label("Reason")).to_be_visible()
+    page.wait_for_load_state()  # with its style
     assert overflow(page) <= 0
     page.get_by_role("button", name="Close 1 handle").click()
     expect(page.locator(".outcome")).to_have_count(1)

@@ -11,13 +11,19 @@ import ssl
 import subprocess
 import sys
 import urllib.request
+from contextlib import ExitStack
 
 from tests.tools.tree import ROOT
 
 
 def test_the_demo_serves_the_page_until_ctrl_c() -> None:
-    command = [sys.executable, "-m", "tests.tools.lock_manager_demo", "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as demo:
+    # What runs in the background of a script ignores Ctrl-C, and what it starts does so, too.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "tests.tools.lock_manager_demo"]
+    with ExitStack() as stack:
+        demo = stack.enter_context(
+            subprocess.Popen([*command, "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        )
+        stack.callback(demo.kill)
         assert demo.stdout is not None
         told = ""
         for line in demo.stdout:
