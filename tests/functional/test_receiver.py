@@ -10,6 +10,9 @@ import struct
 import threading
 import time
 
+import pytest
+
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime import receiver
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.batches import (
     Batch,
 )
@@ -34,10 +37,10 @@ def test_what_a_killed_sender_has_sent_is_kept() -> None:
         kept.extend(lines)
         return Batch([], len(lines))
 
-    receiver = Receiver("127.0.0.1", 0, gather, keep)
-    receiver.start()
+    port = Receiver("127.0.0.1", 0, gather, keep)
+    port.start()
     try:
-        sender = socket.create_connection(("127.0.0.1", receiver.port), 30)
+        sender = socket.create_connection(("127.0.0.1", port.port), 30)
         sender.sendall(b"1 open %d %b\n" % (len(OFFER), OFFER))
         sender.recv(1000)
         sender.sendall(b"2 syslog 1 0\n")
@@ -50,8 +53,25 @@ def test_what_a_killed_sender_has_sent_is_kept() -> None:
         sender.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         sender.close()
         go_on.set()
-        wait_for(lambda: len(kept) == FRAMES and not receiver.connected)
+        wait_for(lambda: len(kept) == FRAMES and not port.connected)
         assert kept == texts
     finally:
         go_on.set()
-        receiver.stop(time.monotonic() + 30)
+        port.stop(time.monotonic() + 30)
+
+
+def test_a_sender_that_does_not_read_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    # An answer that was sent in part must not be followed by others.
+    monkeypatch.setattr(receiver, "_SEND", 0.2)
+    port = Receiver("127.0.0.1", 0, lambda lines: Batch([], len(lines)), lambda _batch: None)
+    port.start()
+    try:
+        with socket.create_connection(("127.0.0.1", port.port), 30) as sender:
+            sender.sendall(b"1 open %d %b\n" % (len(OFFER), OFFER))
+            frames = b"2 syslog 1 0\n" * 100_000
+            with pytest.raises(ConnectionError):
+                while True:
+                    sender.sendall(frames)
+        wait_for(lambda: not port.connected)
+    finally:
+        port.stop(time.monotonic() + 30)

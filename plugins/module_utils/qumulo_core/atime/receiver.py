@@ -12,7 +12,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 from ..errors import InputError
@@ -163,10 +162,14 @@ class Receiver:
                     return
                 session.acknowledge(len(messages))
             answer = session.output()
-            # Nobody sends again what a killed rsyslogd has sent: all that came is taken, although
-            # there is nobody left to tell.
-            with suppress(OSError):
+            try:
                 connection.sendall(answer)
+            except socket.timeout:
+                raise  # it is there and does not read: what it was told of this is in pieces
+            except OSError as exc:
+                # Nobody sends again what a killed rsyslogd has sent: all that came is taken,
+                # although there is nobody left to tell.
+                _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
             if error is not None:
                 raise error
 
