@@ -120,28 +120,11 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters impor
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
-    QumuloError,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import closing
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
     list_handles,
 )
-
-
-def close(client, handles, wanted, matching):
-    """Close handles; if that breaks off in between, tell what became of each."""
-    try:
-        return closing.close(client, handles, wanted, known=matching)
-    except QumuloError as exc:
-        try:
-            outcome = closing.look_again(
-                client, handles, wanted, known=matching, reasons=[exc.message]
-            )
-        except QumuloError:
-            outcome = closing.Closed()
-        if not outcome.closed:
-            raise exc from None  # the sentence that says what to do
-        return outcome
 
 
 def break_locks(client, params, check_mode):
@@ -154,7 +137,9 @@ def break_locks(client, params, check_mode):
     closing.check(chosen.close, wanted, max_close=params["max_close"], plan=params["plan"])
     outcome = closing.Closed(closed=chosen.close)
     if chosen.close and not check_mode:
-        outcome = close(client, chosen.close, wanted, matching)
+        outcome = closing.close(client, chosen.close, wanted, known=matching)
+        if outcome.broken is not None and not outcome.closed:
+            raise outcome.broken  # the sentence that says what to do
     gone = {handle.location for handle in outcome.closed}
     result = {
         "changed": bool(outcome.closed),

@@ -161,17 +161,11 @@ def carry_out(client: Client, plan: Plan, watch: Watch, job: Job) -> tuple[list[
         done = closing.close(
             client, doomed, plan.wanted, known=present, names=names, progress=progress
         )
-        return outcomes(plan.handles, present, done), ""
     except QumuloError as exc:
-        error = exc.message
-    try:  # some may be closed all the same
-        done = closing.look_again(
-            client, doomed, plan.wanted, known=present, names=names, reasons=[error]
-        )
-        return outcomes(plan.handles, present, done), error
-    except QumuloError as exc:
-        log.warning("what became of handles can not be seen: %s", exc)
-    return [Result(handle, UNKNOWN, error) for handle in plan.handles], error
+        log.warning("what became of handles can not be seen: %s", exc.__cause__)
+        return [Result(handle, UNKNOWN, exc.message) for handle in plan.handles], exc.message
+    error = "" if done.broken is None else done.broken.message
+    return outcomes(plan.handles, present, done), error
 
 
 class Jobs:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..client import Client
-from ..errors import ConflictError, InputError
+from ..errors import ConflictError, InputError, QumuloError
 from .filters import HandleFilter, UserFilter
 from .handles import Handle
 from .listing import list_handles
@@ -33,11 +33,15 @@ class Selection:
 
 @dataclass
 class Closed:
-    """What became of the handles."""
+    """What became of the handles.
+
+    :param broken: why not all were asked to be closed, if so.
+    """
 
     closed: list[Handle] = field(default_factory=list)
     failed: list[tuple[Handle, str]] = field(default_factory=list)
     reopened: list[Handle] = field(default_factory=list)
+    broken: QumuloError | None = None
 
 
 def select(
@@ -113,19 +117,33 @@ def close(
     :param known: handles that it found too and that are not to be closed.
     :param names: remembers holders from one listing to the next.
     :param progress: is told how many handles the cluster has been asked to close so far.
+    :raises QumuloError: it broke off, and what became of the handles can not be seen; that is the
+        cause. Otherwise :attr:`Closed.broken` tells why it broke off.
     """
-    reasons = _close_batches(client, handles, progress)
-    return look_again(client, handles, wanted, known=known, names=names, reasons=reasons)
+
+    def look_again(reasons: Sequence[str]) -> Closed:
+        return _look_again(client, handles, wanted, known=known, names=names, reasons=reasons)
+
+    try:
+        return look_again(_close_batches(client, handles, progress))
+    except QumuloError as exc:
+        broken = exc
+    try:  # some may be closed all the same
+        result = look_again([broken.message])
+    except QumuloError as exc:
+        raise broken from exc
+    result.broken = broken
+    return result
 
 
-def look_again(
+def _look_again(
     client: Client,
     handles: Sequence[Handle],
     wanted: HandleFilter,
     *,
-    known: Sequence[Handle] = (),
-    names: Names | None = None,
-    reasons: Sequence[str] = (),
+    known: Sequence[Handle],
+    names: Names | None,
+    reasons: Sequence[str],
 ) -> Closed:
     """Tell by a new listing what became of handles that were to be closed.
 
