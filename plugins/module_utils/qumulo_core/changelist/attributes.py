@@ -13,10 +13,11 @@ from .. import files
 from ..client import Client
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import FileInfo
+from ..smb_locks.handles import Identity
 from ..smb_locks.names import find_identity
 from .asking import ask
 from .entries import CREATE, MODIFY, Attributes, Entry
-from .places import Place
+from .places import UNMOVED, Place
 
 #: Owner of a file whose owner has no number: the number of "nobody" on Linux.
 NOBODY = 65534
@@ -37,7 +38,7 @@ class Owners:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, bool], int] = {}
+        self._known: dict[str, Identity] = {}
         self._permitted = True
 
     def number(self, auth_id: str, kind: str, value: str, *, is_group: bool = False) -> int:
@@ -48,21 +49,19 @@ class Owners:
         if kind in ("NFS_UID", "NFS_GID") and value.isdigit():
             return int(value)
         with self._lock:
-            key = (auth_id, is_group)
-            if key not in self._known:
-                self._known[key] = self._look_up(auth_id, is_group)
-            return self._known[key]
-
-    def _look_up(self, auth_id: str, is_group: bool) -> int:
-        if not self._permitted:
-            return NOBODY
-        try:
-            found = find_identity(self._client, auth_id)
-        except MissingPrivilegeError:
-            self._permitted = False  # the list is worth more than the names in it
-            return NOBODY
+            if auth_id not in self._known:
+                self._known[auth_id] = self._look_up(auth_id)
+            found = self._known[auth_id]
         number = found.gid if is_group else found.uid
         return NOBODY if number is None else number
+
+    def _look_up(self, auth_id: str) -> Identity:
+        if self._permitted:
+            try:
+                return find_identity(self._client, auth_id)
+            except MissingPrivilegeError:
+                self._permitted = False  # the list is worth more than the names in it
+        return Identity(auth_id)
 
 
 def of_info(info: FileInfo, owners: Owners | None) -> Attributes:
@@ -100,7 +99,7 @@ def from_api(
     workers: int,
     operations: Collection[str] = (CREATE, MODIFY),
     lock: bool = False,
-    place: Place = Place(),  # noqa: B008 - immutable
+    place: Place = UNMOVED,
 ) -> Iterator[Entry]:
     """Yield entries with their attributes in a snapshot, in order, read in parallel.
 

@@ -20,7 +20,7 @@ from ..files import DIRECTORY, FileInfo
 from . import directories, entries
 from .directories import Receiver
 from .entries import CREATE, DELETE, MODIFY
-from .places import Place
+from .places import UNMOVED, Place
 from .sorting import Sorter
 
 #: Changes to ask for in a page; the cluster may answer with fewer.
@@ -119,7 +119,11 @@ class Wanted:
     workers: int
     on_error: Callable[[str, QumuloError], None]
     on_progress: Callable[[str, int], None]
-    place: Place = Place()
+    place: Place = UNMOVED
+
+    def place_in(self, snapshot: int) -> Place:
+        """Return how paths of the tree diff are to be asked of a snapshot."""
+        return self.place if snapshot == self.older else UNMOVED
 
 
 def collect(client: Client, wanted: Wanted) -> None:
@@ -194,7 +198,7 @@ def _walk(
     pack: Callable[[FileInfo], bytes] | None,
 ) -> None:
     """Add everything that is in directories."""
-    place = wanted.place if snapshot == wanted.older else Place()
+    place = wanted.place_in(snapshot)
     walked = files.walk(
         client,
         map(place.in_older, _uppermost(tops)),
@@ -228,7 +232,7 @@ def _list(
         receiver=receiver,
         pack=pack,
         workers=wanted.workers,
-        place=wanted.place if snapshot == wanted.older else Place(),
+        place=wanted.place_in(snapshot),
     )
 
 

@@ -16,7 +16,7 @@ from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from ..pool import map_unordered
 from . import entries
-from .places import Place
+from .places import UNMOVED, Place
 
 #: Names of one directory that are remembered as they are; more than that as bits of a table.
 NAMES = 1024
@@ -121,7 +121,7 @@ def read(
     receiver: Receiver,
     pack: Callable[[FileInfo], bytes],
     workers: int,
-    place: Place = Place(),  # noqa: B008 - immutable
+    place: Place = UNMOVED,
 ) -> None:
     """Put attributes of changed files into ``receiver``, as records beside those of the changes.
 

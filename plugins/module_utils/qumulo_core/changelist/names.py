@@ -53,7 +53,7 @@ class _Rclone:
     def extend(self, entries: Block) -> None:
         # A directory is made with the first file in it. A line feed would end the name, and a
         # carriage return before it is taken for a part of the line's end.
-        held = []
+        held, names = [], []
         for entry in entries:
             name = self._relative(entry.path)
             if entry.is_directory and entry.problem is not None:
@@ -67,8 +67,8 @@ class _Rclone:
                 self._totals.left_out += 1
             else:
                 held.append(entry)
+                names.append(f"/{name.lstrip('/')}\n")
         self._totals.count(held)
-        names = [f"/{self._relative(entry.path).lstrip('/')}\n" for entry in held]
         self._write(raw("".join(names)))
 
     def close(self) -> None:

@@ -33,6 +33,10 @@ class Place:
         return self.now + path[len(self.then) :] if self.then != self.now else path
 
 
+#: It was where it is; so it is for all that is asked of the newer snapshot.
+UNMOVED = Place()
+
+
 def find(client: Client, newer: Snapshot, older: Snapshot) -> Place:
     """Ask the cluster where the directory was."""
     try:
@@ -41,6 +45,6 @@ def find(client: Client, newer: Snapshot, older: Snapshot) -> Place:
             for snapshot in (newer, older)
         )
     except PermissionDeniedError:
-        return Place()
+        return UNMOVED
     # Where it has been renamed after the newer one, too, nothing is known of how that is shown.
-    return Place(now, then) if now == newer.source_path.rstrip("/") else Place()
+    return Place(now, then) if now == newer.source_path.rstrip("/") else UNMOVED

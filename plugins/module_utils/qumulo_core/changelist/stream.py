@@ -20,7 +20,7 @@ from .entries import CREATE, DELETE, MODIFY, Block, Entry, Plain
 from .formats import SEQUENTIAL, XML
 from .mount import Mount, from_mount
 from .order import API, MOUNT, NONE, Order
-from .places import Place
+from .places import UNMOVED
 from .progress import Progress
 from .renames import Renames
 from .sorting import Sorter, cut, merged
@@ -54,7 +54,7 @@ class Run:
         self._present = self._stack.enter_context(Sorter(directory, reverse=backwards))
         self._owners = attribute_sources.Owners(client) if order.format == XML else None
         self._renames = order.finds_renames and older is not None
-        self._place = Place()
+        self._place = UNMOVED
 
     def __enter__(self) -> Run:
         return self
@@ -193,7 +193,7 @@ class Run:
             workers=self.order.workers,
             operations=operations,
             lock=self.order.file_locks and not old,
-            place=self._place if old else Place(),
+            place=self._place if old else UNMOVED,
         )
 
 
