@@ -64,18 +64,9 @@ def find_targets(client: Client, names: Sequence[str], *, recurse: bool, workers
             continue
         (targets.roots if info.type == DIRECTORY else targets.named).append(info)
     targets.named = list({info.id: info for info in targets.named}.values())
-    targets.roots = _uppermost(targets.roots)
+    roots = {info.path.rstrip("/") + "/": info for info in targets.roots}
+    targets.roots = [roots[path] for path in files.outermost(sorted(roots))]
     return targets
-
-
-def _uppermost(roots: Iterable[FileInfo]) -> list[FileInfo]:
-    """Leave out directories that are, or lie in, another one: each file is meant once."""
-    found: list[FileInfo] = []
-    for root in sorted(roots, key=lambda info: info.path.rstrip("/") + "/"):
-        above = found[-1].path.rstrip("/") + "/" if found else None
-        if above is None or not f"{root.path}/".startswith(above):
-            found.append(root)
-    return found
 
 
 def below(

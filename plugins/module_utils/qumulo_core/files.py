@@ -9,7 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, AnyStr
 
 from .client import Client, ref
 from .errors import NotFoundError, ProtocolError, QumuloError
@@ -235,6 +235,18 @@ class _Walk:
                 return
             except queue.Full:
                 continue
+
+
+def outermost(paths: Iterable[AnyStr]) -> Iterator[AnyStr]:
+    """Yield directories that lie in no other one, each once.
+
+    :param paths: sorted; each ends in a slash, so that what lies in it follows it at once.
+    """
+    above: AnyStr | None = None
+    for path in paths:
+        if above is None or not path.startswith(above):
+            above = path
+            yield path
 
 
 def walk(

@@ -201,7 +201,7 @@ def _walk(
     place = wanted.place_in(snapshot)
     walked = files.walk(
         client,
-        map(place.in_older, _uppermost(tops)),
+        map(place.in_older, _outermost(tops)),
         workers=wanted.workers,
         snapshot=snapshot,
         on_error=lambda path, error: wanted.on_error(place.in_newer(path), error),
@@ -224,7 +224,7 @@ def _list(
     pack: Callable[[FileInfo], bytes],
 ) -> None:
     """Add attributes of changed files from directories that hold many of them."""
-    found = directories.groups(parents, map(entries.raw, _uppermost(walked)))
+    found = directories.groups(parents, map(entries.raw, _outermost(walked)))
     directories.read(
         client,
         found,
@@ -249,13 +249,10 @@ def _common(left: Iterator[bytes], right: Iterator[bytes]) -> Iterator[bytes]:
             other = next(right, None)
 
 
-def _uppermost(paths: Sorter) -> Iterator[str]:
-    """Yield directories that lie in no other one; in sorted order that is the one before."""
-    above: bytes | None = None
-    for path in paths:
-        if above is None or not path.startswith(above):
-            above = path
-            yield path.decode("utf-8", "surrogatepass")
+def _outermost(paths: Sorter) -> Iterator[str]:
+    """Yield directories that lie in no other one."""
+    for path in files.outermost(paths):
+        yield path.decode("utf-8", "surrogatepass")
 
 
 def distinct(blocks: Iterable[list[bytes]]) -> Iterator[list[bytes]]:

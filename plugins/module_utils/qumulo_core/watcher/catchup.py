@@ -210,7 +210,7 @@ class CatchUp:
                 doubtful = []
         yield from self._written(doubtful, older, newer)
         # A created directory stands for all that is in it, whether that is listed or not.
-        for info in files.walk(self._client, _outermost(sorted(created)), snapshot=newer):
+        for info in files.walk(self._client, files.outermost(sorted(created)), snapshot=newer):
             if info.type == FILE:
                 yield info
 
@@ -334,7 +334,7 @@ class CatchUp:
             elif info.type == DIRECTORY and new and since is not None:
                 # What was moved in with it has kept its times. The path sorts with a slash.
                 changed.append(info.path + "/")
-        for info in files.walk(self._client, _outermost(sorted(changed)), on_error=on_error):
+        for info in files.walk(self._client, files.outermost(sorted(changed)), on_error=on_error):
             if info.type == FILE:
                 yield info
 
@@ -382,12 +382,3 @@ def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         names.append(name)
     if names:
         yield directory, names
-
-
-def _outermost(paths: Iterable[str]) -> Iterator[str]:
-    """Yield directories that lie in no other one, of sorted paths that end in a slash."""
-    above: str | None = None
-    for path in paths:
-        if above is None or not path.startswith(above):
-            above = path
-            yield path
