@@ -221,9 +221,7 @@ class Syncer:
         for result in results:
             item = result.item
             if result.outcome is Outcome.SET:
-                self._last_set.note(
-                    item.key, item.stamp, "" if isinstance(item.key, str) else item.payload
-                )
+                self._last_set.note(item.key, item.stamp, item.payload)
             elif result.outcome is Outcome.REFUSED:
                 _LOG.warning("a path leads out of the mount", extra={"file": shown(item.key)})
             elif result.outcome is None:

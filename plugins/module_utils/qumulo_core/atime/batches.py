@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..audit_log import AuditRecord, MalformedLineError, parse
 from ..service.spool import Entry, Key
-from .coalesce import LastSet
+from .coalesce import LastSet, by_id
 from .rules import Skip
 
 #: Characters of a malformed line that are kept.
@@ -100,19 +100,12 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
         known = newest.get(key)
         if known is None or time_ns > known:
             newest[key] = time_ns
-            if plan.with_path:
-                payloads[key] = record.path
-            elif record.file_id is not None:
-                payloads[key] = str(record.file_id)
-            else:
-                payloads[key] = ""
+            payloads[key] = record.path if plan.with_path else by_id(record) or ""
     due = now_ns / 1e9 + plan.window
     batch.entries = [
         Entry(key, _shown(payloads[key]), time_ns, due)
         for key, time_ns in newest.items()
-        if not last_set.is_fresh(
-            key, time_ns, plan.least_ns, "" if plan.with_path else payloads[key]
-        )
+        if not last_set.is_fresh(key, time_ns, plan.least_ns, payloads[key])
     ]
     return batch
 

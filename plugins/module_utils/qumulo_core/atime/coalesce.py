@@ -65,11 +65,12 @@ class LastSet:
         self._newer: dict[Key, tuple[int, str]] = {}
         self._older: dict[Key, tuple[int, str]] = {}
 
-    def note(self, key: Key, time_ns: int, file_id: str = "") -> None:
+    def note(self, key: Key, time_ns: int, payload: str = "") -> None:
         """Note that a file has a time now; never an older one than was noted before.
 
-        :param file_id: of the file, if the key does not tell it.
+        :param payload: of its entry.
         """
+        file_id = _file_id(key, payload)
         last = self._newer.get(key) or self._older.get(key)
         if last is not None and last[1] == file_id:
             time_ns = max(time_ns, last[0])
@@ -77,14 +78,21 @@ class LastSet:
         if len(self._newer) >= self._half:
             self._older, self._newer = self._newer, {}
 
-    def is_fresh(self, key: Key, time_ns: int, least_ns: int, file_id: str = "") -> bool:
+    def is_fresh(self, key: Key, time_ns: int, least_ns: int, payload: str = "") -> bool:
         """Tell whether the time that was set last is as new, or so near that this is not worth it.
 
         :param least_ns: a time that is newer by less is not worth a write; 1 at least.
-        :param file_id: as in :meth:`note`. Another file that has the name by now has a time of its
-            own, which may be years older.
+        :param payload: of its entry. Another file that has the name by now has a time of its own,
+            which may be years older.
         """
         last = self._newer.get(key)
         if last is None:
             last = self._older.get(key)
-        return last is not None and time_ns - last[0] < least_ns and last[1] == file_id
+        return (
+            last is not None and time_ns - last[0] < least_ns and last[1] == _file_id(key, payload)
+        )
+
+
+def _file_id(key: Key, payload: str) -> str:
+    """Return which of the files that had a name in turn an entry means; by ID there is but one."""
+    return "" if isinstance(key, str) else payload
