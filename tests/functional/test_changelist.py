@@ -12,6 +12,7 @@ import os
 import random
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -383,19 +384,26 @@ def test_a_group_has_its_own_number(
     assert text.count('owner="6078" group="5078"') == 1
 
 
-def test_a_file_without_permission_is_marked(
-    small: Simulator, client: Client, settings: Any, tmp_path: Path
-) -> None:
-    client.rest.fs.set_file_attr(path="/p/made/in", mode="0700")
-    client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
-    small.control(
+@contextmanager
+def copying(simulator: Simulator, settings: Any) -> Iterator[Client]:
+    """A client whose account may compare snapshots, and read no file of others."""
+    simulator.control(
         "users/add",
         name="copier",
         password="x",
         privileges=["PRIVILEGE_SNAPSHOT_READ", "PRIVILEGE_SNAPSHOT_DIFFERENCE_READ"],
     )
+    with Client(settings("nobody", username="copier", password="x")) as client:
+        yield client
+
+
+def test_a_file_without_permission_is_marked(
+    small: Simulator, client: Client, settings: Any, tmp_path: Path
+) -> None:
+    client.rest.fs.set_file_attr(path="/p/made/in", mode="0700")
+    client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
     listed = snapshots.list_all(client)
-    with Client(settings("nobody", username="copier", password="x")) as copier:
+    with copying(small, settings) as copier:
         order = Order(str(tmp_path / "j"), "jsonl", "api")
         result = build(copier, listed[-1], listed[0], order, check_mode=False)
     assert result.totals.unreadable == 1 and result.warnings
@@ -425,14 +433,8 @@ def test_what_is_without_permission_is_in_the_order_of_its_path(
         small.control("files/put", path=f"/p/many/{number:02}/x")
         client.rest.fs.set_file_attr(path=f"/p/many/{number:02}", mode="0700")
     client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
-    small.control(
-        "users/add",
-        name="copier",
-        password="x",
-        privileges=["PRIVILEGE_SNAPSHOT_READ", "PRIVILEGE_SNAPSHOT_DIFFERENCE_READ"],
-    )
     listed = snapshots.list_all(client)
-    with Client(settings("nobody", username="copier", password="x")) as copier:
+    with copying(small, settings) as copier:
         order = Order(str(tmp_path / "j"), "jsonl", "none")
         build(copier, listed[-1], listed[0], order, check_mode=False)
         assert not build(copier, listed[-1], listed[0], order, check_mode=False).changed
