@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
 from tests.simulator.fixtures import running_simulator, simulator
 from tests.simulator.harness import Simulator
+from tests.tools.rsyslogd import missing
 
 __all__ = ["running_simulator", "simulator"]
 
@@ -58,3 +60,11 @@ def client(settings: Callable[..., Settings]) -> Iterator[Client]:
     """An administrator's client."""
     with Client(settings()) as made:
         yield made
+
+
+@pytest.fixture
+def rsyslogd_missing() -> None:
+    """Leaves a test out where there is no rsyslogd with RELP; CI has one."""
+    reason = missing()
+    if reason is not None and os.environ.get("CI") != "true":
+        pytest.skip(reason)

@@ -26,7 +26,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times 
     parse_rfc3339_ns,
 )
 from tests.simulator.harness import Simulator
-from tests.tools.rsyslogd import Rsyslogd, missing
+from tests.tools.rsyslogd import Rsyslogd
 from tests.tools.services import wait_for
 
 from .synced import Sender, Synced, csv_line, json_line
@@ -127,13 +127,6 @@ def audit_log(simulator: Simulator, client: Client, port: int, form: str) -> Ite
     simulator.wait(lambda state: state["audit"] == "AUDIT_LOG_CONNECTED")
     yield
     client.rest.request("PATCH", "/v1/audit/syslog/config", body={"enabled": False})
-
-
-@pytest.fixture
-def rsyslogd_missing() -> None:
-    reason = missing()
-    if reason is not None and os.environ.get("CI") != "true":
-        pytest.skip(reason)
 
 
 # -- the closed loop ----------------------------------------------------------------------------

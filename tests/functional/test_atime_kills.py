@@ -19,7 +19,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.rsyslogd import Rsyslogd, missing
+from tests.tools.rsyslogd import Rsyslogd
 from tests.tools.services import wait_for
 
 from .synced import Synced, csv_line
@@ -66,10 +66,8 @@ class Cluster(threading.Thread):
                 time.sleep(0.05)  # there is none at the moment
 
 
+@pytest.mark.usefixtures("rsyslogd_missing")
 def test_no_newest_time_is_lost(tmp_path: Path) -> None:
-    reason = missing()
-    if reason is not None and os.environ.get("CI") != "true":
-        pytest.skip(reason)
     chance = random.Random(KILLS)
     rounds = max(1, KILLS // 2)
     with tmpfs(tmp_path / "mount") as mount, ExitStack() as stack:
@@ -118,11 +116,9 @@ def test_no_newest_time_is_lost(tmp_path: Path) -> None:
             assert [path for path in newest if os.stat(path).st_atime_ns != newest[path]] == []
 
 
+@pytest.mark.usefixtures("rsyslogd_missing")
 def test_what_is_in_the_queue_of_rsyslogd_is_not_lost(tmp_path: Path) -> None:
     """Nothing is sent again here: what rsyslogd has taken is all that there is."""
-    reason = missing()
-    if reason is not None and os.environ.get("CI") != "true":
-        pytest.skip(reason)
     chance = random.Random(LINES)
     with tmpfs(tmp_path / "mount") as mount:
         paths = [make(mount, f"f{number}") for number in range(LINES)]

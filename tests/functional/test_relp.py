@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import time
@@ -21,7 +20,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
     RelpError,
     Session,
 )
-from tests.tools.rsyslogd import Rsyslogd, missing
+from tests.tools.rsyslogd import Rsyslogd
 
 LIMIT = 30.0  # seconds that a step with rsyslogd may take
 OFFER = b"relp_version=0\nrelp_software=x\ncommands=syslog"
@@ -103,11 +102,8 @@ def receiver() -> Iterator[socket.socket]:
 
 
 @pytest.fixture
-def rsyslogd(tmp_path: Path, receiver: socket.socket) -> Iterator[Rsyslogd]:
+def rsyslogd(tmp_path: Path, receiver: socket.socket, rsyslogd_missing: None) -> Iterator[Rsyslogd]:
     """A running rsyslogd."""
-    reason = missing()
-    if reason is not None and os.environ.get("CI") != "true":
-        pytest.skip(reason)
     with Rsyslogd(tmp_path, receiver.getsockname()[1]) as running:
         yield running
 
