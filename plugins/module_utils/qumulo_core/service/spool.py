@@ -46,9 +46,9 @@ class Entry(NamedTuple):
 
 
 class Item(NamedTuple):
-    """An entry in the spool.
+    """An entry in the spool, as it was read: number and version identify it.
 
-    :param number: order in which keys were first put.
+    :param number: order in which keys were first put; never given to another entry.
     :param version: grows each time that the key is put again.
     :param attempts: how often it was tried in vain.
     :param error: why it was, the last time.
@@ -127,7 +127,7 @@ class Spool(Protocol):
         """Return what was noted under a name, or None."""
 
     def set_notes(self, **notes: str) -> None:
-        """Note something durably, with the number that was given last."""
+        """Note something durably."""
 
     # -- for operators --------------------------------------------------------------------------
 

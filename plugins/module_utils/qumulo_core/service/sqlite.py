@@ -54,6 +54,8 @@ INSERT OR IGNORE INTO tally SELECT 1, count(*) FROM item WHERE state = 1;
 _SINCE = "ALTER TABLE item ADD COLUMN since REAL"
 _IN_VAIN = f"state = {_WAITING} AND attempts > 0"
 _SINCE_INDEX = f"CREATE INDEX IF NOT EXISTS item_since ON item (since) WHERE {_IN_VAIN}"
+#: The row that an item was read from, as it was then: the version starts over with each new row.
+_THIS = "key = ? AND number = ? AND version = ?"
 _COLUMNS = "key, payload, stamp, due, number, version, attempts, error"
 #: Rows that one statement puts: it takes half as long as one statement for each.
 _ROWS = 100
@@ -65,6 +67,9 @@ _PUT_AGAIN = f"""{_INSERT}UPDATE SET
     due = CASE WHEN state = {_WAITING} THEN {{due}} ELSE excluded.due END,
     attempts = 0, error = '', since = NULL, state = {_WAITING}
 WHERE excluded.stamp >= stamp AND excluded.number <> number
+"""
+_NOTE = """
+INSERT INTO note (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 _MAKE_ROOM = f"""
 DELETE FROM item WHERE key IN (
@@ -119,8 +124,11 @@ class SqliteSpool:
             if "since" not in [column[1] for column in columns]:  # of an earlier release
                 self._database.execute(_SINCE)
             self._database.execute(_SINCE_INDEX)
-            row = self._database.execute("SELECT max(number) FROM item").fetchone()
-        self._number = max(int(row[0] or 0), int(self.note("number") or 0))
+        with self._writing() as database:
+            row = database.execute("SELECT max(number) FROM item").fetchone()
+            self._number = max(int(row[0] or 0), self._noted_number(database))
+            # An earlier release noted it now and then only.
+            self._note_number(database)
         self._size = self.counts().waiting + self.counts().given_up
 
     def close(self) -> None:
@@ -144,14 +152,17 @@ class SqliteSpool:
                         f"{self._limit}: let it be worked off, or raise the limit."
                     )
                 self._size = size
-            first = self._number + 1
+            # Under the lock: another thread's rows with the same numbers would count as these.
+            # Numbers are never given twice, in this process, after it or beside it: an item of a
+            # row that is gone must not pass for the row that its key has now.
+            first = max(self._number, self._noted_number(database)) + 1
+            self._number = first + len(entries) - 1
+            self._note_number(database)
             rows = _in_order([(*entry, number) for number, entry in enumerate(entries, first)])
             new = sum(
                 self._put_some(database, rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)
             )
             database.execute(f"UPDATE tally SET n = n + ? WHERE state = {_WAITING}", (new,))
-            # Under the lock: another thread's rows with the same numbers would count as these.
-            self._number += len(rows)
             self._size += len(rows)  # too many, if some were there; counted anew before it matters
 
     def _put_some(self, database: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
@@ -173,31 +184,32 @@ class SqliteSpool:
 
     def done(self, items: Iterable[Item]) -> int:
         """Remove items, unless they were put again meanwhile; return how many were."""
-        rows = _in_order([(item.key, item.version) for item in items])
+        rows = _in_order([(item.key, item.number, item.version) for item in items])
         with self._writing() as database:
-            change = "DELETE FROM item WHERE key = ? AND version = ?"
+            change = f"DELETE FROM item WHERE {_THIS}"
             return database.executemany(change, rows).rowcount
 
     def later(self, items: Iterable[tuple[Item, float, str]]) -> None:
         """Try items again at another time; an empty reason does not count as an attempt."""
         rows = [
-            (due, bool(why), _storable(why), item.key, item.version) for item, due, why in items
+            (due, bool(why), _storable(why), item.key, item.number, item.version)
+            for item, due, why in items
         ]
         with self._writing() as database:
             database.executemany(
                 "UPDATE item SET due = ?, attempts = attempts + ?, error = ?, "
                 "since = CASE WHEN attempts = 0 THEN due ELSE coalesce(since, due) END "
-                "WHERE key = ? AND version = ?",
+                f"WHERE {_THIS}",
                 rows,
             )
 
     def give_up(self, items: Iterable[tuple[Item, str]]) -> None:
         """Keep items for an operator; each with the reason."""
-        rows = [(_storable(why), item.key, item.version) for item, why in items]
+        rows = [(_storable(why), item.key, item.number, item.version) for item, why in items]
         with self._writing() as database:
             database.executemany(
                 f"UPDATE item SET state = {_GIVEN_UP}, attempts = attempts + 1, error = ? "
-                "WHERE key = ? AND version = ?",
+                f"WHERE {_THIS}",
                 rows,
             )
 
@@ -283,19 +295,24 @@ class SqliteSpool:
         return None if row is None else str(row[0])
 
     def set_notes(self, **notes: str) -> None:
-        """Note something durably, with the number that was given last."""
+        """Note something durably."""
         with self._writing() as database:
-            database.executemany(
-                "INSERT INTO note (name, value) VALUES (?, ?) "
-                "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                [*notes.items(), ("number", str(self._number))],
-            )
+            database.executemany(_NOTE, list(notes.items()))
 
     # -- the database ---------------------------------------------------------------------------
 
     @staticmethod
     def _count(database: sqlite3.Connection) -> int:
         return int(database.execute("SELECT sum(n) FROM tally").fetchone()[0])
+
+    @staticmethod
+    def _noted_number(database: sqlite3.Connection) -> int:
+        """Return the number that was given last, by whatever process."""
+        row = database.execute("SELECT value FROM note WHERE name = 'number'").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def _note_number(self, database: sqlite3.Connection) -> None:
+        database.execute(_NOTE, ("number", str(self._number)))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (
@@ -92,6 +92,46 @@ def test_what_is_put_again_while_it_is_worked_on_is_not_lost(spool: SqliteSpool,
     assert (again.payload, again.attempts, again.error) == ("new", 0, "")
     spool.done([again])
     assert spool.counts() == Counts(0, 0, None)
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+@pytest.mark.parametrize("end", ["done", "later", "give_up"])
+def test_an_old_item_is_not_taken_for_a_new_entry_of_its_key(
+    tmp_path: Path, end: str, reopened: bool
+) -> None:
+    path = str(tmp_path / "spool.db")
+    spool = SqliteSpool(path, postpone=True)
+    put(spool, "a", payload="old")
+    (old,) = spool.due(0.0, 1)
+    spool.done([old])
+    if reopened:
+        spool.close()
+        spool = SqliteSpool(path, postpone=True)
+    put(spool, "a", payload="new")
+    if end == "done":
+        assert spool.done([old]) == 0
+    elif end == "later":
+        spool.later([(old, 100.0, "why")])
+    else:
+        spool.give_up([(old, "why")])
+    (new,) = spool.due(0.0, 1)
+    assert (new.payload, new.attempts, new.error) == ("new", 0, "")
+    assert new.number > old.number
+    assert spool.done([new]) == 1
+    spool.close()
+
+
+def test_two_processes_give_no_number_twice(tmp_path: Path) -> None:
+    one, other = (SqliteSpool(str(tmp_path / "spool.db"), postpone=True) for _each in range(2))
+    put(one, "a")
+    (old,) = other.due(0.0, 1)
+    one.done([old])
+    put(other, "a", payload="new")
+    assert one.done([old]) == 0
+    put(one, "b")
+    assert sorted(item.number for item in one.due(0.0, 9)) == [2, 3]
+    one.close()
+    other.close()
 
 
 def test_a_newer_stamp_wins_in_any_order(spool: SqliteSpool) -> None:
@@ -277,6 +317,25 @@ INSERT INTO item (key, payload, stamp, due, number) VALUES ('d', '', 0, 0.0, 4);
 """
 
 
+def test_numbers_of_an_earlier_release_are_not_given_again(tmp_path: Path) -> None:
+    path = str(tmp_path / "spool.db")
+    spool = SqliteSpool(path, postpone=True)
+    spool.put([Entry(key, "", 0, 0.0) for key in "abc"])
+    spool.close()
+    database = sqlite3.connect(path)
+    with database:
+        database.execute("DELETE FROM note")  # an earlier release noted no number with what is put
+    database.close()
+    spool = SqliteSpool(path, postpone=True)
+    assert keys(spool.due(0.0, 9)) == ["a", "b", "c"]
+    spool.done(spool.due(0.0, 9))
+    spool.close()
+    spool = SqliteSpool(path, postpone=True)
+    put(spool, "a")
+    assert spool.first_number() == 4
+    spool.close()
+
+
 @pytest.mark.parametrize(
     ("earlier", "waiting"), [(_BEFORE_ITS_TALLY, 2), (_COUNTED_BY_A_TRIGGER, 3)]
 )
@@ -364,6 +423,11 @@ class Known:
 
 @settings(max_examples=300, deadline=None)
 @given(STEPS)
+@example([("put", "a", 0), ("take", "a", 0), ("done", "a", 0), ("put", "a", 0), ("done", "a", 0)])
+@example([("put", "a", 0), ("take", "a", 0), ("done", "a", 0), ("put", "a", 0), ("later", "a", 5)])
+@example(
+    [("put", "a", 0), ("take", "a", 0), ("done", "a", 0), ("put", "a", 0), ("give_up", "a", 0)]
+)
 def test_nothing_leaves_without_being_done(steps: list[tuple[str, str, int]]) -> None:
     """Against a model."""
     spool = SqliteSpool(":memory:", postpone=True)
