@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, AnyStr
 
 from .client import Client, ref
+from .domain.paths import normalize
 from .errors import NotFoundError, ProtocolError, QumuloError
 from .pool import check_workers
 
@@ -94,7 +95,10 @@ def get(
 
     :param lock: with the state of the WORM lock, for which the account needs READ_ACL.
     :raises NotFoundError: there is nothing.
+    :raises InputError: the path contains ``..``.
     """
+    if path_or_id.startswith("/"):
+        path_or_id = normalize(path_or_id)
     uri = f"/v1/files/{ref(path_or_id)}/info/attributes"
     query = []
     if lock:

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 
 from .errors import InputError
 
+#: Components that no path has: empty ones, ``.`` and ``..``.
+_IMPOSSIBLE = re.compile(r"//|(?:^|(?<=/))\.{1,2}(?=/|\Z)|(?<=.)/\Z", re.DOTALL)
+
 
 def translate(pattern: str) -> str:
     """Return the regular expression of a shell pattern, to be used with ``re.DOTALL``.
@@ -58,6 +61,12 @@ def _whole(pattern: str) -> str:
     """Return the expression that a whole path must match."""
     if not pattern:
         raise InputError("An empty pattern matches nothing: leave it out or write '*'.")
+    impossible = _IMPOSSIBLE.search(pattern)
+    if impossible is not None:
+        raise InputError(
+            f"The pattern '{pattern}' matches nothing, because no path contains "
+            f"'{impossible.group()}': correct it, or leave it out."
+        )
     if "/" not in pattern:
         return f"(?:.*/)?{translate(pattern)}"  # the last component
     if pattern.startswith("/"):

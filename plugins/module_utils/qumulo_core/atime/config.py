@@ -9,6 +9,7 @@ import ipaddress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from ..domain.paths import normalize
 from ..errors import InputError
 from ..service import config, instance, logs
 from ..settings import Settings
@@ -159,13 +160,12 @@ def _mount(section: config.Section) -> MountPoint:
     with section:
         found = MountPoint(
             path=section.text("path"),
-            export=section.text("export", "/"),
+            export=normalize(section.text("export", "/"), option=section.name("export")),
             source=section.optional_text("source"),
             types=section.texts("types", NFS),
         )
-        for key, path in (("path", found.path), ("export", found.export)):
-            if not path.startswith("/"):
-                raise InputError(f"'{section.name(key)}' must begin with a slash: '{path}'.")
+        if not found.path.startswith("/"):
+            raise InputError(f"'{section.name('path')}' must begin with a slash: '{found.path}'.")
         return found
 
 

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from .. import environment
+from ..domain.paths import normalize
 from ..errors import InputError
 from ..globs import PathFilter
 from ..notifications import SILENCE
@@ -73,8 +74,8 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
         if section.has("path") == section.has("file_id"):
             raise InputError("The directory must be named by 'path' or by 'file_id', by one.")
         directory = section.text("path") if section.has("path") else section.text("file_id")
-        if section.has("path") and not directory.startswith("/"):
-            raise InputError(f"'path' must begin with a slash: '{directory}'.")
+        if section.has("path"):
+            directory = normalize(directory, option="path")
         if section.has("file_id") and not directory.isdigit():
             raise InputError(f"'file_id' must be a number: '{directory}'.")
         checkpoint = section.optional_text("checkpoint")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Union
 
+from ..domain.paths import normalize
 from ..errors import InputError
 from ..globs import PathFilter
 from .handles import ACCESS_WORDS, Handle, Identity
@@ -129,15 +130,12 @@ class HandleFilter:
         :param file_ids: None: any file; empty: none of them exists, so no handle is meant.
         :raises InputError: a value makes no sense.
         """
-        for directory in directories:
-            if not directory.startswith("/"):
-                raise InputError(f"'{directory}' is not an absolute path: begin it with a slash.")
         unknown = [word for word in access if word not in ACCESS_WORDS]
         if unknown:
             raise InputError(f"'{unknown[0]}' is no access: use {', '.join(ACCESS_WORDS)}.")
         return cls(
             file_ids=frozenset(file_ids or ()),
-            directories=tuple(directory.rstrip("/") for directory in directories),
+            directories=tuple(normalize(directory).rstrip("/") for directory in directories),
             globs=PathFilter(globs) if globs else None,
             users=tuple(UserFilter.parse(user) for user in users),
             networks=tuple(parse_network(client) for client in clients),

@@ -10,6 +10,7 @@ import socket
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
+from ..domain.paths import normalize
 from ..durations import Span, parse_span
 from ..errors import InputError
 from ..notifications import SILENCE
@@ -118,8 +119,8 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
                 f"Rule '{name}' must name its directory by 'path' or by 'file_id', by one of them."
             )
         directory = section.text("path") if section.has("path") else section.text("file_id")
-        if section.has("path") and not directory.startswith("/"):
-            raise InputError(f"'{section.name('path')}' must begin with a slash: '{directory}'.")
+        if section.has("path"):
+            directory = normalize(directory, option=section.name("path"))
         if section.has("file_id") and not directory.isdigit():
             raise InputError(f"'{section.name('file_id')}' must be a number: '{directory}'.")
         retention = None
