@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.globs import PathFilter
 
-NAMES = st.text(min_size=1).filter(lambda name: "/" not in name)
+NAMES = st.text(min_size=1).filter(lambda name: "/" not in name and name not in (".", ".."))
 
 
 @pytest.mark.parametrize(
