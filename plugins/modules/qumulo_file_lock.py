@@ -57,7 +57,7 @@ options:
     default: []
   retention:
     description:
-      - Until when the files are locked, as a span from now on (V(30d), V(6w), V(6m) for months, V(2y)),
+      - Until when the files are locked, as a span from now on (V(30d), V(6w), V(6mo) for months, V(2y)),
         a date (V(2027-12-31), that day included, in UTC), or an RFC 3339 time.
     type: str
   legal_hold:
@@ -104,7 +104,7 @@ EXAMPLES = r"""
 - name: Keep the signed contract for half a year
   lockstep.qumulo.qumulo_file_lock:
     path: /legal/contract.pdf
-    retention: 6m
+    retention: 6mo
 
 - name: Lock a finished project, its temporary files left out
   lockstep.qumulo.qumulo_file_lock:

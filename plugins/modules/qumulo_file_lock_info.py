@@ -108,7 +108,7 @@ EXAMPLES = r"""
     path: /archive
     recurse: true
     status: expiring
-    before: 3m
+    before: 3mo
     dest: /tmp/expiring.csv
 """
 

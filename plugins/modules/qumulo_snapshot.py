@@ -44,7 +44,7 @@ options:
     type: int
   expiration:
     description:
-      - When the cluster deletes the snapshot by itself, as a span from now on (V(7d), V(6m) for months), a date, an RFC 3339 time, or V(never).
+      - When the cluster deletes the snapshot by itself, as a span from now on (V(7d), V(6mo) for months), a date, an RFC 3339 time, or V(never).
       - If it is left out, a new snapshot never expires, and that of one which is there is left as it is.
     type: str
   slack:

@@ -152,7 +152,7 @@ def test_a_report_finds_what_slipped_through(tree: Simulator, client: Client) ->
         "bytes": 15,
         "unreadable": 0,
     }
-    assert show(client, "/t", status="expiring", before="2m")["listed"] == 1
+    assert show(client, "/t", status="expiring", before="2mo")["listed"] == 1
     assert show(client, "/t", max_results=1)["truncated"]
     assert show(client, "/t/a.pdf", recurse=False)["files"][0]["locked"]
 

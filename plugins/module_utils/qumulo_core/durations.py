@@ -5,16 +5,18 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import lru_cache
 
 from .errors import InputError
 from .times import format_rfc3339, parse_rfc3339
 
-_SPAN = re.compile(r"(\d{1,6})\s*(s|min|h|d|w|m|y)")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+# Only ASCII digits: other ones are digits to Python, too, and nobody can read them back.
+_SPAN = re.compile(r"([0-9]+)[ \t]*([A-Za-z]+)")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = re.compile(r"[0-9]{4}.*[Tt ].*")
 _FIXED = {
     "s": timedelta(seconds=1),
     "min": timedelta(minutes=1),
@@ -22,7 +24,22 @@ _FIXED = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
-_SPANS = "30d, 6w, 6m (months) or 2y"
+_MONTHS = {"mo": 1, "y": 12}
+#: What people write instead of a unit. A bare ``m`` is not among them: minutes and months differ.
+_MEANT = {
+    **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
+    **dict.fromkeys(("mins", "minute", "minutes"), "min"),
+    **dict.fromkeys(("hr", "hrs", "hour", "hours"), "h"),
+    **dict.fromkeys(("day", "days"), "d"),
+    **dict.fromkeys(("wk", "wks", "week", "weeks"), "w"),
+    **dict.fromkeys(("mon", "mos", "month", "months"), "mo"),
+    **dict.fromkeys(("yr", "yrs", "year", "years"), "y"),
+    **{unit: unit for unit in (*_FIXED, *_MONTHS)},  # in upper case
+}
+_MOST = 999_999
+_EXAMPLES = "90s, 5min, 12h, 30d, 6w, 6mo (months) or 2y"
+#: After so many months the calendar repeats itself.
+_CYCLE = 400 * 12
 
 
 @dataclass(frozen=True)
@@ -32,73 +49,159 @@ class Span:
     count: int
     unit: str
 
+    @property
+    def is_fixed(self) -> bool:
+        """True if its length does not depend on when it begins."""
+        return self.unit in _FIXED
+
     def after(self, moment: datetime) -> datetime:
         """Return the moment that lies this span after another one.
 
-        A month ends where the calendar's does: a month after 31 January is 28 or 29 February.
+        If the day does not exist in the month that a span of months leads to, the result is the
+        beginning of the month after it: a month after 31 January is 1 March, 0:00. So a later
+        beginning never gives an earlier end, and no day is lost.
 
         :raises InputError: the result is beyond the calendar.
         """
         try:
-            if self.unit in _FIXED:
+            if self.is_fixed:
                 return moment + self.count * _FIXED[self.unit]
-            months = self.count * (12 if self.unit == "y" else 1)
-            year, month = divmod(moment.year * 12 + moment.month - 1 + months, 12)
-            day = min(moment.day, calendar.monthrange(year, month + 1)[1])
-            return moment.replace(year=year, month=month + 1, day=day)
-        except (ValueError, OverflowError, calendar.IllegalMonthError) as exc:
+            month = moment.year * 12 + moment.month - 1 + self.count * _MONTHS[self.unit]
+            try:
+                return moment.replace(year=month // 12, month=month % 12 + 1)
+            except ValueError:  # the day, or the year
+                month += 1
+                midnight = datetime.combine(moment, time(0), moment.tzinfo)
+                return midnight.replace(year=month // 12, month=month % 12 + 1, day=1)
+        except (ValueError, OverflowError) as exc:
             raise InputError(
-                f"{self} from {format_rfc3339(moment)} is beyond the year 9999."
+                f"{self} from {format_rfc3339(moment)} is beyond the year 9999: write a shorter "
+                "span."
             ) from exc
+
+    def lengths(self) -> tuple[timedelta, timedelta]:
+        """Return the least and the greatest length, whenever the span begins."""
+        if self.is_fixed:
+            length = self.count * _FIXED[self.unit]
+            return length, length
+        return _lengths(self.count * _MONTHS[self.unit])
+
+    def may_exceed(self, limit: Span) -> bool:
+        """Tell whether the span can end later than ``limit`` that begins at the same time.
+
+        The answer is the same on each day, unlike that of comparing two ends.
+        """
+        if not self.is_fixed and not limit.is_fixed:
+            return self.count * _MONTHS[self.unit] > limit.count * _MONTHS[limit.unit]
+        return self.lengths()[1] > limit.lengths()[0]
 
     def __str__(self) -> str:
         return f"{self.count}{self.unit}"
 
 
-def parse_span(text: str) -> Span:
-    """Return a span such as ``30d``: s, min, h, d, w (weeks), m (months) or y (years).
+@lru_cache(maxsize=64)
+def _lengths(months: int) -> tuple[timedelta, timedelta]:
+    """Return the least and the greatest length of some months.
 
-    :raises InputError: it is none.
+    Spans that begin on the first of a month are the shortest and the longest ones: a span that
+    ends early because of a missing day began as much later.
+    """
+    days = [_first(begin + months) - _first(begin) for begin in range(_CYCLE)]
+    return timedelta(days=min(days)), timedelta(days=max(days))
+
+
+def _first(month: int) -> int:
+    """Return the number of the first day of a month, which counts from January of year 0."""
+    cycles, month = divmod(month, _CYCLE)
+    # The cycle of years 400 to 799 is like any other, and within what a date holds.
+    return date(400 + month // 12, month % 12 + 1, 1).toordinal() + cycles * 146_097
+
+
+def parse_span(text: str) -> Span:
+    """Return a span such as ``30d``: s, min, h, d, w (weeks), mo (months) or y (years).
+
+    :raises InputError: it is none, such as ``6m``, which could be minutes or months.
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None:
-        raise InputError(f"'{text}' is not a span of time: write {_SPANS}.")
-    return Span(int(match.group(1)), match.group(2))
+        raise InputError(f"'{text}' is not a span of time: write {_EXAMPLES}.")
+    return _span(text, *match.groups())
+
+
+def _span(text: str, digits: str, unit: str) -> Span:
+    if unit.lower() == "m":
+        raise InputError(
+            f"'{text}' could be minutes or months: write {digits}min for minutes or {digits}mo for "
+            "months."
+        )
+    if unit not in _FIXED and unit not in _MONTHS:
+        meant = _MEANT.get(unit.lower())
+        step = _EXAMPLES if meant is None else f"{digits}{meant}"
+        raise InputError(f"'{text}' is not a span of time: write {step}.")
+    # Counted first: Python refuses to convert thousands of digits.
+    if len(digits.lstrip("0")) > len(str(_MOST)):
+        raise InputError(
+            f"'{_shortened(text)}' is too long for a span of time: the largest number is {_MOST}."
+        )
+    return Span(int(digits), unit)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:30]}..."
 
 
 def parse_timedelta(text: str) -> timedelta:
-    """Return a span of fixed length, such as ``5min`` or ``1d``.
+    """Return a span of fixed length, such as ``5min`` or ``1d``; a bare ``0`` is one, too.
 
     :raises InputError: it is none, or its length depends on the calendar.
     """
+    if text.strip() == "0":
+        return timedelta(0)
     span = parse_span(text)
-    if span.unit not in _FIXED:
-        raise InputError(f"'{text}' has no fixed length: write days or weeks, such as 30d.")
+    if not span.is_fixed:
+        raise InputError(
+            f"'{text}' depends on the calendar, and a fixed length is needed here: write days or "
+            "weeks, such as 30d."
+        )
     return span.count * _FIXED[span.unit]
 
 
 def parse_moment(text: str, now: datetime) -> datetime:
     """Return the moment that ``text`` names, aware, in UTC.
 
+    A part of a second counts as a whole one, so that the moment is never too early.
+
     :param text: a span from ``now`` on (``30d``), a date (its last second, so that the day is
         covered), or an RFC 3339 time.
     :raises InputError: it is none of these.
     """
     text = text.strip()
-    if _SPAN.fullmatch(text):
-        return parse_span(text).after(now)
+    match = _SPAN.fullmatch(text)
+    if match is not None:
+        return _ceiling(_span(text, *match.groups()).after(now))
     if _DATE.fullmatch(text):
         try:
             day = date.fromisoformat(text)
         except ValueError as exc:
-            raise InputError(f"'{text}' is no date of the calendar ({exc}): correct it.") from exc
+            raise InputError(f"'{text}' is not in the calendar ({exc}): correct it.") from exc
         return datetime.combine(day, time(23, 59, 59), timezone.utc)
-    if not text[:4].isdigit() or "T" not in text.upper():
+    if _TIME.fullmatch(text) is None:
         raise InputError(
-            f"'{text}' is neither a span ({_SPANS}) nor a date (2027-12-31) "
+            f"'{_shortened(text)}' is neither a span ({_EXAMPLES}) nor a date (2027-12-31) "
             "nor an RFC 3339 time (2027-12-31T18:00:00Z)."
         )
-    return parse_rfc3339(text)
+    return _ceiling(parse_rfc3339(text))
+
+
+def _ceiling(moment: datetime) -> datetime:
+    if not moment.microsecond:
+        return moment
+    try:
+        return moment.replace(microsecond=0) + timedelta(seconds=1)
+    except OverflowError as exc:
+        raise InputError(
+            f"{format_rfc3339(moment)} is too close to the end of the year 9999."
+        ) from exc
 
 
 def is_relative(text: str) -> bool:

@@ -11,8 +11,11 @@ from datetime import datetime, timedelta, timezone
 from .errors import InputError
 
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)"
+    r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)",
+    re.ASCII,
 )
+#: The zones of the world.
+_EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _SECOND = 1_000_000_000
 
@@ -31,18 +34,28 @@ def parse_rfc3339(text: str) -> datetime:
         )
     year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
     micros = int((match.group(7) or "").ljust(9, "0")[:6])
-    zone = match.group(8)
-    offset = timedelta(0)
-    if zone not in "Zz":
-        digits = zone[1:].replace(":", "")
-        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-        if zone[0] == "-":
-            offset = -offset
+    offset = _offset(text, match.group(8))
     try:
         local = datetime(year, month, day, hour, minute, second, micros, tzinfo=timezone.utc)
         return local - offset
     except (ValueError, OverflowError) as exc:
-        raise InputError(f"'{text}' is no date of the calendar ({exc}): correct it.") from exc
+        raise InputError(f"'{text}' is not a time of the calendar ({exc}): correct it.") from exc
+
+
+def _offset(text: str, zone: str) -> timedelta:
+    """Return how far a zone is ahead of UTC."""
+    if zone in "Zz":
+        return timedelta(0)
+    hours, minutes = int(zone[1:3]), int(zone[-2:])
+    offset = timedelta(hours=hours, minutes=minutes)
+    if zone[0] == "-":
+        offset = -offset
+    if minutes > 59 or not _EARLIEST <= offset <= _LATEST:
+        raise InputError(
+            f"'{text}' has a time zone that does not exist ({zone}): write one from -12:00 to "
+            "+14:00, or Z for UTC."
+        )
+    return offset
 
 
 def format_rfc3339(moment: datetime) -> str:

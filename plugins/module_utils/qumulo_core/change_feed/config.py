@@ -87,7 +87,7 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
                 "'checkpoint' catches up with all that is below the directory: leave out "
                 "'recursive: false', or 'checkpoint'."
             )
-        quiet = section.span("quiet") if section.has("quiet") else None
+        quiet = section.span("quiet", positive=True) if section.has("quiet") else None
         batch = section.integer("batch_size", 1, least=1, most=MOST_IN_A_BATCH)
         return Config(
             cluster=_cluster(section, variables),
@@ -98,11 +98,11 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
             batch=batch,
             gather=section.span("batch_delay", timedelta(seconds=1 if batch > 1 else 0)),
             checkpoint=checkpoint,
-            rotate=section.span("checkpoint_interval", timedelta(hours=1)),
+            rotate=section.span("checkpoint_interval", timedelta(hours=1), positive=True),
             quiet=quiet,
             quiet_depth=section.integer("quiet_depth", 1, least=1, most=32),
-            silence=section.span("silence", timedelta(seconds=SILENCE)),
-            poll=section.span("poll_interval", timedelta(minutes=5)),
+            silence=section.span("silence", timedelta(seconds=SILENCE), positive=True),
+            poll=section.span("poll_interval", timedelta(minutes=5), positive=True),
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from ..durations import parse_timedelta
+from ..durations import Span, parse_span, parse_timedelta
 from ..errors import InputError, LibraryMissingError
 from ..settings import DEFAULT_PORT, Settings
 
@@ -28,6 +28,9 @@ _REQUIRED = object()
 MAX_BYTES = 1 << 20
 #: Names of the credentials that systemd hands over (``LoadCredential=``).
 PASSWORD, ACCESS_TOKEN = "password", "access_token"
+#: A longer span is a mistake, and too long for what waits.
+_LONGEST = timedelta(weeks=52 * 30)
+_SPANS = "such as 30s, 5min or 2h"
 
 
 class Section:
@@ -151,20 +154,37 @@ class Section:
             raise self._wrong(key, f"a number from {least:g} to {most:g}", value)
         return float(value)
 
-    def span(self, key: str, default: Any = _REQUIRED) -> timedelta:
-        """Return a span of time: ``30s``, ``5min``, ``2h``, ``7d``, or a number of seconds."""
+    def span(self, key: str, default: Any = _REQUIRED, *, positive: bool = False) -> timedelta:
+        """Return a span of time: ``30s``, ``5min``, ``2h``, ``7d``, or a number of seconds.
+
+        :param positive: refuse a span of no length.
+        """
         value = self._value(key, default)
         if isinstance(value, timedelta):
             return value
+        span: timedelta | None = None
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if 0 <= value <= 1e9:
-                return timedelta(seconds=value)
+            if 0 <= value <= _LONGEST.total_seconds():
+                span = timedelta(seconds=value)
         elif isinstance(value, str):
             try:
-                return parse_timedelta(value)
+                span = parse_timedelta(value)
             except InputError as exc:
                 raise InputError(f"'{self.name(key)}': {exc}") from exc
-        raise self._wrong(key, "a span of time such as 30s, 5min or 2h", value)
+        if span is None or span > _LONGEST:
+            raise self._wrong(key, f"a span of time {_SPANS}", value)
+        if positive and not span:
+            raise InputError(f"'{self.name(key)}' must be greater than zero (for example 1s).")
+        return span
+
+    def calendar_span(self, key: str, default: str | None = None) -> Span:
+        """Return a span that may be of months or years: ``30d``, ``6mo``, ``10y``."""
+        try:
+            return parse_span(self.text(key, _REQUIRED if default is None else default))
+        except InputError as exc:
+            if not self.has(key):
+                raise
+            raise InputError(f"'{self.name(key)}': {exc}") from exc
 
     def section(self, key: str) -> Section:
         """Return a mapping below; an empty one if it is not there."""

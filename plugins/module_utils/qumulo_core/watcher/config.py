@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
 from ..domain.paths import normalize
-from ..durations import Span, parse_span
+from ..durations import Span
 from ..errors import InputError
 from ..notifications import SILENCE
 from ..service import config, instance, logs
@@ -63,7 +63,7 @@ def parse(section: config.Section) -> Config:
     :raises InputError: it makes no sense.
     """
     with section:
-        limit = parse_span(section.text("max_retention", "1y"))
+        limit = section.calendar_span("max_retention", "1y")
         rules = tuple(
             _rule(each, number, limit) for number, each in enumerate(section.sections("rules"), 1)
         )
@@ -87,9 +87,9 @@ def parse(section: config.Section) -> Config:
             use_snapshots=section.flag("snapshots", True),
             rotate=section.span("checkpoint_interval", timedelta(hours=1)),
             keep_checkpoint=section.span("checkpoint_max_age", timedelta(days=7)),
-            poll=_longer_than_none(section, "poll_interval", timedelta(minutes=5)),
+            poll=section.span("poll_interval", timedelta(minutes=5), positive=True),
             max_clock_skew=section.span("max_clock_skew", timedelta(minutes=5)),
-            silence=_longer_than_none(section, "silence", timedelta(seconds=SILENCE)),
+            silence=section.span("silence", timedelta(seconds=SILENCE), positive=True),
             spool=section.text("spool", f"{STATE}/spool.db"),
             evidence=section.text("evidence", f"{STATE}/evidence.jsonl"),
             evidence_max_bytes=section.integer(
@@ -102,13 +102,6 @@ def parse(section: config.Section) -> Config:
             log_format=section.choice("log_format", logs.FORMATS, "plain"),
             log_level=section.choice("log_level", logs.LEVELS, "info"),
         )
-
-
-def _longer_than_none(section: config.Section, key: str, default: timedelta) -> timedelta:
-    span = section.span(key, default)
-    if not span:
-        raise InputError(f"'{section.name(key)}' is no time at all: write 1s or more.")
-    return span
 
 
 def _rule(section: config.Section, number: int, limit: Span) -> Rule:
@@ -125,15 +118,19 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
             raise InputError(f"'{section.name('file_id')}' must be a number: '{directory}'.")
         retention = None
         if section.has("retention"):
-            retention = parse_span(section.text("retention"))
-            now = datetime.now(timezone.utc)
-            if retention.after(now) > limit.after(now):
+            retention = section.calendar_span("retention")
+            retention.after(datetime.now(timezone.utc))  # in the calendar
+            if retention.may_exceed(limit):
                 raise InputError(
                     f"The retention of rule '{name}' is {retention}, beyond max_retention {limit}, "
-                    "and can never be taken back: if it is meant, set max_retention."
+                    "and can never be taken back: if it is meant, set max_retention to a longer "
+                    "span."
                 )
             if not retention.count:
-                raise InputError(f"The retention of rule '{name}' is over at once: make it longer.")
+                raise InputError(
+                    f"The retention of rule '{name}' is {retention}: it must be greater than zero "
+                    "(for example 30d)."
+                )
         events = section.texts("events", tuple(GROUPS))
         for event in events:
             if event not in GROUPS:

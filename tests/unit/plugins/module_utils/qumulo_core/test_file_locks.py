@@ -163,7 +163,7 @@ def test_a_file_that_was_read_without_its_lock_is_no_unlocked_file() -> None:
     ],
 )
 def test_which_files_a_report_lists(status: str, state: LockState, expected: bool) -> None:
-    wanted = Wanted.make(now=NOW, status=status, before="1m", older_than=None)
+    wanted = Wanted.make(now=NOW, status=status, before="1mo", older_than=None)
     assert wanted.matches(info(), state) is expected
 
 

@@ -206,8 +206,14 @@ def test_what_is_left_out_can_be_added_to_or_taken_away() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"retention": "0d"}, "over at once"),
+        ({"retention": "0d"}, "greater than zero"),
         ({"retention": "2y"}, "beyond max_retention"),
+        ({"retention": "366d"}, "beyond max_retention"),
+        (
+            {"retention": "6m"},
+            r"'rules\[1\]\.retention': '6m' could be minutes or months: write 6min for minutes",
+        ),
+        ({"quiet": "5m"}, r"'rules\[1\]\.quiet': '5m' could be minutes or months"),
         ({"retention": None}, "locks nothing"),
         ({"path": "w"}, "must begin with a slash"),
         ({"path": None, "file_id": "x"}, "must be a number"),
@@ -224,8 +230,13 @@ def test_a_rule_that_makes_no_sense_is_refused(change: dict[str, Any], told: str
 
 @pytest.mark.parametrize("name", ["silence", "poll_interval"])
 def test_there_is_no_waiting_for_no_time(name: str) -> None:
-    with pytest.raises(errors.InputError, match=f"'{name}' is no time at all"):
+    with pytest.raises(errors.InputError, match=f"'{name}' must be greater than zero"):
         configured({}, **{name: 0})
+
+
+def test_the_guard_has_the_same_unambiguous_units() -> None:
+    with pytest.raises(errors.InputError, match="'max_retention': '6m' could be minutes or months"):
+        configured({}, max_retention="6m")
 
 
 def test_names_are_told_apart_and_become_part_of_others() -> None:
