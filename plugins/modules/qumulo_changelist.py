@@ -75,7 +75,13 @@ options:
     type: str
   dest:
     description:
-      - File to write, on the host that the module runs on. A new one has mode 0640. Required unless O(state=committed).
+      - File to write, on the host that the module runs on. Required unless O(state=committed).
+      - It is replaced as a whole by a new file that belongs to the account that runs the module.
+        Its mode is 0640, or less if the file that was there had less. To let a group read it, write it to a directory with the setgid bit.
+      - A file of another account than this and root is an error, as is a device, a FIFO, a socket or a directory.
+        A symlink is replaced by the file and not followed, as M(ansible.builtin.copy) does it by default.
+      - This applies to all files that the module writes. Choose a directory that only this account can write to, because
+        M(lockstep.qumulo.qumulo_changelist_removal) refuses lists that others could have changed.
     type: path
   format:
     description:
@@ -178,6 +184,7 @@ options:
     description:
       - File that says every few seconds how far the run is, as JSON (C(state), C(phase), C(entries), C(rate), C(remaining_seconds)), for whoever
         waits for it with C(async) and C(poll). The journal gets a line at the same time.
+      - It must not be O(dest) or another file of the list, such as O(dest) with C(.first) or C(.1) behind it.
     type: path
     version_added: 1.1.0
 notes:

@@ -1,20 +1,27 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Output files that appear whole or not at all."""
+"""Output files that appear whole or not at all, and that nobody else can change."""
 
 from __future__ import annotations
 
 import errno
 import os
-import tempfile
+import secrets
+import stat
 from types import TracebackType
 from typing import BinaryIO
 
+from .common import safe_paths
 from .errors import InputError
 
 _CHUNK = 1 << 20
 DEFAULT_MODE = 0o640
+#: File systems of the kernel: what is in them is no storage, such as ``/dev/stdout``.
+_KERNEL = ("/dev", "/proc", "/sys")
+_STORAGE = ("/dev/shm",)
+#: Bytes of the destination's name that the temporary name repeats.
+_NAME_BYTES = 200
 _REASONS = {
     errno.ENOENT: "its directory does not exist; create it first",
     errno.ENOTDIR: "part of its path is not a directory",
@@ -26,13 +33,24 @@ _REASONS = {
     errno.EFBIG: "the file would become larger than allowed",
     errno.EISDIR: "it is a directory; name a file",
     errno.ENAMETOOLONG: "its name is too long",
+    errno.ELOOP: "its path has too many symlinks",
 }
+_KINDS = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+)
 
 
 def write_error(path: str, exc: OSError) -> InputError:
-    """Return a sentence for an output file that can not be written; nothing is left of it."""
-    reason = _REASONS.get(exc.errno or 0, str(exc))
-    return InputError(f"{path} can not be written: {reason}. Nothing was left behind.")
+    """Return a sentence for an output file that cannot be written; nothing is left of it."""
+    return _refusal(path, _REASONS.get(exc.errno or 0, str(exc)))
+
+
+def _refusal(path: str, reason: str) -> InputError:
+    return InputError(f"{path} cannot be written: {reason}. Nothing was left behind.")
 
 
 class AtomicFile:
@@ -43,23 +61,48 @@ class AtomicFile:
     Content that is already there is not replaced. Used as a context manager: leaving it without
     :meth:`commit` removes the temporary file.
 
+    The file is always a new one, which belongs to the account that writes it: who has the old one
+    open, or a hard link to it, cannot write to the new one. A symlink in its place is replaced and
+    not followed, as ``ansible.builtin.copy`` does it. Its directory is opened once, so that it
+    cannot be exchanged meanwhile.
+
     :param path: destination.
-    :param mode: permissions of a new file; an existing one keeps its own, and its owner.
-    :raises InputError: the destination can not be written.
+    :param mode: permissions of a new file. One that exists keeps those of them that it has.
+    :raises InputError: the destination cannot be written, is not a regular file, or belongs to
+        another account than this and root.
     """
 
     def __init__(self, path: str, *, mode: int = DEFAULT_MODE) -> None:
         self.path = os.path.abspath(path)
         self._mode = mode
-        self._directory, name = os.path.split(self.path)
-        if os.path.isdir(self.path):
-            raise write_error(self.path, OSError(errno.EISDIR, ""))
+        self._present = False
         try:
-            number, self._temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self._directory)
+            self._directory, real, self._name = safe_paths.resolve(self.path)
         except OSError as exc:
             raise write_error(self.path, exc) from exc
+        try:
+            self._check_kind()
+            if f"{real}/".startswith(tuple(f"{one}/" for one in _KERNEL)) and not (
+                f"{real}/".startswith(tuple(f"{one}/" for one in _STORAGE))
+            ):
+                raise _refusal(self.path, f"{real} holds devices and no files; name a regular file")
+            self._open()
+            self._check_owner()
+        except OSError as exc:
+            self._close()
+            raise write_error(self.path, exc) from exc
+        except BaseException:
+            self._close()
+            raise
+
+    def _open(self) -> None:
+        begin = os.fsencode(self._name)[:_NAME_BYTES]
+        self._temporary = os.fsdecode(b".%s.%s" % (begin, secrets.token_hex(8).encode()))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        number = os.open(self._temporary, flags, 0o600, dir_fd=self._directory)
         self.file: BinaryIO = os.fdopen(number, "wb", _CHUNK)
         self._present = True
+        self._own = os.fstat(number)
 
     def __enter__(self) -> AtomicFile:
         return self
@@ -70,7 +113,7 @@ class AtomicFile:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._discard()
+        self._close()
         if isinstance(exc, OSError):
             raise write_error(self.path, exc) from exc
 
@@ -82,37 +125,136 @@ class AtomicFile:
         """Put the file in place; return False if the destination already has this content.
 
         :param dry_run: only tell whether it would change.
-        :raises InputError: it can not be completed; the destination is as it was.
+        :raises InputError: it cannot be completed; the destination is as it was.
         """
         try:
+            self._check_kind()
+            old = self._check_owner()
             self.file.flush()
+            number = self.file.fileno()
+            os.fchmod(number, self._permissions(old))
+            # Some file systems show permissions of their own for all files.
+            allowed = self._mode | stat.S_IMODE(os.fstat(number).st_mode)
             if not dry_run:
-                os.fsync(self.file.fileno())
+                os.fsync(number)
             self.file.close()
-            changed = not _same_content(self.path, self._temporary)
+            changed = old is None or not self._is_in_place(old, allowed)
             if changed and not dry_run:
-                self._take_over_permissions()
-                os.replace(self._temporary, self.path)
-                self._present = False
-                _sync_directory(self._directory)
+                self._replace()
         except OSError as exc:
             raise write_error(self.path, exc) from exc
         finally:
             self._discard()
         return changed
 
-    def _take_over_permissions(self) -> None:
+    def remove_sibling(self, name: str) -> bool:
+        """Remove a file of this directory that an earlier run wrote; return whether there was one.
+
+        :param name: of the file, without its directory.
+        """
         try:
-            old = os.stat(self.path)
+            found = os.stat(name, dir_fd=self._directory, follow_symlinks=False)
         except FileNotFoundError:
-            os.chmod(self._temporary, self._mode)
+            return False
+        if not stat.S_ISREG(found.st_mode) or not self._is_trusted(found):
+            return False
+        os.unlink(name, dir_fd=self._directory)
+        return True
+
+    def _look(self, *, follow: bool = False) -> os.stat_result | None:
+        try:
+            return os.stat(self._name, dir_fd=self._directory, follow_symlinks=follow)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as exc:
+            if follow and exc.errno in (errno.ELOOP, errno.EACCES):
+                return None  # a symlink that leads nowhere is replaced as any other
+            raise
+
+    def _check_kind(self) -> None:
+        """Refuse what is not a regular file, or a symlink to one or to nothing."""
+        if not self._name:
+            raise OSError(errno.EISDIR, "")
+        found = self._look()
+        if found is None:
             return
-        os.chmod(self._temporary, old.st_mode & 0o7777)
-        if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-            try:
-                os.chown(self._temporary, old.st_uid, old.st_gid)
-            except PermissionError:
-                pass  # only root may; the content is what was asked for
+        link = ""
+        if stat.S_ISLNK(found.st_mode):
+            found, link = self._look(follow=True), "a symlink to "
+        if found is None:
+            return
+        for is_kind, kind in _KINDS:
+            if is_kind(found.st_mode):
+                raise _refusal(self.path, f"it is {link}{kind}; name a regular file")
+
+    def _is_trusted(self, found: os.stat_result) -> bool:
+        # A server may show another owner than this account for all that this account makes.
+        return safe_paths.is_trusted(found.st_uid) or found.st_uid == self._own.st_uid
+
+    def _check_owner(self) -> os.stat_result | None:
+        """Return what is at the destination; refuse it if it belongs to somebody else."""
+        found = self._look()
+        if found is not None and not self._is_trusted(found):
+            raise _refusal(
+                self.path,
+                f"a file of this name belongs to {safe_paths.describe_owner(found.st_uid)}; "
+                "remove it, or choose a directory that only this account can write to",
+            )
+        return found
+
+    def _permissions(self, old: os.stat_result | None) -> int:
+        if old is None or not stat.S_ISREG(old.st_mode):
+            return self._mode
+        return (old.st_mode & self._mode) | stat.S_IRUSR
+
+    def _is_in_place(self, old: os.stat_result, allowed: int) -> bool:
+        """Tell whether the destination is what would be written: content, owner and permissions."""
+        if (
+            not stat.S_ISREG(old.st_mode)
+            or old.st_uid != self._own.st_uid
+            or old.st_nlink != 1
+            or stat.S_IMODE(old.st_mode) & ~allowed
+        ):
+            return False
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            number = os.open(self._name, flags, dir_fd=self._directory)
+        except (FileNotFoundError, PermissionError):
+            return False
+        with open(number, "rb") as there:
+            found = os.fstat(number)
+            if (found.st_dev, found.st_ino) != (old.st_dev, old.st_ino):
+                return False
+            written = os.open(self._temporary, flags, dir_fd=self._directory)
+            with open(written, "rb") as own:
+                return os.fstat(written).st_size == found.st_size and _same_content(there, own)
+
+    def _replace(self) -> None:
+        at = self._directory
+        self._verify(self._temporary)
+        os.rename(self._temporary, self._name, src_dir_fd=at, dst_dir_fd=at)
+        self._present = False
+        self._verify(self._name)
+        try:
+            number = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+        except PermissionError:
+            return  # files may be made here, but not listed: then nothing can be synced either
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+
+    def _verify(self, name: str) -> None:
+        """Make sure that a name is that of the file that was written."""
+        try:
+            found = os.stat(name, dir_fd=self._directory, follow_symlinks=False)
+        except FileNotFoundError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != (self._own.st_dev, self._own.st_ino):
+            raise InputError(
+                f"{self.path} cannot be trusted: somebody exchanged it while it was written. "
+                "Choose a directory that only this account can write to."
+            )
 
     def _discard(self) -> None:
         if self._present:
@@ -122,29 +264,21 @@ class AtomicFile:
             except OSError:
                 pass  # what could not be flushed is thrown away anyway
             try:
-                os.unlink(self._temporary)
+                os.unlink(self._temporary, dir_fd=self._directory)
             except FileNotFoundError:
                 pass
 
+    def _close(self) -> None:
+        self._discard()
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
 
-def _same_content(one: str, other: str) -> bool:
-    try:
-        if os.path.getsize(one) != os.path.getsize(other):
+
+def _same_content(one: BinaryIO, other: BinaryIO) -> bool:
+    while True:
+        chunk = one.read(_CHUNK)
+        if chunk != other.read(_CHUNK):
             return False
-        with open(one, "rb") as left, open(other, "rb") as right:
-            while True:
-                chunk = left.read(_CHUNK)
-                if chunk != right.read(_CHUNK):
-                    return False
-                if not chunk:
-                    return True
-    except FileNotFoundError:
-        return False
-
-
-def _sync_directory(path: str) -> None:
-    number = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+        if not chunk:
+            return True

@@ -144,7 +144,6 @@ class Lists:
     def _remove_former(self) -> None:
         """Remove lists of a former run that had more: nobody must take them for lists of this."""
         number = len(self.paths) + 1
-        stem = self.paths[0][: -len(".1")]
-        while os.path.isfile(f"{stem}.{number}"):
-            os.unlink(f"{stem}.{number}")
+        stem = os.path.basename(self.paths[0])[: -len(".1")]
+        while self._outputs[0].remove_sibling(f"{stem}.{number}"):
             number += 1

@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..errors import InputError
 from ..output import AtomicFile
+from .order import MOST_LISTS
 
 #: Seconds between two reports.
 EVERY = 3.0
@@ -28,6 +30,38 @@ def remaining(done: int, total: int | None, seconds: float) -> float | None:
     if total is None or not done or seconds <= 0:
         return None
     return max(0.0, (total - done) * seconds / done)
+
+
+def check_status(status: str, dest: str) -> None:
+    """Refuse a status file that is one of the files of the list, however it is spelled.
+
+    Those with a number are taken even without ``split``: a run removes what a former one left.
+
+    :raises InputError: it is one.
+    """
+    own, identity = _places(status), _identity(status)
+    numbered = (f"{dest}.{number}" for number in range(1, MOST_LISTS + 1))
+    for one in (dest, f"{dest}.first", *numbered):
+        if own & _places(one) or (identity is not None and identity == _identity(one)):
+            raise InputError(
+                f"status is {status}, and {one} is a file of the list: they are the same file, and "
+                "one would replace the other. Set status to another file."
+            )
+
+
+def _places(path: str) -> set[tuple[str, str]]:
+    """Return directory and name of a path, and of what it leads to if it is a symlink."""
+    folder, name = os.path.split(os.path.abspath(path))
+    return {(os.path.realpath(folder), name), os.path.split(os.path.realpath(path))}
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return which file it is, whatever its links are called; None: there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class Progress:

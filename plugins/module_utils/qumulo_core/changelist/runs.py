@@ -17,7 +17,7 @@ from ..snapshots import Snapshot
 from . import checkpoints
 from .build import Result, build
 from .order import Order, check_order
-from .progress import Progress, journal
+from .progress import Progress, check_status, journal
 
 LISTED, COMMITTED = "listed", "committed"
 _ORDER = (
@@ -52,6 +52,8 @@ def run(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[str
         raise InputError("delivery is for state: committed; leave it out.")
     order = Order(**{name: params[name] for name in _ORDER})
     check_order(order)
+    if params["status"] is not None:
+        check_status(params["status"], order.dest)
     if params["checkpoint"] is not None:
         return _deliver(client, params, order, check_mode)
     if params["newer"] is None or params["older"] is None:

@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Paths that lead where the account that runs this, or root, says, and nobody else.
+
+Each name of a path is opened relative to the directory before it. A symlink is followed only if it
+belongs to this account or to root: otherwise its owner would choose what is read or written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..errors import InputError
+
+#: As many links as the kernel follows in one path.
+_MOST_LINKS = 40
+_DIRECTORY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def is_trusted(uid: int) -> bool:
+    """Tell whether an owner is root or the account that runs this."""
+    return uid in (0, os.geteuid())
+
+
+def describe_owner(uid: int) -> str:
+    """Return an owner for a message: name and number, or the number if it has no name."""
+    try:
+        return f"{pwd.getpwuid(uid).pw_name} (UID {uid})"
+    except KeyError:
+        return f"UID {uid}"
+
+
+def others_can_write(found: os.stat_result) -> str | None:
+    """Return why somebody other than root and this account can change a file or directory.
+
+    :param found: of a regular file or of a directory. Others can only add to a directory with the
+        sticky bit, which is no harm; its owner can do everything.
+    """
+    if not is_trusted(found.st_uid):
+        return f"it belongs to {describe_owner(found.st_uid)}"
+    sticky = stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
+    mode = f"its mode is {stat.S_IMODE(found.st_mode):04o}"
+    if found.st_mode & stat.S_IWOTH and not sticky:
+        return f"everybody can write to it ({mode})"
+    if found.st_mode & stat.S_IWGRP and not sticky:
+        return f"its group can write to it ({mode})"
+    return None
+
+
+def resolve(path: str, *, strict: bool = False) -> tuple[int, str, str]:
+    """Open the directory of a path; return its descriptor, its real path, and the last name.
+
+    The last name is not followed. It is empty if the path is ``/``.
+
+    :param strict: refuse a directory on the way to which somebody else can write.
+    :raises InputError: a symlink belongs to somebody else, or, with ``strict``, a directory.
+    :raises OSError: a directory cannot be opened.
+    """
+    *above, name = os.path.abspath(path).split("/")
+    descriptor, real = _walk(path, above, strict)
+    return descriptor, real, name
+
+
+def _walk(path: str, parts: list[str], strict: bool) -> tuple[int, str]:
+    waiting = [part for part in reversed(parts) if part]
+    links = 0
+    names: list[str] = []
+    at = os.open("/", _DIRECTORY)
+    try:
+        if strict:
+            _check_directory(at, path, "/")
+        while waiting:
+            part = waiting.pop()
+            try:
+                below = os.open(part, _DIRECTORY, dir_fd=at)
+            except OSError as exc:
+                if exc.errno not in (errno.ENOTDIR, errno.ELOOP):
+                    raise
+                links += 1
+                target = _read_link(at, part, path, "/" + "/".join([*names, part]))
+                if links > _MOST_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path) from exc
+                waiting += [one for one in reversed(target.split("/")) if one not in ("", ".")]
+                if target.startswith("/"):
+                    root = os.open("/", _DIRECTORY)
+                    os.close(at)
+                    at, names = root, []
+                continue
+            os.close(at)
+            at = below
+            names = names[:-1] if part == ".." else [*names, part]
+            if strict:
+                _check_directory(at, path, "/" + "/".join(names))
+        return at, "/" + "/".join(names)
+    except BaseException:
+        os.close(at)
+        raise
+
+
+def _check_directory(descriptor: int, path: str, real: str) -> None:
+    reason = others_can_write(os.fstat(descriptor))
+    if reason is not None:
+        raise InputError(
+            f"{path} is not safe to use: others can write to the directory {real}, because "
+            f"{reason}. Use a directory that only this account can write to."
+        )
+
+
+def _read_link(at: int, name: str, path: str, link: str) -> str:
+    """Return the target of a symlink that belongs to this account or to root."""
+    before = os.stat(name, dir_fd=at, follow_symlinks=False)
+    if not stat.S_ISLNK(before.st_mode):
+        raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    target = os.readlink(name, dir_fd=at)
+    after = os.stat(name, dir_fd=at, follow_symlinks=False)
+    # Not one link that is looked at, and another one that is read.
+    same = (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
+    if not is_trusted(after.st_uid) or not same:
+        raise InputError(
+            f"{path} is not safe to use: the symlink {link} in it belongs to "
+            f"{describe_owner(after.st_uid)}, who chooses where it leads. Use a path without it."
+        )
+    return target
+
+
+@contextmanager
+def opened_list(path: str) -> Iterator[int]:
+    """Open a regular file that nobody but root and this account can change, for reading.
+
+    What is checked is the open file and each directory on the way to it.
+
+    :raises InputError: somebody else can change it, or it is not a regular file.
+    :raises OSError: it cannot be opened.
+    """
+    links = 0
+    at, real, name = resolve(path, strict=True)
+    try:
+        while True:
+            # Without O_NONBLOCK, a FIFO would wait for a writer.
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            try:
+                descriptor = os.open(name or ".", flags, dir_fd=at)
+                break
+            except OSError as exc:
+                if exc.errno != errno.ELOOP or links >= _MOST_LINKS:
+                    raise
+            links += 1
+            target = _read_link(at, name, path, os.path.join(real, name))
+            following, real, name = resolve(os.path.join(real, target), strict=True)
+            os.close(at)
+            at = following
+    finally:
+        os.close(at)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path} is not a regular file: name the file with the list.")
+        reason = others_can_write(found)
+        if reason is not None:
+            raise InputError(
+                f"{path} is not safe to use: {reason}, so somebody else may have put names into "
+                "it. Write the list again, to a directory that only this account can write to."
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
