@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule, env_fallback
+from ansible.module_utils.basic import AnsibleModule
 
+from . import _environment
 from ._answers import Answer
+from ._failures import guarded
 from .qumulo_core.client import Client
-from .qumulo_core.errors import QumuloError
 from .qumulo_core.process import collect_rarely
 from .qumulo_core.settings import Settings
 
@@ -27,28 +28,28 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
             "type": "list",
             "elements": "str",
             "required": True,
-            "fallback": (env_fallback, ["QUMULO_HOST"]),
+            "fallback": (_environment.fallback, ["QUMULO_HOST"]),
         },
         "port": {
             "type": "int",
             "default": 8000,
-            "fallback": (env_fallback, ["QUMULO_PORT"]),
+            "fallback": (_environment.fallback, ["QUMULO_PORT"]),
         },
-        "username": {"type": "str", "fallback": (env_fallback, ["QUMULO_USERNAME"])},
+        "username": {"type": "str", "fallback": (_environment.fallback, ["QUMULO_USERNAME"])},
         "password": {
             "type": "str",
             "no_log": True,
-            "fallback": (env_fallback, ["QUMULO_PASSWORD"]),
+            "fallback": (_environment.fallback, ["QUMULO_PASSWORD"]),
         },
         "access_token": {
             "type": "str",
             "no_log": True,
-            "fallback": (env_fallback, ["QUMULO_ACCESS_TOKEN"]),
+            "fallback": (_environment.fallback, ["QUMULO_ACCESS_TOKEN"]),
         },
         "access_token_file": {"type": "path", "no_log": False},
         "credentials_file": {"type": "path", "no_log": False},
         "validate_certs": {"type": "bool", "default": True},
-        "ca_path": {"type": "path", "fallback": (env_fallback, ["QUMULO_CA_PATH"])},
+        "ca_path": {"type": "path", "fallback": (_environment.fallback, ["QUMULO_CA_PATH"])},
         "timeout": {"type": "float", "default": 30.0},
         "retries": {"type": "int", "default": 10},
     }
@@ -58,24 +59,26 @@ def run(action: Action, argument_spec: dict[str, Any], *, answer: Answer, **kwar
     """Run a module: parse its options, connect, call ``action`` and report what it returns.
 
     The result of ``action`` goes to ``exit_json``, with what ``answer`` says of it as ``msg``; its
-    ``diff`` only under ``--diff``, its ``warnings`` as warnings. A :class:`QumuloError` ends as one
-    sentence with ``fail_json``, with ``status`` and ``error_class`` where the cluster gave them.
+    ``diff`` only under ``--diff``, its ``warnings`` as warnings. See :func:`guarded` for failures.
     """
     spec = connection_argument_spec()
     spec.update(argument_spec)
     module = AnsibleModule(argument_spec=spec, **kwargs)
     collect_rarely()
-    try:
+
+    def work() -> tuple[str, dict[str, Any]]:
+        _environment.check_port(module.params)
         with Client(_settings(module.params)) as client:
             result = action(client, module.params, module.check_mode)
-    except QumuloError as exc:
-        module.fail_json(**_failure(exc))
+        return answer(result, module.check_mode), result
+
+    message, result = guarded(module, work)
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     diff = result.pop("diff", None)
     if diff is not None and module._diff:
         result["diff"] = diff
-    module.exit_json(msg=answer(result, module.check_mode), **result)
+    module.exit_json(msg=message, **result)
 
 
 def _settings(params: dict[str, Any]) -> Settings:
@@ -101,14 +104,3 @@ def _settings(params: dict[str, Any]) -> Settings:
         timeout=params["timeout"],
         retries=params["retries"],
     )
-
-
-def _failure(exc: QumuloError) -> dict[str, Any]:
-    facts: dict[str, Any] = dict(exc.details)
-    if exc.status is not None:
-        facts["status"] = exc.status
-    if exc.error_class is not None:
-        facts["error_class"] = exc.error_class
-    if exc.maybe_applied:
-        facts["maybe_applied"] = True
-    return {"msg": exc.message, **facts}

@@ -58,8 +58,8 @@ removed:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
+from ansible_collections.lockstep.qumulo.plugins.module_utils._failures import guarded
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import removal
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import QumuloError
 
 
 def main():
@@ -70,12 +70,12 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        removed = removal.apply(
+    removed = guarded(
+        module,
+        lambda: removal.apply(
             module.params["list"], module.params["path"], check_mode=module.check_mode
-        )
-    except QumuloError as exc:
-        module.fail_json(msg=exc.message)
+        ),
+    )
     result = {"changed": removed > 0, "removed": removed}
     module.exit_json(msg=_answers.removal(result, module.check_mode), **result)
 

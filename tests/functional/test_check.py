@@ -78,8 +78,8 @@ def test_a_node_that_is_down_is_found_although_others_answer(
     [
         ({"QUMULO_CA_PATH": "/etc/hostname"}, "ca_path"),
         ({"QUMULO_PASSWORD": "wrong-Pa55"}, "does not accept the password"),
-        ({"QUMULO_HOST": "a b"}, "is not a host name"),
-        ({"QUMULO_PORT": "https"}, "not a number"),
+        ({"QUMULO_HOST": "a b"}, "is not a host: it has a blank"),
+        ({"QUMULO_PORT": "https"}, "QUMULO_PORT is 'https'"),
     ],
 )
 def test_what_can_not_work_is_one_sentence(

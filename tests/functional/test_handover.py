@@ -59,7 +59,7 @@ def test_its_callers_know_the_exit_codes(
     simulator: Simulator, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(simulator, tmp_path / "none", "--checkpoint=x") == 23
-    assert "can not be read" in capsys.readouterr().err
+    assert "Cannot read" in capsys.readouterr().err
     text = config.read_text()
     config.write_text(text.replace("QumuloPassword=", "Password="))
     assert run(simulator, config, "--checkpoint=x") == 23

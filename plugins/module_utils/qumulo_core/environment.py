@@ -6,11 +6,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from .common.redaction import remember
 from .errors import InputError
 from .settings import DEFAULT_PORT, Settings
+
+_SECRET = ("QUMULO_PASSWORD", "QUMULO_ACCESS_TOKEN")
 
 
 @dataclass(frozen=True)
@@ -42,21 +46,51 @@ class Variables:
         )
 
 
+def value(name: str, variables: Mapping[str, str] | None = None) -> str | None:
+    """Return a variable without the blanks around it, or None if nothing is in it.
+
+    Automation controllers set the variables of credentials that were left out to nothing. A secret
+    is masked in all output from then on; of a password, only the end of its line is dropped.
+
+    :param variables: None for those of the process.
+    """
+    found = (os.environ if variables is None else variables).get(name, "")
+    if name in _SECRET:
+        remember(found)
+    found = found.rstrip("\r\n") if name == "QUMULO_PASSWORD" else found.strip()
+    return found or None
+
+
+def is_port(text: str) -> bool:
+    """Tell whether a text is the number of a TCP port."""
+    return re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536
+
+
+def port(variables: Mapping[str, str] | None = None) -> int | None:
+    """Return the port that ``QUMULO_PORT`` names, or None if it is not set.
+
+    :raises InputError: it is not a port.
+    """
+    text = value("QUMULO_PORT", variables)
+    if text is None:
+        return None
+    if not is_port(text):
+        raise InputError(f"QUMULO_PORT is '{text}', which is not a TCP port: set it to 8000.")
+    return int(text)
+
+
 def read(variables: Mapping[str, str] | None = None) -> Variables:
     """Return what the variables say.
 
     :param variables: None for those of the process.
     :raises InputError: one makes no sense.
     """
-    variables = os.environ if variables is None else variables
-    port = variables.get("QUMULO_PORT") or str(DEFAULT_PORT)
-    if not port.isdigit():
-        raise InputError(f"QUMULO_PORT is '{port}', and not a number.")
+    hosts = value("QUMULO_HOST", variables)
     return Variables(
-        hosts=tuple(filter(None, variables.get("QUMULO_HOST", "").split(","))),
-        port=int(port),
-        username=variables.get("QUMULO_USERNAME") or None,
-        password=variables.get("QUMULO_PASSWORD") or None,
-        access_token=variables.get("QUMULO_ACCESS_TOKEN") or None,
-        ca_path=variables.get("QUMULO_CA_PATH") or None,
+        hosts=() if hosts is None else (hosts,),
+        port=port(variables) or DEFAULT_PORT,
+        username=value("QUMULO_USERNAME", variables),
+        password=value("QUMULO_PASSWORD", variables),
+        access_token=value("QUMULO_ACCESS_TOKEN", variables),
+        ca_path=value("QUMULO_CA_PATH", variables),
     )

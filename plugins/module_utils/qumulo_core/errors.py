@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from .common.redaction import redact
+
 
 class QumuloError(Exception):
     """Base of every error that this package raises on purpose.
 
-    :param message: one sentence for a person, with the next step.
+    :param message: one sentence for a person, with the next step. Secrets in it are masked, because
+        it can quote a lower layer.
     :param status: HTTP status of the answer, if there was one.
     :param error_class: ``error_class`` of the cluster's answer, if there was one.
     :param maybe_applied: the request may have taken effect although no answer said so; only then
@@ -28,6 +31,7 @@ class QumuloError(Exception):
         maybe_applied: bool = False,
         details: dict[str, Any] | None = None,
     ) -> None:
+        message = redact(message)
         super().__init__(message)
         self.message = message
         self.status = status

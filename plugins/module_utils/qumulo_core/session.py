@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable
 
 from . import sdk
+from .common.redaction import remember
+from .common.secrets import clean_token, read_token
 from .errors import AuthenticationError, InputError
 from .settings import Settings
 from .watched_socket import Watchdog, WatchedSocket
@@ -106,6 +108,7 @@ class Session:
                 if self._token is not None and self._generation > refused:
                     return self._token, self._generation
             token = self._obtain(login)
+            remember(token, self)
             with self._lock:
                 self._token = token
                 self._generation += 1
@@ -116,23 +119,10 @@ class Session:
         if settings.access_token is not None:
             return settings.access_token
         if settings.access_token_file is not None:
-            return _read_token_file(settings.access_token_file)
+            return read_token(settings.access_token_file)
         if settings.can_log_in:
             return login()
         return _read_qq_credentials(settings)
-
-
-def _read_token_file(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            token = file.read().strip()
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(
-            f"The access token file {path} can not be read ({exc}): check path and permissions."
-        ) from exc
-    if not token or any(character.isspace() for character in token):
-        raise InputError(f"The access token file {path} must hold one token and nothing else.")
-    return token
 
 
 def _read_qq_credentials(settings: Settings) -> str:
@@ -140,13 +130,15 @@ def _read_qq_credentials(settings: Settings) -> str:
     for host in settings.hosts:
         try:
             found = sdk.load_credentials(host, settings.port, settings.credentials_file)
-        except (OSError, ValueError, KeyError, AssertionError, sdk.CredentialsError) as exc:
+        except Exception as exc:  # pylint: disable=broad-exception-caught
+            # Whatever the file holds: the text of the exception could be a part of it.
+            reason = exc.strerror if isinstance(exc, OSError) else type(exc).__name__
             raise InputError(
-                f"The credentials that qq stored for {host} can not be read ({exc}): "
+                f"Cannot read the credentials that qq stored for {host} ({reason}): "
                 "run 'qq login' again or give other credentials."
             ) from exc
         if found is not None:
-            return str(found.bearer_token)
+            return clean_token(found.bearer_token, f"The token that qq stored for {host}")
     if settings.credentials_file is not None:
         raise InputError(
             f"There are no credentials in {os.path.abspath(settings.credentials_file)}: "

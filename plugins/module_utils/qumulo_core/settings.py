@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .common import secrets
+from .common.redaction import remember
 from .errors import InputError
+from .rest.hosts import parse_hosts
 
 DEFAULT_PORT = 8000
 
@@ -18,7 +22,8 @@ DEFAULT_PORT = 8000
 class Settings:
     """Where the cluster is, how it is trusted, who asks, and how patient we are.
 
-    :param hosts: addresses or names of nodes of ONE cluster; any of them serves every request.
+    :param hosts: addresses or names of nodes of ONE cluster; any of them serves every request. See
+        :mod:`.rest.hosts` for what can be written.
     :param port: port of the REST API.
     :param username: account of the cluster, together with ``password``.
     :param access_token: long-lived bearer token (``access-v1:...``).
@@ -48,16 +53,16 @@ class Settings:
     retry_deadline: float = 120.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hosts", tuple(host.strip() for host in self.hosts))
-        if not self.hosts or not all(self.hosts):
-            raise InputError("No cluster is named: set 'host' (or QUMULO_HOST) to its address.")
-        for host in self.hosts:
-            if "/" in host or any(character.isspace() for character in host):
-                raise InputError(
-                    f"'{host}' is not a host name or address: leave out scheme, path and spaces."
-                )
+        # Before anything can fail: a message must not quote what it is about.
+        for secret in (self.password, self.access_token):
+            if secret:
+                remember(secret, self)
         if not 0 < self.port < 65536:
             raise InputError(f"{self.port} is not a TCP port: 'port' is 8000 on most clusters.")
+        object.__setattr__(self, "hosts", parse_hosts(self.hosts, self.port))
+        self._clean("username", secrets.clean_username, "The user name (username)")
+        self._clean("password", secrets.clean_password, "The password (password)")
+        self._clean("access_token", secrets.clean_token, "The access token (access_token)")
         if self.timeout <= 0:
             raise InputError(f"'timeout' must be above 0 seconds, not {self.timeout}.")
         if self.retries < 0:
@@ -65,6 +70,16 @@ class Settings:
         if bool(self.username) != (self.password is not None):
             missing = "password" if self.username else "username"
             raise InputError(f"'{missing}' is missing: a user name and a password go together.")
+
+    def _clean(self, field_name: str, clean: Callable[[str, str], str], name: str) -> None:
+        value = getattr(self, field_name)
+        if value is None:
+            return
+        cleaned = clean(value, name)
+        if cleaned != value:
+            object.__setattr__(self, field_name, cleaned)
+            if field_name != "username":
+                remember(cleaned, self)
 
     @property
     def can_log_in(self) -> bool:

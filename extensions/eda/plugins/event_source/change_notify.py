@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -16,8 +17,10 @@ _LIBRARY = str(Path(__file__).resolve().parents[4] / "plugins" / "module_utils")
 if _LIBRARY not in sys.path:
     sys.path.append(_LIBRARY)
 
+from qumulo_core import errors  # noqa: E402
 from qumulo_core.change_feed import config  # noqa: E402
 from qumulo_core.change_feed.feed import Feed  # noqa: E402
+from qumulo_core.common import unexpected  # noqa: E402
 
 DOCUMENTATION = r"""
 ---
@@ -189,6 +192,8 @@ EXAMPLES = r"""
     checkpoint: quiet-projects
 """
 
+_LOG = logging.getLogger("lockstep.change_notify")
+_STEP = "run the rulebook with -vv and report the traceback."
 #: Seconds that the end may take.
 _PATIENCE = 5.0
 
@@ -199,6 +204,20 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     The client blocks, so it has a thread to itself. Changes count as told when the queue, which
     has room for one event, has taken them.
     """
+    try:
+        await _follow(queue, args)
+        return
+    except errors.QumuloError as exc:
+        failure = exc
+    except Exception as exc:  # pylint: disable=broad-exception-caught
+        failure = errors.QumuloError(unexpected.sentence(exc, _STEP))
+        _LOG.debug("%s", unexpected.formatted(exc))
+    # The rulebook's log shows an exception with all that led to it. Those of lower layers can hold a
+    # secret, so they are left out.
+    raise failure from None
+
+
+async def _follow(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     options = {name: value for name, value in args.items() if name != "eda_feedback_queue"}
     wanted = config.parse(options)
     feed = Feed(wanted)

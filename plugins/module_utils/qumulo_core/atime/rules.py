@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Union
 
 from ..audit_log import OK, AuditRecord
+from ..common.addresses import is_within, parse_network
 from ..errors import InputError
 from ..globs import PathFilter
 
@@ -23,10 +22,6 @@ WRITES = ("fs_write_data", "fs_copy_chunk")
 _SNAPSHOTS = "/.snapshot"
 #: Different readers of which the answer is remembered.
 _READERS = 65_536
-
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-#: Bits before those of an IPv4 address in an IPv6 address that stands for it.
-_MAPPED_BITS = 96
 
 
 class Skip(Enum):
@@ -155,7 +150,7 @@ def _compile_readers(rules: Rules) -> Callable[[str, str, str, str, str], bool] 
         return None
     users = frozenset(name.casefold() for name in rules.users)
     protocols = frozenset(name.casefold() for name in rules.protocols)
-    networks = [_network(text) for text in rules.networks]
+    networks = [parse_network(text, strict=True) for text in rules.networks]
     if "" in users or "" in protocols:
         raise InputError("An empty user or protocol matches what has none: leave it out.")
 
@@ -166,30 +161,6 @@ def _compile_readers(rules: Rules) -> Callable[[str, str, str, str, str], bool] 
             return False
         if users and not users.isdisjoint((user.casefold(), auth_id, sid.casefold())):
             return False
-        return not (networks and _is_in(address, networks))
+        return not any(is_within(address, network) for network in networks)
 
     return counts
-
-
-def _network(text: str) -> Network:
-    try:
-        network = ipaddress.ip_network(text)
-    except ValueError as exc:
-        raise InputError(
-            f"'{text}' is no address or network ({exc}): write 10.1.2.3 or 10.1.0.0/16."
-        ) from exc
-    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
-        mapped = network.network_address.ipv4_mapped
-        if mapped is not None:  # the same clients as of the IPv4 network, which has both spellings
-            return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
-    return network
-
-
-def _is_in(text: str, networks: list[Network]) -> bool:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return False  # no address, no network that it could be in
-    mapped = getattr(address, "ipv4_mapped", None)
-    candidates = (address, mapped) if mapped is not None else (address,)
-    return any(candidate in network for candidate in candidates for network in networks)

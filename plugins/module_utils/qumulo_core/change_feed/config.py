@@ -12,11 +12,12 @@ from datetime import timedelta
 from typing import Any
 
 from .. import environment
+from ..common.secrets import read_password
 from ..domain.paths import normalize
 from ..errors import InputError
 from ..globs import PathFilter
 from ..notifications import SILENCE
-from ..service.config import Section, read_secret
+from ..service.config import Section
 from ..settings import Settings
 from ..snapshots import check_name
 from .records import DEFAULT_GROUPS, expand_types
@@ -119,7 +120,7 @@ def _cluster(section: Section, variables: Mapping[str, str]) -> Settings:
     if token_file or password_file or credentials_file or username:
         token = None
     by_name = token is None and token_file is None and credentials_file is None
-    password = read_secret(password_file) if password_file is not None else common.password
+    password = read_password(password_file) if password_file is not None else common.password
     return replace(
         common.settings(
             hosts=section.texts("host", ()),

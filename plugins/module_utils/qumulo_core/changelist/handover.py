@@ -15,11 +15,15 @@ import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from .. import environment
 from ..client import Client
+from ..common.redaction import remember
+from ..common.secrets import read_text
 from ..errors import InputError, QumuloError
+from ..service import command
 from ..settings import Settings
 from . import runs
 from .formats import XML
@@ -44,7 +48,7 @@ class Configuration:
     host: str
     port: int
     username: str
-    password: str
+    password: str = field(repr=False)
 
 
 def read_configuration(path: str) -> Configuration:
@@ -54,13 +58,18 @@ def read_configuration(path: str) -> Configuration:
     """
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        with open(path, encoding="utf-8") as file:
-            parser.read_file(file)
+        parser.read_string(read_text(path, "configuration"), path)
         section: Mapping[str, str] = parser[_SECTION]
-    except (OSError, UnicodeDecodeError, configparser.Error, KeyError) as exc:
+    except InputError as exc:
+        raise ConfigurationError(exc.message) from exc
+    except (configparser.Error, KeyError) as exc:
+        # What the parser says quotes the line, which can be the one with the password.
+        line = getattr(exc, "lineno", None) or next(iter(getattr(exc, "errors", ())), (None,))[0]
+        where = f" at line {line}" if line else ""
         raise ConfigurationError(
-            f"The configuration {path} can not be read ({exc}): it needs a section [{_SECTION}]."
-        ) from exc
+            f"Cannot read the configuration {path} ({type(exc).__name__}{where}): it needs a "
+            f"section [{_SECTION}] with lines of the form NAME=VALUE."
+        ) from None
 
     def value(name: str) -> str:
         found = section.get(name, "").strip().strip('"')
@@ -68,6 +77,8 @@ def read_configuration(path: str) -> Configuration:
             raise ConfigurationError(f"The configuration {path} lacks {name}: add it.")
         return found
 
+    password = value("QumuloPassword")
+    remember(password)
     port = value("QumuloClusterPort")
     if not port.isdigit():
         raise ConfigurationError(f"QumuloClusterPort in {path} is '{port}', which is no port.")
@@ -76,7 +87,7 @@ def read_configuration(path: str) -> Configuration:
         value("QumuloClusterIP"),
         int(port),
         value("QumuloUsername"),
-        value("QumuloPassword"),
+        password,
     )
 
 
@@ -109,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--base-path", help="what names are relative to")
     parser.add_argument("--map-to", help="where the base path is mounted; else from the API")
     parser.add_argument("--config", default=CONFIGURATION)
-    parser.add_argument("--ca-path", default=os.environ.get("QUMULO_CA_PATH"))
+    parser.add_argument("--ca-path", default=environment.value("QUMULO_CA_PATH"))
     parser.add_argument("--workers", type=int, default=16)
     return parser
 
@@ -149,7 +160,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         known = read_configuration(arguments.config)
         settings = Settings(
-            hosts=tuple(known.host.split(",")),
+            hosts=(known.host,),
             port=known.port,
             username=known.username,
             password=known.password,
@@ -178,4 +189,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command.entry(main))

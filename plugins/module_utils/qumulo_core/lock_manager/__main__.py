@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
+from ..service import command
 from .main import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command.entry(main))

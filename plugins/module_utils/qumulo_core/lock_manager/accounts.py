@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..client import Client
-from ..errors import AuthenticationError, InputError, ProtocolError
+from ..common.redaction import masked
+from ..common.secrets import clean_password, clean_token, clean_username
+from ..errors import InputError, ProtocolError
 from .config import Config
 
 #: What the list is made of; without any of them there is none.
@@ -60,7 +62,9 @@ def log_in(config: Config, username: str, password: str) -> tuple[Account, Clien
     """
     _check(username, "user name")
     _check(password, "password")
-    with Client(config.settings()) as nobody:
+    username = clean_username(username, "The user name")
+    password = clean_password(password, "The password")
+    with masked(password), Client(config.settings()) as nobody:
         answer = nobody.rest.auth.login(username, password)
         try:
             token = str(answer["bearer_token"])
@@ -76,14 +80,9 @@ def accept_token(config: Config, token: str) -> tuple[Account, Client]:
     """Log in with an access token.
 
     :raises AuthenticationError: the cluster does not accept it.
+    :raises InputError: it cannot be a token.
     """
-    token = token.strip()
-    _check(token, "access token")
-    # Anything else would be no header, or two of them.
-    if not token.isascii() or not token.isprintable() or " " in token:
-        raise AuthenticationError(
-            "An access token has no spaces or special characters: copy it anew."
-        )
+    token = clean_token(token, "The access token")
     client = Client(config.settings(access_token=token))
     try:
         said = client.who_am_i()

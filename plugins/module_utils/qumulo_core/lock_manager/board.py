@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import threading
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Collection, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from ..common.addresses import parse_address
 from ..smb_locks.handles import Handle
 from ..smb_locks.words import describe_access
 from .search import Query, fold, search_key, terms
@@ -267,9 +267,8 @@ class _Addresses:
     def _rank(addresses: tuple[str, ...]) -> tuple[int, int, str]:
         if not addresses:
             return (9, 0, "")
-        try:
-            address = ipaddress.ip_address(addresses[0])
-        except ValueError:
+        address = parse_address(addresses[0])
+        if address is None:
             return (8, 0, addresses[0])
         return (address.version, int(address), "")
 

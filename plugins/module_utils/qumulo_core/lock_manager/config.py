@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from ..common.addresses import canonical
 from ..errors import InputError
 from ..service import instance, logs
 from ..service.config import Section
@@ -89,7 +90,7 @@ def parse(section: Section) -> Config:
             listen_port=section.integer("listen_port", DEFAULT_PORT, least=0, most=65535),
             certificate=section.optional_text("certificate"),
             private_key=section.optional_text("private_key"),
-            trusted_proxies=section.texts("trusted_proxies", ()),
+            trusted_proxies=tuple(map(canonical, section.texts("trusted_proxies", ()))),
             idle_timeout=_span(section, "idle_timeout", timedelta(minutes=30)),
             session_lifetime=_span(section, "session_lifetime", LONGEST_SESSION),
             refresh_interval=section.span("refresh_interval", timedelta(seconds=15)),

@@ -14,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from .. import errors
+from ..common.addresses import canonical
 from .lib import (
     HTMLResponse,
     JSONResponse,
@@ -70,7 +71,7 @@ class Visit:
     @property
     def address(self) -> str:
         """Where the browser is; behind a trusted proxy, what that says."""
-        return self.request.client.host if self.request.client else ""
+        return canonical(self.request.client.host) if self.request.client else ""
 
     def sent(self, name: str) -> str:
         """Return the first value of a form field, or nothing."""

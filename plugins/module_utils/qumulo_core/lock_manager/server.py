@@ -10,6 +10,7 @@ import os
 import socket
 import ssl
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from ..errors import InputError, LibraryMissingError
@@ -57,7 +58,7 @@ class Server:
             ssl_certfile=config.certificate,
             ssl_keyfile=config.private_key,
             proxy_headers=bool(config.trusted_proxies),
-            forwarded_allow_ips=list(config.trusted_proxies),
+            forwarded_allow_ips=_both_forms(config.trusted_proxies),
             limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE,
             lifespan="on",
@@ -148,6 +149,14 @@ class Server:
     def _present(self, connection: Any, _name: str | None, _context: ssl.SSLContext) -> None:
         """Let a new connection present the certificate that is in use now."""
         connection.context = self._tls
+
+
+def _both_forms(addresses: Iterable[str]) -> list[str]:
+    """Return addresses, and for IPv4 the form in which a dual-stack socket shows them."""
+    found = []
+    for address in addresses:
+        found += [address] if ":" in address else [address, f"::ffff:{address}"]
+    return found
 
 
 def _bind(config: Config) -> socket.socket:

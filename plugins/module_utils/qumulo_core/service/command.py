@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Protocol
 
+from ..common import unexpected
 from ..errors import QumuloError
 from ..process import collect_rarely
 from . import daemon, exit_codes, instance, logs
 from .sd_notify import Notifier
 
 _LOG = logging.getLogger(__name__)
+#: Variable of the environment with which a command prints the traceback of an unexpected error.
+TRACEBACK = "LOCKSTEP_TRACEBACK"
 
 
 class Served(Protocol):
@@ -55,7 +60,37 @@ def serve(config: Served, make: Callable[[], daemon.Service], *, alone: bool = T
     except QumuloError as exc:
         _LOG.error("%s", exc)
         return exit_codes.FAILED
+    except Exception as exc:  # pylint: disable=broad-exception-caught
+        # The log masks secrets in the traceback, too.
+        _LOG.error("%s", unexpected.sentence(exc, "report the traceback below."), exc_info=exc)
+        return exit_codes.FAILED
     return exit_codes.OK
+
+
+def entry(main: Callable[[], int]) -> int:
+    """Run a command as a process of its own; return its exit code.
+
+    Nothing that the command did not expect is printed as it is: not what ends it, not what ends one
+    of its threads.
+    """
+    sys.excepthook = lambda _kind, exc, _traceback: _complain(exc)
+    threading.excepthook = lambda found: _complain(found.exc_value)
+    sys.unraisablehook = lambda found: _complain(found.exc_value)
+    try:
+        return main()
+    except Exception as exc:  # pylint: disable=broad-exception-caught
+        _complain(exc)
+        return exit_codes.FAILED
+
+
+def _complain(exc: BaseException | None) -> None:
+    if exc is None or isinstance(exc, (SystemExit, KeyboardInterrupt)):
+        return
+    with_traceback = bool(os.environ.get(TRACEBACK))
+    step = "report the traceback below." if with_traceback else f"set {TRACEBACK}=1 to see where."
+    sys.stderr.write(f"{unexpected.sentence(exc, step)}\n")
+    if with_traceback:
+        sys.stderr.write(unexpected.formatted(exc))
 
 
 def answer(question: Callable[[], int]) -> int:

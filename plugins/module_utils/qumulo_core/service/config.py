@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
+from ..common.secrets import read_password
 from ..durations import Span, parse_span, parse_timedelta
 from ..errors import InputError, LibraryMissingError
 from ..settings import DEFAULT_PORT, Settings
@@ -265,7 +266,7 @@ def cluster(section: Section, environment: Mapping[str, str] | None = None) -> S
             hosts=section.texts("host"),
             port=section.integer("port", DEFAULT_PORT, least=1, most=65535),
             username=username,
-            password=read_secret(password_file) if username and password_file else None,
+            password=read_password(password_file) if username and password_file else None,
             access_token_file=token_file,
             credentials_file=section.optional_text("credentials_file"),
             validate_certs=section.flag("validate_certs", True),
@@ -278,20 +279,3 @@ def cluster(section: Section, environment: Mapping[str, str] | None = None) -> S
 def _existing(directory: str, name: str) -> str | None:
     path = os.path.join(directory, name)
     return path if os.path.exists(path) else None
-
-
-def read_secret(path: str) -> str:
-    """Return the password that a file holds, without the end of its line.
-
-    :raises InputError: it can not be read, or is empty.
-    """
-    try:
-        with open(path, encoding="utf-8") as file:
-            secret = file.read(1 << 16).rstrip("\r\n")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(
-            f"The password file {path} can not be read ({exc}): check path and permissions."
-        ) from exc
-    if not secret:
-        raise InputError(f"The password file {path} is empty: write the password into it.")
-    return secret

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
+from ..common.redaction import redact
 from ..times import format_rfc3339
 
 FORMATS = ("plain", "json")
@@ -50,6 +51,7 @@ class PlainFormatter(logging.Formatter):
         text = one_line(record.getMessage()) + fields
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
+        text = redact(text)
         if self._journal:
             priority = _PRIORITIES.get(record.levelno, 6)
             return "\n".join(f"<{priority}>{line}" for line in text.split("\n"))
@@ -72,7 +74,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             data["exception"] = self.formatException(record.exc_info)
-        return json.dumps(data, default=str)
+        return redact(json.dumps(data, default=str))
 
 
 def _shown(value: Any) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import urllib.error
 import urllib.request
@@ -14,6 +15,7 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from ..common import unexpected
 from ..errors import InputError, LibraryMissingError
 
 try:
@@ -26,6 +28,7 @@ except ImportError as _exc:
     CollectorRegistry = object  # type: ignore[assignment,misc]
     _PROMETHEUS_ERROR = _exc
 
+_LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 _TIMEOUT = 5.0  # seconds, for a client of this server and for asking it
 
@@ -44,6 +47,10 @@ def registry() -> CollectorRegistry:
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True  # a client that hangs must not hold up the end
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Log what ended a connection; the base class would print its traceback as it is."""
+        _LOG.debug("a request for metrics failed", exc_info=True)
 
 
 class _Handler(WSGIRequestHandler):
@@ -87,6 +94,18 @@ class Server:
         self._thread.start()
 
     def _serve(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        try:
+            return self._answer(environ, start_response)
+        except Exception as exc:  # pylint: disable=broad-exception-caught
+            # The server would print the traceback as it is; the log masks secrets.
+            text = unexpected.sentence(exc, "see the log of the service.")
+            _LOG.error("%s: %s", environ.get("PATH_INFO", ""), text, exc_info=exc)
+            start_response("500 Internal Server Error", [("Content-Type", "text/plain")])
+            return [f"{text}\n".encode()]
+
+    def _answer(
         self, environ: dict[str, Any], start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         path = environ.get("PATH_INFO", "")

@@ -5,18 +5,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Union
 
+from ..common.addresses import Network, is_within, parse_network
 from ..domain.paths import normalize
 from ..errors import InputError
 from ..globs import PathFilter
 from .handles import ACCESS_WORDS, Handle, Identity
-
-_Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 
 @dataclass(frozen=True)
@@ -83,19 +80,6 @@ class UserFilter:
         return self.matches(holder) or (nameless and self.kind != "auth_id")
 
 
-def parse_network(text: str) -> _Network:
-    """Return a client address or network (CIDR).
-
-    :raises InputError: it is neither.
-    """
-    try:
-        return ipaddress.ip_network(text.strip(), strict=False)
-    except ValueError as exc:
-        raise InputError(
-            f"'{text}' is neither an address nor a network: write 10.1.2.3 or 10.1.2.0/24."
-        ) from exc
-
-
 @dataclass(frozen=True)
 class HandleFilter:
     """All conditions that a handle has to meet; within one, any of its values.
@@ -108,7 +92,7 @@ class HandleFilter:
     directories: tuple[str, ...] = ()
     globs: PathFilter | None = None
     users: tuple[UserFilter, ...] = ()
-    networks: tuple[_Network, ...] = ()
+    networks: tuple[Network, ...] = ()
     nodes: frozenset[str] = frozenset()
     access: frozenset[str] = frozenset()
     by_file: bool = False
@@ -185,8 +169,4 @@ class HandleFilter:
         return not self.nodes or any(node in self.nodes for node in handle.nodes)
 
     def _in_networks(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            return False
-        return any(address in network for network in self.networks)
+        return any(is_within(text, network) for network in self.networks)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from ..common.addresses import canonical
 from ..errors import ProtocolError
 
 READ, WRITE, APPEND, DELETE, EXECUTE = "read", "write", "append", "delete", "execute"
@@ -88,7 +89,7 @@ class ShareGrant(NamedTuple):
         """Return the record of an entry of ``/v1/files/locks/smb/share-mode/``."""
         access, denies = share_words(tuple(grant.get("mode") or ()))
         return cls(
-            str(grant.get("owner_address") or ""),
+            canonical(str(grant.get("owner_address") or "")),
             str(grant.get("node_address") or ""),
             access,
             denies,
@@ -116,7 +117,7 @@ class RangeGrant(NamedTuple):
     def of(cls, grant: dict[str, Any]) -> RangeGrant:
         """Return the record of an entry of ``/v1/files/locks/smb/byte-range/``."""
         return cls(
-            str(grant.get("owner_address") or ""),
+            canonical(str(grant.get("owner_address") or "")),
             int(grant.get("offset") or 0),
             int(grant.get("size") or 0),
             "API_BYTE_RANGE_EXCLUSIVE" in (grant.get("mode") or ()),

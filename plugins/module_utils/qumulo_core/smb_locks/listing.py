@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..client import Client, ref
+from ..common.addresses import canonical
 from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..pool import map_unordered
 from .filters import HandleFilter
@@ -204,7 +205,7 @@ def _sessions(client: Client, handles: list[Handle], shares: Shares) -> dict[str
     try:
         for session in client.paged("/v1/smb/sessions/", "session_infos", limit=PAGE):
             user = session.get("user") or {}
-            addresses[str(user.get("auth_id"))].add(str(session.get("originator") or ""))
+            addresses[str(user.get("auth_id"))].add(canonical(str(session.get("originator") or "")))
     except MissingPrivilegeError:
         return None
     return addresses

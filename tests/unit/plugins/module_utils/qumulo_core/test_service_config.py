@@ -149,6 +149,6 @@ def test_secrets_that_lack_are_named(tmp_path: Path) -> None:
     )
     empty = tmp_path / "empty"
     empty.touch()
-    for path, told in ((empty, "is empty"), (tmp_path / "none", "can not be read")):
+    for path, told in ((empty, "is empty"), (tmp_path / "none", "Cannot read")):
         data = {"host": "a", "username": "u", "password_file": str(path)}
         assert told in refused(lambda data=data: config.cluster(Section(data), {}))

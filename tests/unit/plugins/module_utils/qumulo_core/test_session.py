@@ -131,7 +131,7 @@ def test_a_named_store_of_qq_that_is_empty_says_so(tmp_path: Path) -> None:
 def test_a_broken_store_of_qq_says_so(tmp_path: Path) -> None:
     path = tmp_path / "store"
     path.write_text("{")
-    with pytest.raises(InputError, match="can not be read"):
+    with pytest.raises(InputError, match="Cannot read"):
         make(credentials_file=str(path)).token(no_login)
 
 

@@ -1,0 +1,61 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Addresses of clients: an IPv4 address has one form, however a dual-stack socket shows it."""
+
+from __future__ import annotations
+
+import ipaddress
+from functools import lru_cache
+from typing import Union
+
+from ..errors import InputError
+
+Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
+#: Length of the prefix ``::ffff:0:0``, below which are the IPv4 addresses (RFC 4291, 2.5.5.2).
+_MAPPED_BITS = 96
+
+
+def parse_address(text: str) -> Address | None:
+    """Return an address, an IPv4-mapped one as IPv4; None if it is not an address."""
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+@lru_cache(maxsize=4096)
+def canonical(text: str) -> str:
+    """Return an IPv4-mapped address in its IPv4 form, and any other text as it is."""
+    address = parse_address(text) if ":" in text else None
+    return str(address) if isinstance(address, ipaddress.IPv4Address) else text
+
+
+def parse_network(text: str, *, strict: bool = False) -> Network:
+    """Return an address or a network (CIDR), an IPv4-mapped one as IPv4.
+
+    :param strict: refuse an address with a length that has bits of a host.
+    :raises InputError: it is neither.
+    """
+    try:
+        network = ipaddress.ip_network(text.strip(), strict=strict)
+    except ValueError as exc:
+        raise InputError(
+            f"'{text}' is neither an address nor a network ({exc}): write 10.1.2.3 or 10.1.2.0/24."
+        ) from exc
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
+
+
+def is_within(text: str, network: Network) -> bool:
+    """Tell whether an address belongs to a network; a text that is not an address does not.
+
+    ``::/0`` has the IPv6 addresses only.
+    """
+    address = parse_address(text)
+    return address is not None and address in network

@@ -1,0 +1,46 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Say in one sentence what nobody expected: the text of such an exception may hold anything."""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+from ..errors import QumuloError
+from .redaction import redact
+
+_PACKAGE = f"{os.sep}qumulo_core{os.sep}"
+
+
+def sentence(exc: BaseException, step: str) -> str:
+    """Return what failed and where, without a value; for an error of our own, its message.
+
+    :param step: what to do about an unexpected exception, as the end of the sentence.
+    """
+    if isinstance(exc, QumuloError):
+        return exc.message
+    if isinstance(exc, MemoryError):
+        return f"Out of memory{_where(exc)}: give the process more memory, or less to do at a time."
+    if isinstance(exc, OSError) and isinstance(exc.errno, int):
+        return f"{os.strerror(exc.errno)} ({type(exc).__name__}{_where(exc)}): {step}"
+    return (
+        f"Unexpected {type(exc).__name__}{_where(exc)}, a defect of the collection or an answer "
+        f"that it does not know: {step}"
+    )
+
+
+def _where(exc: BaseException) -> str:
+    """Return the deepest place in this library that the exception passed through."""
+    place = ""
+    for frame, line in traceback.walk_tb(exc.__traceback__):
+        _before, found, below = frame.f_code.co_filename.rpartition(_PACKAGE)
+        if found:
+            place = f" in {below} line {line}"
+    return place
+
+
+def formatted(exc: BaseException) -> str:
+    """Return the traceback with all that led to it, and with secrets masked."""
+    return redact("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)))
