@@ -96,8 +96,8 @@ def _venv(session: nox.Session, name: str, version: str) -> str:
     base = find_python(version)
     if shutil.which(base) is None:
         if os.environ.get("CI") == "true":
-            session.error(f"Python {version} is not here")
-        session.skip(f"Python {version} is not here")
+            session.error(f"Python {version} is not installed: put python{version} on the PATH")
+        session.skip(f"Python {version} is not installed")
     place = CACHE / "nox" / name
     python = place / "bin" / "python"
     if not python.exists():

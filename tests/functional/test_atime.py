@@ -12,6 +12,7 @@ import signal
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -617,9 +618,8 @@ def test_metrics(through_mount: Synced, mount: Path) -> None:
         sender.put([csv_line(NEW, "/a"), csv_line(NEW, "/b"), csv_line(NEW, "/.snapshot/a")])
         through_mount.wait_idle(3)
         port = through_mount.settings["metrics_port"]
-        text = subprocess.run(
-            ["curl", "-s", f"http://127.0.0.1:{port}/metrics"], capture_output=True, text=True
-        ).stdout
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+            text = answer.read().decode()
     for line in (
         "lockstep_atime_lines_total 3.0",
         'lockstep_atime_operations_total{operation="fs_read_data"} 3.0',

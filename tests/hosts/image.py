@@ -14,18 +14,10 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.tools import needs
+
 HERE = Path(__file__).resolve().parent
 REPOSITORY = "localhost/lockstep-qumulo-host"
-#: What makes and runs the hosts.
-TOOLS = {
-    "podman": "podman",
-    "runc": "runc",
-    "debootstrap": "debootstrap",
-    "ip": "iproute2",
-    "ssh": "openssh-client",
-    "/usr/lib/podman/netavark": "netavark",
-    "/usr/lib/podman/aardvark-dns": "aardvark-dns",
-}
 #: What a server has before a role comes; rsyslog's own modules are for the role to install.
 PACKAGES = (
     "ca-certificates",
@@ -87,21 +79,11 @@ def check_machine() -> None:
     if os.geteuid() != 0:
         raise Unavailable("test hosts need root (to make an image and networks): run as root")
     if shutil.which("apt-get") is None:
-        missing = [command for command in TOOLS if shutil.which(command) is None]
-        if missing:
-            raise Unavailable(f"test hosts need {', '.join(missing)}, and apt-get is not here")
+        lacking = needs.missing("hosts")
+        if lacking:
+            raise Unavailable(f"{needs.sentence('hosts', lacking)}; apt-get is not here")
     if not Path("/sys/fs/cgroup").is_mount():
         raise Unavailable("test hosts need control groups, which are not mounted here")
-
-
-def install_tools(run: Run) -> None:
-    """Install the Debian packages that are missing."""
-    missing = [package for command, package in TOOLS.items() if shutil.which(command) is None]
-    if not missing:
-        return
-    os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-    run(["apt-get", "update", "--quiet"])
-    run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing])
 
 
 def tag() -> str:
@@ -117,7 +99,9 @@ def build(run: Run) -> str:
     :raises Unavailable: this machine can not make it
     """
     check_machine()
-    install_tools(run)
+    lacking = needs.provide("hosts", run)
+    if lacking:
+        raise Unavailable(needs.sentence("hosts", lacking))
     name = tag()
     if podman("image", "exists", name, check=False).returncode == 0:
         return name

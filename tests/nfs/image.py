@@ -19,18 +19,10 @@ from pathlib import Path
 
 from tests.hosts import image as hosts
 from tests.hosts.image import Run, podman
+from tests.tools import needs
 from tests.tools.tree import CACHE
 
 HERE = Path(__file__).resolve().parent
-#: What makes and runs the guest and its server, by what shows that a package is there.
-TOOLS = {
-    "qemu-system-x86_64": "qemu-system-x86",
-    "cpio": "cpio",
-    "mkfs.ext4": "e2fsprogs",
-    "ssh": "openssh-client",
-    "ganesha.nfsd": "nfs-ganesha",
-    "/usr/lib/*/ganesha/libfsalvfs.so": "nfs-ganesha-vfs",
-}
 #: What the guest has beside what test hosts have. It reaches no mirror, so that what the role
 #: installs is there already.
 PACKAGES = ("ifupdown", "kmod", "netbase", "nfs-common", "openssh-server")
@@ -93,7 +85,9 @@ def build(run: Run) -> Image:
     """
     check_machine()
     base = hosts.build(run)
-    install_tools(run)
+    lacking = needs.provide("nfs", run)
+    if lacking:
+        raise hosts.Unavailable(needs.sentence("nfs", lacking))
     image = Image(CACHE / "guest" / _digest(base))
     if image.place.is_dir():
         return image
@@ -102,7 +96,7 @@ def build(run: Run) -> Image:
         work = Path(directory)
         made = Image(work / "made")
         made.place.mkdir()
-        run(["apt-get", "update", "--quiet"])
+        needs.update(run)
         kernel, busybox = _unpacked(run, work, _kernel_package()), _unpacked(run, work, BUSYBOX)
         root = _root(run, work, base)
         version = _add_modules(run, kernel, root)
@@ -114,19 +108,6 @@ def build(run: Run) -> Image:
         if other != image.place and not other.name.startswith("making-"):
             shutil.rmtree(other, ignore_errors=True)
     return image
-
-
-def install_tools(run: Run) -> None:
-    """Install the Debian packages that are missing."""
-    missing = [
-        package
-        for name, package in TOOLS.items()
-        if shutil.which(name) is None and not any(Path("/").glob(name.lstrip("/")))
-    ]
-    if missing:
-        os.environ["DEBIAN_FRONTEND"] = "noninteractive"
-        run(["apt-get", "update", "--quiet"])
-        run(["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing])
 
 
 def _digest(base: str) -> str:

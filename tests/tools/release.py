@@ -318,7 +318,9 @@ def install(release: Release) -> None:
     if not packed["release"].startswith(f"{release.version}-"):
         raise ReleaseError(f"a host would be told that this is {packed['release']}")
     with tarfile.open(packed["archive"]) as archive:
-        archive.extractall(place, filter="data")
+        # Python 3.11.2 of Debian 12 has no filters yet; the archive is the project's own.
+        archive.extraction_filter = getattr(tarfile, "data_filter", None)
+        archive.extractall(place)
     services = sorted(path.parent.name for path in place.glob("qumulo_core/*/main.py"))
     for service in services:
         run([sys.executable, "-m", f"qumulo_core.{service}", "--help"], cwd=place)

@@ -6,20 +6,29 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
+import threading
 import time
 import traceback
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
 
-from .steps import STEPS, WORK, Counts, Log, StepError, StepSkipped
+from .log import RUNNING, Counts, Log, StepError, StepSkipped
+from .steps import STEPS, WORK
 
 #: Steps that go on beside others, and the one with which each of them begins.
 BESIDE = {"image": "pytest", "hosts": "eda"}
 #: Steps that are run if they are named alone, for they take too long for every change.
 NAMED_ALONE = ("nfs",)
 TAIL = 60  # lines of a failed step's log
+PULSE = 60.0  # seconds between two lines that say how far steps are
+_WIDTH = 100  # characters of such a line's end
 
 
 @dataclass
@@ -34,9 +43,66 @@ class Outcome:
     tail: list[str] = field(default_factory=list)
 
 
-def _run(name: str) -> Outcome:
-    path = WORK / "logs" / f"{name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
+class Progress:
+    """Says now and then how far the steps are that run."""
+
+    def __init__(self, pulse: float = PULSE) -> None:
+        self._pulse = pulse
+        self._began: dict[str, float] = {}
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._tell, daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[Path]:
+        """Count a step among those that run, for the time of a block; return its log's path."""
+        logs = WORK / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        for log in logs.glob(f"{name}-*.log"):
+            log.unlink()
+        with self._lock:
+            self._began[name] = time.monotonic()
+        try:
+            yield logs / f"{name}.log"
+        finally:
+            with self._lock:
+                del self._began[name]
+
+    def _tell(self) -> None:
+        while not self._over.wait(self._pulse):
+            with self._lock:
+                running = dict(self._began)
+            for name, began in running.items():
+                minutes = (time.monotonic() - began) / 60
+                print(f"    {name}, {minutes:.0f} min: {last_line(name)}", flush=True)
+
+
+def last_line(name: str) -> str:
+    """Return the last line that a step has logged, of whichever of its logs is the newest."""
+    logs = [*(WORK / "logs").glob(f"{name}.log"), *(WORK / "logs").glob(f"{name}-*.log")]
+    if not logs:
+        return ""
+    with open(max(logs, key=lambda log: log.stat().st_mtime), "rb") as file:
+        file.seek(max(0, file.seek(0, 2) - 4096))
+        lines = file.read().decode("utf-8", "replace").split("\n")
+    said = [line.strip() for line in lines if line.strip()]
+    return said[-1][-_WIDTH:] if said else ""
+
+
+def _run(name: str, progress: Progress) -> Outcome:
+    with progress.of(name) as path:
+        return _run_logged(name, path)
+
+
+def _run_logged(name: str, path: Path) -> Outcome:
     began = time.monotonic()
     error = skipped = ""
     with open(path, "w+", encoding="utf-8", errors="replace") as file:
@@ -69,6 +135,29 @@ def _tell(outcome: Outcome) -> None:
     print(f"    {verdict}, {outcome.seconds:.0f} s", flush=True)
 
 
+def _run_all(names: list[str], waits: ThreadPoolExecutor, progress: Progress) -> list[Outcome]:
+    """Run steps. What mostly waits, for downloads and hosts, goes on beside the rest."""
+    beside: dict[str, Future[Outcome]] = {}
+    outcomes = []
+    for name in [n for n in names if n not in BESIDE]:
+        for other in [n for n in names if BESIDE.get(n) == name]:
+            print(f"{other} ({STEPS[other].__doc__}) ... beside the others", flush=True)
+            beside[other] = waits.submit(_run, other, progress)
+        print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
+        outcomes.append(_run(name, progress))
+        _tell(outcomes[-1])
+    for name in [n for n in names if n in BESIDE]:
+        print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
+        outcomes.append(beside[name].result() if name in beside else _run(name, progress))
+        _tell(outcomes[-1])
+    return outcomes
+
+
+def _interrupted(number: int, _frame: FrameType | None) -> None:
+    """Take a request to end for an interruption from the keyboard."""
+    raise KeyboardInterrupt(signal.Signals(number).name)
+
+
 def main() -> int:
     """Run; 0 if all checks pass."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -80,21 +169,14 @@ def main() -> int:
         print(f"There is no step {unknown[0]}: use {', '.join(STEPS)}.")
         return 2
     began = time.monotonic()
-    with ThreadPoolExecutor(1) as waits:
-        # What mostly waits, for downloads and hosts, goes on beside the rest.
-        beside: dict[str, Future[Outcome]] = {}
-        outcomes = []
-        for name in [n for n in names if n not in BESIDE]:
-            for other in [n for n in names if BESIDE.get(n) == name]:
-                print(f"{other} ({STEPS[other].__doc__}) ... beside the others", flush=True)
-                beside[other] = waits.submit(_run, other)
-            print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
-            outcomes.append(_run(name))
-            _tell(outcomes[-1])
-        for name in [n for n in names if n in BESIDE]:
-            print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
-            outcomes.append(beside[name].result() if name in beside else _run(name))
-            _tell(outcomes[-1])
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupted)
+    with ThreadPoolExecutor(1) as waits, Progress() as progress:
+        try:
+            outcomes = _run_all(names, waits, progress)
+        except BaseException:
+            RUNNING.end()  # or the pool would wait for what goes on beside the rest
+            raise
     print(f"\n{'step':<14} {'result':<8} {'passed':>7} {'failed':>7} {'seconds':>8}")
     for outcome in outcomes:
         result = "FAILED" if outcome.error else "left out" if outcome.skipped else "ok"
