@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.simulator.fixtures import running_simulator, simulator
 from tests.simulator.harness import Simulator
@@ -22,7 +22,8 @@ __all__ = ["running_simulator", "simulator"]
 
 DESKTOP = {"width": 1280, "height": 800}
 PHONE = {"width": 390, "height": 844}
-TIMEOUT = 20_000  # ms
+#: Milliseconds that a step of a test may take, on a machine with more to do than it has cores.
+TIMEOUT = 120_000
 
 
 @pytest.fixture(scope="session")
@@ -36,6 +37,12 @@ def browser() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@pytest.fixture(autouse=True)
+def patience() -> None:
+    """Give expectations as much time to come true as steps have."""
+    expect.set_options(timeout=TIMEOUT)
 
 
 @pytest.fixture

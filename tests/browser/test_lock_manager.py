@@ -12,9 +12,8 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
-import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.simulator.harness import Simulator
@@ -27,17 +26,18 @@ LogIn = Callable[..., Page]
 Keep = Callable[[Page, str], None]
 
 
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    """Time that an expectation may take to come true, in ms."""
-    expect.set_options(timeout=15_000)
+def search(page: Page, text: str, *, answered: bool = True) -> None:
+    """Type into the box as somebody does.
 
-
-def search(page: Page, text: str) -> None:
-    """Type into the box as somebody does."""
+    :param answered: wait for the list of the whole text. What is typed slowly is asked for piece
+        by piece, and a piece may find the same as the whole.
+    """
     box = page.get_by_role("searchbox")
     box.fill("")
     box.press_sequentially(text, delay=5)
+    if answered:
+        asked = re.escape(f"q={quote_plus(text)}")
+        expect(page).to_have_url(re.compile(rf"[?&]{asked}(&|$)"))
 
 
 # -- login --------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def test_a_search_that_is_not_answered_says_so(tab: Tab, log_in: LogIn, keep: Ke
     page = log_in(tab())
     expect(page.locator("#count")).to_contain_text("405 open handles")
     page.route("**/api/v1/files*", lambda route: route.abort())
-    search(page, "budget")
+    search(page, "budget", answered=False)
     expect(page.get_by_role("alert")).to_contain_text("This list is an old one")
     keep(page, "not-answered")
     page.unroute("**/api/v1/files*")

@@ -35,7 +35,7 @@ BIN = Path(sys.executable).parent
 RULEBOOKS = "extensions/eda/rulebooks"
 SOURCE = ROOT / "extensions/eda/plugins/event_source/change_notify.py"
 #: Seconds that the rule engine and a play may take.
-LIMIT = 120.0
+LIMIT = 240.0
 
 
 class Rulebook:
@@ -124,7 +124,7 @@ def run(simulator: Simulator, tmp_path: Path) -> Run:
         finally:
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

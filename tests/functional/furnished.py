@@ -44,7 +44,7 @@ def furnish(simulator: Simulator, place: Path) -> None:
         simulator.control("smb/open", user=user, path=path, address=address)
     from qumulo.rest_client import RestClient
 
-    rest = RestClient(simulator.addresses[0], simulator.port, timeout=20)
+    rest = RestClient(simulator.addresses[0], simulator.port, timeout=120)
     rest.login("admin", simulator.password())
     source = rest.fs.get_file_attr(path="/projects")["id"]
     for name, after in zip(("yesterday", "today"), AFTER):
@@ -151,7 +151,7 @@ def play(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
 
@@ -194,7 +194,7 @@ def typed(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=180,
+        timeout=400,
         check=False,
     )
 

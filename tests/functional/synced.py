@@ -178,7 +178,7 @@ class Synced:
             env=core_environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

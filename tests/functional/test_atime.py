@@ -529,15 +529,13 @@ def test_who_does_not_speak_relp_is_let_go(through_mount: Synced, mount: Path) -
 # -- operation ----------------------------------------------------------------------------------
 
 
-def test_it_stops_soon_and_a_second_one_is_refused(through_mount: Synced) -> None:
+def test_it_stops_and_a_second_one_is_refused(through_mount: Synced) -> None:
     with through_mount.running() as process, Sender(through_mount.port):
         second = through_mount.command()
         assert second.returncode == 3
         assert f"process {process.pid} since" in second.stderr
-        began = time.monotonic()
         process.signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 10
+        assert process.wait() == 0
     assert process.heard("STOPPING=1")
 
 

@@ -94,7 +94,7 @@ def working(
     try:
         yield setter, done
     finally:
-        setter.stop(time.monotonic() + 10)
+        setter.stop(time.monotonic() + 60)
     assert setter.failure() is None
 
 

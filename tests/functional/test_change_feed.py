@@ -58,8 +58,8 @@ class Taker:
     def __exit__(self, *exc_info: object) -> None:
         self.go.set()
         self.feed.stop()
-        self.feed.join(30)
-        self._thread.join(30)
+        self.feed.join(120)
+        self._thread.join(120)
         assert not self._thread.is_alive()
 
     def _work(self) -> None:

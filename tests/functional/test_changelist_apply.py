@@ -223,7 +223,7 @@ def test_a_split_list_is_worked_off_in_any_order(
 
 def rsync(*options: str) -> int:
     command = ["rsync", "--archive", "--ignore-times", "--from0", "--force", *options]
-    done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, timeout=300, capture_output=True, text=True)
     print(done.stderr)
     return done.returncode
 
@@ -257,7 +257,7 @@ def test_rsync(
         if result.first is not None:
             command = ["xargs", "-0", "--no-run-if-empty", "rm", "-rf", "--"]
             with open(result.first, "rb") as first:
-                subprocess.run(command, cwd=one.old, stdin=first, check=True, timeout=60)
+                subprocess.run(command, cwd=one.old, stdin=first, check=True, timeout=300)
         else:
             options.append("--delete-missing-args")
         assert rsync(*options, f"{one.new}/", f"{one.old}/") == 0

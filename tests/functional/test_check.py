@@ -35,7 +35,7 @@ def check(simulator: Simulator) -> Check:
             env={**core_environment(), **simulator.environment(user), **changes},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -184,7 +184,7 @@ def test_a_playbook_runs_it(simulator: Simulator) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 
@@ -210,7 +210,7 @@ def test_metrics_are_on_loopback_alone(service: tuple[Process, Path]) -> None:
 
     thread = threading.Thread(target=slow_client)
     thread.start()
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         answer = b"".join(iter(lambda: client.recv(65536), b""))
     assert b'lockstep_check{subject="credentials"} 0.0' in answer

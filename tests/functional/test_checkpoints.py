@@ -170,11 +170,11 @@ def test_of_many_runs_at_once_one_at_a_time_goes_on(
     def begin() -> None:
         with Client(settings()) as own:
             own.who_am_i()
-            barrier.wait(20)
+            barrier.wait(120)
             try:
                 with checkpoints.Delivery(own, "nightly", "/p") as going:
                     entered.append(going.newer.id)
-                    leave.wait(20)
+                    leave.wait(120)
             except errors.ConflictError as exc:
                 refused.append(exc.message)
             if len(entered) + len(refused) == 6:

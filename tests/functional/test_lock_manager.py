@@ -335,7 +335,7 @@ def test_large_and_broken_forms(visit: Callable[..., Visitor]) -> None:
 def test_a_form_that_does_not_end_is_not_read(page: Any) -> None:
     # Before the login, by anybody: the length that is named is not the one that comes.
     trusted = ssl.create_default_context(cafile=page.ca_file)
-    connection = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=10, context=trusted)
+    connection = http.client.HTTPSConnection("127.0.0.1", page.port, timeout=60, context=trusted)
     with contextlib.closing(connection):
         connection.putrequest("POST", "/login")
         connection.putheader("Content-Length", "5")

@@ -37,7 +37,7 @@ def test_the_demo_serves_the_page_until_ctrl_c() -> None:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         handlers = (urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
         opener = urllib.request.build_opener(*handlers)
-        with opener.open(f"{found.group()}/health", timeout=30) as answer:
+        with opener.open(f"{found.group()}/health", timeout=120) as answer:
             assert answer.read() == b"ok\n"
         demo.send_signal(signal.SIGINT)
-        assert demo.wait(60) == 0
+        assert demo.wait(180) == 0

@@ -83,7 +83,7 @@ def test_metrics_are_on_loopback_alone(
     Visitor(page, str(tmp_path / "ca.pem")).log_in("admin", simulator.password())
     (metrics,) = [port for _host, port in service.listening() if not page.endswith(f":{port}")]
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(f"http://127.0.0.1:{metrics}/metrics", timeout=10) as answer:
+    with opener.open(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
         text = answer.read().decode()
     assert "lockstep_lock_manager_logins_total 1.0" in text
     assert "lockstep_lock_manager_sessions 1.0" in text
@@ -98,10 +98,10 @@ def test_a_second_one_is_refused(service: Process, tmp_path: Path) -> None:
 
 def test_a_renewed_certificate_is_used_without_a_restart(service: Process, tmp_path: Path) -> None:
     address = (ADDRESS, int(url(service).rpartition(":")[2]))
-    before = ssl.get_server_certificate(address, timeout=10)
+    before = ssl.get_server_certificate(address, timeout=60)
     create(tmp_path, [ADDRESS])
     service.signal(signal.SIGHUP)
-    wait_for(lambda: ssl.get_server_certificate(address, timeout=10) != before)
+    wait_for(lambda: ssl.get_server_certificate(address, timeout=60) != before)
     assert service.running
 
 
@@ -110,7 +110,7 @@ def test_a_broken_certificate_leaves_the_old_one(
     service: Process, tmp_path: Path, broken: str
 ) -> None:
     address = (ADDRESS, int(url(service).rpartition(":")[2]))
-    before = ssl.get_server_certificate(address, timeout=10)
+    before = ssl.get_server_certificate(address, timeout=60)
     pem = tmp_path / "server.pem"
     if broken == "the key of another":
         old = pem.read_text()
@@ -121,7 +121,7 @@ def test_a_broken_certificate_leaves_the_old_one(
         pem.write_text(broken)
     service.signal(signal.SIGHUP)
     wait_for(lambda: "can not be used" in service.output())
-    assert ssl.get_server_certificate(address, timeout=10) == before
+    assert ssl.get_server_certificate(address, timeout=60) == before
 
 
 def test_it_stops_when_told_although_pages_wait(

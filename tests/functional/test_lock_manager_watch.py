@@ -30,7 +30,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 )
 from tests.tools.visitor import until
 
-TIMEOUT = 30.0
+TIMEOUT = 180.0
 JANE = Identity("1", "CORP\\jane")
 
 

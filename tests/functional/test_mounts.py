@@ -26,7 +26,7 @@ OLD, NEW = 1_600_000_000_123456789, 1_700_000_000_987654321
 
 def run(*command: str) -> None:
     prefix = ["sudo", "--non-interactive"] if os.geteuid() else []
-    subprocess.run([*prefix, *command], check=True, timeout=30, stdin=subprocess.DEVNULL)
+    subprocess.run([*prefix, *command], check=True, timeout=180, stdin=subprocess.DEVNULL)
 
 
 class Mounts:

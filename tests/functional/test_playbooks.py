@@ -39,7 +39,7 @@ def play(simulator: Simulator) -> Play:
         command = [str(Path(sys.executable).parent / "ansible-playbook"), *options]
         command += [str(ROOT / "playbooks" / f"{name}.yml"), "-e", json.dumps(variables)]
         return subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, env=environment, capture_output=True, text=True, timeout=300, check=False
         )
 
     return run
@@ -119,7 +119,7 @@ def test_what_has_changed_is_copied(simulator: Simulator, play: Play, tmp_path: 
     shutil.rmtree(mount / "gone")
     from qumulo.rest_client import RestClient
 
-    rest = RestClient(simulator.addresses[0], simulator.port, timeout=20)
+    rest = RestClient(simulator.addresses[0], simulator.port, timeout=120)
     rest.login("admin", simulator.password())
     rest.fs.delete(path="/p/gone/x")
     rest.fs.delete(path="/p/gone")
@@ -245,7 +245,7 @@ def test_a_search_index_is_fed(simulator: Simulator, play: Play, tmp_path: Path)
         ]
         from qumulo.rest_client import RestClient
 
-        rest = RestClient(simulator.addresses[0], simulator.port, timeout=20)
+        rest = RestClient(simulator.addresses[0], simulator.port, timeout=120)
         rest.login("admin", simulator.password())
         rest.fs.delete(path="/p/d/3")
         rest.fs.rename(source="/p/d/4", dir_path="/p", name="moved")

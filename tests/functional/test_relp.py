@@ -22,7 +22,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
 )
 from tests.tools.rsyslogd import Rsyslogd
 
-LIMIT = 30.0  # seconds that a step with rsyslogd may take
+LIMIT = 180.0  # seconds that a step with rsyslogd may take
 OFFER = b"relp_version=0\nrelp_software=x\ncommands=syslog"
 HEAD = b"<14>1 2026-01-31T18:00:00.123456789Z c-1 qumulo - - - "
 

@@ -89,7 +89,7 @@ class Host:
             env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(linked_tree())},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -49,7 +49,7 @@ def program(name: str) -> str:
 def promtool(*arguments: object) -> str:
     """Return what promtool says of something that is right."""
     command = [program("promtool"), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -110,7 +110,7 @@ class Browser:
         # The certificate was made for this test.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        plain = socket.create_connection(("127.0.0.1", self._port), timeout=30)
+        plain = socket.create_connection(("127.0.0.1", self._port), timeout=120)
         connection = http.client.HTTPConnection("127.0.0.1", self._port)
         connection.sock = context.wrap_socket(plain, server_hostname=NAME)
         headers = {"Host": NAME, "Origin": f"https://{NAME}"}
@@ -154,7 +154,7 @@ def running(place: Path, *command: object, **variables: str) -> Iterator[subproc
         yield process
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 def log_in(simulator: Simulator, place: Path, port: int, *command: object) -> None:

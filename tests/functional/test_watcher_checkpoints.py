@@ -175,4 +175,4 @@ def test_nothing_becomes_a_checkpoint_while_what_was_before_it_is_not_read(
     finally:
         go_on.set()
         follower.stop()
-        follower.join(time.monotonic() + 10)
+        follower.join(time.monotonic() + 60)

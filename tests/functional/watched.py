@@ -96,7 +96,7 @@ class Watched:
             env=core_environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
 

@@ -62,7 +62,7 @@ class Simulator:
         self.control("reset")
         self.wait(lambda state: all(state["nodes"].values()))
 
-    def wait(self, condition: Callable[[Any], bool], timeout: float = 30.0) -> Any:
+    def wait(self, condition: Callable[[Any], bool], timeout: float = 180.0) -> Any:
         """Wait until the cluster's state meets a condition.
 
         :raises TimeoutError: it did not within ``timeout`` seconds

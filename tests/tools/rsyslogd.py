@@ -13,7 +13,7 @@ from pathlib import Path
 
 #: Where distributions put the module that speaks RELP.
 _MODULES = ("/usr/lib/*/rsyslog/omrelp.so", "/usr/lib*/rsyslog/omrelp.so")
-_LIMIT = 30.0  # seconds for a start or a stop
+_LIMIT = 120.0  # seconds for a start or a stop
 #: As the role has it: what is in it survives the end of the process, however that comes.
 ON_DISK = (
     'queue.type="Disk" queue.filename="audit" queue.checkpointInterval="1" '

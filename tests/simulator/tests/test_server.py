@@ -24,7 +24,7 @@ from qumulo.rest_client import RestClient
 from tests.simulator.harness import Simulator
 
 QQ = Path(sys.executable).parent / "qq"
-TIMEOUT = 30.0
+TIMEOUT = 180.0
 Run = Callable[..., Any]
 
 
@@ -56,7 +56,7 @@ def qq(simulator: Simulator, tmp_path: Path) -> Run:
 @pytest.fixture
 def rest(simulator: Simulator) -> RestClient:
     """The vendor's SDK, logged in."""
-    client = RestClient(simulator.addresses[0], simulator.port, timeout=20)
+    client = RestClient(simulator.addresses[0], simulator.port, timeout=120)
     client.login("admin", simulator.password())
     return client
 
@@ -203,7 +203,7 @@ def test_refusals(rest: RestClient, simulator: Simulator) -> None:
     assert stale[0] == 412
     simulator.control("tokens/expire")
     assert refused(lambda: rest.auth.who_am_i())[0] == 401
-    other = RestClient(simulator.addresses[0], simulator.port, timeout=20)
+    other = RestClient(simulator.addresses[0], simulator.port, timeout=120)
     assert refused(lambda: other.login("admin", "wrong"))[0] == 401
     other.login("nobody", simulator.password("nobody"))
     assert refused(lambda: other.snapshot.list_snapshots())[0] == 403

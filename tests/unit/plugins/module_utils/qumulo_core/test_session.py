@@ -81,7 +81,7 @@ def test_of_many_threads_with_a_refused_token_one_logs_in() -> None:
     _token, generation = session.token(login)
 
     def refused(_index: int) -> tuple[str, int]:
-        barrier.wait(timeout=30)
+        barrier.wait(timeout=120)
         assert session.renew(generation, login)
         return session.token(login)
 
