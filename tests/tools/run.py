@@ -28,7 +28,7 @@ BESIDE = {"image": "pytest", "hosts": "eda"}
 NAMED_ALONE = ("nfs",)
 TAIL = 60  # lines of a failed step's log
 PULSE = 60.0  # seconds between two lines that say how far steps are
-_WIDTH = 100  # characters of such a line's end
+_WIDTH = 100  # characters of a log in such a line
 
 
 @dataclass
@@ -94,7 +94,7 @@ def last_line(name: str) -> str:
         file.seek(max(0, file.seek(0, 2) - 4096))
         lines = file.read().decode("utf-8", "replace").split("\n")
     said = [line.strip() for line in lines if line.strip()]
-    return said[-1][-_WIDTH:] if said else ""
+    return said[-1][:_WIDTH] if said else ""
 
 
 def _run(name: str, progress: Progress) -> Outcome:
