@@ -49,14 +49,27 @@ def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_file_lock``."""
+    """Of ``qumulo_file_lock``: what is set, as the cluster has confirmed it."""
     locked, unchanged = result["locked"], result["unchanged"]
-    until = result.get("retention_until")
-    asked = f"; the retention period ends at {until}" if until else ""
-    return (
+    left_out = result["left_out"]
+    rest = f"; {left_out} left out by their age" if left_out else ""
+    if not locked + unchanged:
+        return f"No file matches, so none {'would be' if check_mode else 'was'} locked{rest}."
+    parts = [
         f"{_many(locked, 'lock')} {_done(locked, 'changed', check_mode)}, "
-        f"{unchanged} {_done(unchanged, 'as asked already', check_mode=False)}{asked}."
-    )
+        f"{unchanged} {_done(unchanged, 'already correct', check_mode=False)}"
+    ]
+    ends, end = ("would end", "would end") if check_mode else ("ends", "end")
+    first, last = result.get("retention_until"), result.get("retention_until_latest")
+    if first is not None and first == last:
+        parts.append(f"the retention period {ends} at {first}")
+    elif first is not None:
+        parts.append(f"the retention periods {end} between {first} and {last}")
+    if result.get("legal_hold") is not None:
+        which = "all files" if result["legal_hold"] else "none of them"
+        state = "would be" if check_mode else "are" if result["legal_hold"] else "is"
+        parts.append(f"{which} {state} under legal hold")
+    return f"{'; '.join(parts)}{rest}."
 
 
 def file_locks(result: Mapping[str, Any], check_mode: bool) -> str:

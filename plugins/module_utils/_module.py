@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _environment
+from . import _environment, _option_rules
 from ._answers import Answer
 from ._failures import guarded
 from .qumulo_core.client import Client
@@ -55,19 +55,42 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
     }
 
 
-def run(action: Action, argument_spec: dict[str, Any], *, answer: Answer, **kwargs: Any) -> None:
+class QumuloModule(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule that knows which options the task has.
+
+    :ivar named: their names; other options have their defaults.
+    """
+
+    named: frozenset[str]
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.named = frozenset(self.params)
+
+
+def run(
+    action: Action,
+    argument_spec: dict[str, Any],
+    *,
+    answer: Answer,
+    rules: Sequence[_option_rules.Rule] = (),
+    **kwargs: Any,
+) -> None:
     """Run a module: parse its options, connect, call ``action`` and report what it returns.
 
     The result of ``action`` goes to ``exit_json``, with what ``answer`` says of it as ``msg``; its
     ``diff`` only under ``--diff``, its ``warnings`` as warnings. See :func:`guarded` for failures.
+
+    :param rules: which options need or exclude others.
     """
     spec = connection_argument_spec()
     spec.update(argument_spec)
-    module = AnsibleModule(argument_spec=spec, **kwargs)
+    module = QumuloModule(argument_spec=spec, **kwargs)
     collect_rarely()
 
     def work() -> tuple[str, dict[str, Any]]:
         _environment.check_port(module.params)
+        _option_rules.check(_option_rules.Options(module.params, module.named), rules)
         with Client(_settings(module.params)) as client:
             result = action(client, module.params, module.check_mode)
         return answer(result, module.check_mode), result

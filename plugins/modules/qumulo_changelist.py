@@ -61,7 +61,8 @@ options:
     version_added: 1.1.0
   keep:
     description:
-      - Committed snapshots of the checkpoint to keep when it moves, for reports over several of them.
+      - Committed snapshots of the checkpoint to keep when it moves, for reports over several of them. Set it where the list is committed
+        (O(state=committed) or O(auto_commit)).
     type: int
     default: 1
     version_added: 1.1.0
@@ -120,7 +121,7 @@ options:
     default: api
   file_locks:
     description:
-      - With the WORM locks of files. That takes a request for each, and permission to read their ACLs.
+      - With the WORM locks of files. That takes a request for each, and permission to read their ACLs. Needs O(format=jsonl), V(csv), V(parquet) or V(bulk).
     type: bool
     default: false
     version_added: 1.1.0
@@ -148,7 +149,7 @@ options:
       - The list is right if it is applied from top to bottom, line by line. So what lies in the way, or in a directory that moves too, is first moved
         aside to a name that begins with C(.lockstep-moved-) in the top directory.
       - Everything in deleted and created directories has to be read to find out.
-      - Formats other than V(jsonl), V(csv) and V(parquet) have deletions and creations all the same.
+      - Only V(jsonl), V(csv) and V(parquet) can express renames. With another O(format) this is an error.
       - After a list of a O(checkpoint) that was not committed, the next has no renames, as nobody knows how much of it was worked off.
     type: bool
     default: false
@@ -326,7 +327,23 @@ deleted:
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Excludes, Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import runs
+
+_OF_LISTS = (
+    *("dest", "format", "compress", "split", "attributes", "file_locks", "deletes"),
+    *("expand_deleted", "separate_deletes", "renames", "ranges", "base_path", "map_to", "index"),
+    *("workers", "status", "auto_commit"),
+)
+RULES = [
+    Needs(("path", "auto_commit", "keep"), "checkpoint"),
+    Needs(("keep",), "auto_commit", when=("state", "listed")),
+    Excludes(_OF_LISTS, "state", ("committed",)),
+    Needs(("map_to",), "attributes", ("mount",)),
+    Needs(("index",), "format", ("xml",)),
+    Needs(("renames",), "format", ("jsonl", "csv", "parquet")),
+    Needs(("file_locks",), "format", ("jsonl", "csv", "parquet", "bulk")),
+]
 
 
 def main():
@@ -362,6 +379,7 @@ def main():
             "workers": {"type": "int", "default": 16},
             "status": {"type": "path"},
         },
+        rules=RULES,
         answer=_answers.changelist,
         supports_check_mode=True,
     )

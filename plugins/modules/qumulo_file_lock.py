@@ -13,7 +13,8 @@ description:
   - Locks files of a Qumulo cluster against any change, until a time (retention period) or until further notice (legal hold).
   - B(A retention period can be extended, but never shortened or taken back.) Two guards stop a slip before anything is locked,
     O(max_retention) and O(max_clock_skew).
-  - Relative periods count from the cluster's clock. A lock that already reaches as far, within O(slack), is left alone.
+  - Relative periods count from the cluster's clock. A lock that already reaches as far, within O(slack), is left alone. A date or a time is reached exactly.
+  - An option that has no effect with the others is an error, such as O(exclude) without O(recurse).
   - Files that are named one by one are all read first; if one of them can not be locked as asked, none is.
     With O(recurse) each file is on its own, and what could not be locked is listed at the end.
   - Files are locked by their ID, so that a rename in between changes nothing.
@@ -23,6 +24,7 @@ author:
   - Lockstep developers (@lockstep)
 extends_documentation_fragment:
   - lockstep.qumulo.connection
+  - lockstep.qumulo.file_ages
   - lockstep.qumulo.attributes
 options:
   path:
@@ -57,8 +59,10 @@ options:
     default: []
   retention:
     description:
-      - Until when the files are locked, as a span from now on (V(30d), V(6w), V(6mo) for months, V(2y)),
+      - Until when the files are locked, as a span from now on (V(90s), V(5min), V(12h), V(30d), V(6w), V(6mo) for months, V(2y)),
         a date (V(2027-12-31), that day included, in UTC), or an RFC 3339 time.
+      - Months and years are those of the calendar. If a span leads to a day that does not exist, it ends at the beginning of the next month.
+        A month after 31 January is 1 March, 0:00 UTC, in any case later than a month after 28 January, so that the task can be run again at any time.
     type: str
   legal_hold:
     description:
@@ -66,24 +70,24 @@ options:
     type: bool
   slack:
     description:
-      - A retention period that ends at most this much earlier than asked is left alone, so that a play which is run again soon changes nothing.
-        A longer play, or one that runs often, wants more.
+      - With a relative O(retention), a retention period that ends earlier or later by no more than this is left alone, so that a play that is run again soon
+        changes nothing. Use more for a play that takes longer than that or that runs often.
+      - The default is V(1h).
     type: str
-    default: 1h
   on_longer:
     description:
-      - What to do with a file that is retained longer than asked. V(fail) is an error that shows both dates, V(keep) leaves it alone.
+      - What to do with a file that is retained longer than O(retention). V(fail) is an error that shows both times, V(keep) leaves its retention period alone.
     type: str
     choices: [fail, keep]
     default: fail
   max_retention:
     description:
-      - A O(retention) beyond this span from now on is refused before anything is locked. A longer one must be said here too.
+      - A O(retention) beyond this span from now on is refused before anything is locked. Longer periods must be confirmed here.
     type: str
     default: 1y
   max_clock_skew:
     description:
-      - If the clocks of the cluster and of the host that the module runs on differ by more, nothing is locked, for one of the two is wrong.
+      - If the clocks of the cluster and of the host that the module runs on differ by more, no retention period is set, because one of the two is wrong.
     type: str
     default: 5min
   workers:
@@ -93,7 +97,7 @@ options:
     default: 32
   max_results:
     description:
-      - Files to list in RV(files) at the most. The counts are of all.
+      - Maximum number of files to return in RV(files). Counts always cover all files.
     type: int
     default: 1000
 seealso:
@@ -114,6 +118,14 @@ EXAMPLES = r"""
     retention: 2030-12-31
     max_retention: 10y
 
+- name: Lock what came into the archive and has not been written for a day
+  lockstep.qumulo.qumulo_file_lock:
+    path: /archive
+    recurse: true
+    older_than: 1d
+    retention: 1y
+    on_longer: keep
+
 - name: Release a legal hold
   lockstep.qumulo.qumulo_file_lock:
     path: /legal/mail.pst
@@ -125,7 +137,7 @@ msg:
   description: The answer in one sentence.
   returned: success
   type: str
-  sample: "1 lock was changed, 0 were as asked already; the retention period ends at 2027-05-21T09:00:00Z."
+  sample: "1 lock was changed, 0 were already correct; the retention period ends at 2027-05-21T09:00:00Z."
 files:
   description: The first O(max_results) files, with the locks that they have now, or would have in check mode.
   returned: success
@@ -144,15 +156,37 @@ locked:
   type: int
   sample: 1
 unchanged:
-  description: Number of files whose lock was as asked.
+  description: Number of files whose lock was correct already.
+  returned: success
+  type: int
+  sample: 0
+left_out:
+  description: Number of files that were left alone because of O(older_than) or O(newer_than).
   returned: success
   type: int
   sample: 0
 retention_until:
-  description: End of the retention period that was asked for.
+  description:
+    - Until when all of the files are retained at least, as the cluster has confirmed it, or would be in check mode. It is null if there is no file.
   returned: success, if O(retention) is set
   type: str
   sample: "2027-05-21T09:00:00Z"
+retention_until_latest:
+  description:
+    - Until when the file with the longest retention period is retained. It is later than RV(retention_until) if files differ.
+  returned: success, if O(retention) is set
+  type: str
+  sample: "2027-05-21T09:00:00Z"
+retention_requested:
+  description: The end of the retention period that O(retention) names, from the cluster's time on.
+  returned: success, if O(retention) is set
+  type: str
+  sample: "2027-05-21T09:00:00Z"
+legal_hold:
+  description: Whether the files are under a legal hold now, or would be in check mode.
+  returned: success, if O(legal_hold) is set
+  type: bool
+  sample: false
 failed_files:
   description: Files that could not be locked, with the reason and the HTTP status of the answer (null without one), up to O(max_results).
   returned: failure, if files were tried
@@ -163,15 +197,20 @@ failed_files:
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.written import (
+    WrittenBetween,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import lock
 
 
 def lock_files(client, params, check_mode):
     """Bring the locks to what is asked for."""
     clock = client.clock()
+    now = clock.now()
     request = file_locks.make_request(
-        now=clock.now(),
+        now=now,
         retention=params["retention"],
         legal_hold=params["legal_hold"],
         slack=params["slack"],
@@ -190,6 +229,9 @@ def lock_files(client, params, check_mode):
         workers=params["workers"],
         max_results=params["max_results"],
         check_mode=check_mode,
+        written=WrittenBetween.make(
+            now=now, older_than=params["older_than"], newer_than=params["newer_than"]
+        ),
     )
 
 
@@ -205,7 +247,9 @@ def main():
             "exclude": texts,
             "retention": {"type": "str"},
             "legal_hold": {"type": "bool"},
-            "slack": {"type": "str", "default": "1h"},
+            "older_than": {"type": "str"},
+            "newer_than": {"type": "str"},
+            "slack": {"type": "str"},
             "on_longer": {"type": "str", "choices": ["fail", "keep"], "default": "fail"},
             "max_retention": {"type": "str", "default": "1y"},
             "max_clock_skew": {"type": "str", "default": "5min"},
@@ -213,6 +257,10 @@ def main():
             "max_results": {"type": "int", "default": 1000},
         },
         required_one_of=[["retention", "legal_hold"]],
+        rules=[
+            Needs(("include", "exclude"), "recurse"),
+            Needs(("slack", "on_longer", "max_retention", "max_clock_skew"), "retention"),
+        ],
         answer=_answers.file_lock,
         supports_check_mode=True,
     )

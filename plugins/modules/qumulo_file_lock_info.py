@@ -12,12 +12,14 @@ version_added: 1.0.0
 description:
   - Shows retention periods and legal holds of files, or of all files below a directory.
   - A cluster can not list its locked files, so a tree is walked, in parallel, with a request for each file.
+  - An option that has no effect with the others is an error, such as O(exclude) without O(recurse).
   - With O(status=unlocked) it finds files that are B(not) locked though they should be.
   - The account needs permission to read the files' attributes and ACLs (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
 author:
   - Lockstep developers (@lockstep)
 extends_documentation_fragment:
   - lockstep.qumulo.connection
+  - lockstep.qumulo.file_ages
   - lockstep.qumulo.attributes.info_module
 options:
   path:
@@ -61,10 +63,6 @@ options:
     description:
       - With O(status=expiring), the time before which a retention period ends, as a span from now on (V(30d)), a date, or an RFC 3339 time.
     type: str
-  older_than:
-    description:
-      - List only files that were last written longer ago than this span, such as V(7d).
-    type: str
   dest:
     description:
       - Write the list straight to this file instead of to RV(files), for trees of any size.
@@ -87,7 +85,7 @@ options:
     default: 32
   max_results:
     description:
-      - Files to list in RV(files) at the most.
+      - Maximum number of files to return in RV(files), not with O(dest). Counts always cover all files.
     type: int
     default: 1000
 seealso:
@@ -159,6 +157,7 @@ dest:
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Excludes, Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
     Wanted,
     report,
@@ -172,6 +171,7 @@ def show_locks(client, params, check_mode):
         status=params["status"],
         before=params["before"],
         older_than=params["older_than"],
+        newer_than=params["newer_than"],
     )
     return report(
         client,
@@ -205,12 +205,19 @@ def main():
             },
             "before": {"type": "str"},
             "older_than": {"type": "str"},
+            "newer_than": {"type": "str"},
             "dest": {"type": "path"},
             "format": {"type": "str", "choices": ["csv", "jsonl"], "default": "csv"},
             "workers": {"type": "int", "default": 32},
             "max_results": {"type": "int", "default": 1000},
         },
         required_if=[["status", "expiring", ["before"]]],
+        rules=[
+            Needs(("include", "exclude"), "recurse"),
+            Needs(("before",), "status", ("expiring",)),
+            Needs(("format",), "dest"),
+            Excludes(("max_results",), "dest"),
+        ],
         answer=_answers.file_locks,
         supports_check_mode=True,
     )

@@ -49,9 +49,9 @@ options:
     type: str
   slack:
     description:
-      - With a relative O(expiration), a snapshot that expires so much earlier or later is left as it is.
+      - With a relative O(expiration), a snapshot that expires earlier or later by no more than this is left as it is.
+      - The default is V(1h). A date or a time is set exactly.
     type: str
-    default: 1h
   keep:
     description:
       - With O(state=absent), how many of the newest are kept.
@@ -114,6 +114,7 @@ deleted:
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Excludes, Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshot_runs
 
 
@@ -126,7 +127,7 @@ def main():
             "path": {"type": "str", "default": "/"},
             "snapshot_id": {"type": "int"},
             "expiration": {"type": "str"},
-            "slack": {"type": "str", "default": "1h"},
+            "slack": {"type": "str"},
             "keep": {"type": "int"},
         },
         required_if=[
@@ -135,6 +136,7 @@ def main():
             ["state", "absent", ["name", "snapshot_id"], True],
         ],
         mutually_exclusive=[["snapshot_id", "name"], ["snapshot_id", "keep"]],
+        rules=[Needs(("slack",), "expiration"), Excludes(("path",), "snapshot_id")],
         answer=_answers.snapshot,
         supports_check_mode=True,
     )

@@ -25,7 +25,7 @@ def params(**changes: Any) -> dict[str, Any]:
         "path": "/",
         "snapshot_id": None,
         "expiration": None,
-        "slack": "1h",
+        "slack": None,
         "keep": None,
         **changes,
     }

@@ -204,6 +204,11 @@ def _ceiling(moment: datetime) -> datetime:
         ) from exc
 
 
+def is_over(moment: datetime, now: datetime) -> bool:
+    """Tell whether a moment that was parsed is not later than ``now``, as a span of zero is."""
+    return moment <= _ceiling(now)
+
+
 def is_relative(text: str) -> bool:
     """Tell whether a moment is written as a span from now on."""
     return _SPAN.fullmatch(text.strip()) is not None

@@ -20,14 +20,15 @@ from . import file_locks, files
 from .changelist.entries import raw
 from .changelist.sorting import Sorter
 from .client import Client
-from .durations import parse_moment, parse_timedelta
+from .domain.written import AT_ANY_TIME, WrittenBetween
+from .durations import is_over, parse_moment
 from .errors import ConflictError, InputError, QumuloError
 from .file_locks import FileResult, LockRequest, LockState, plan, render_lock
 from .files import DIRECTORY, FILE, FileInfo
 from .globs import PathFilter
 from .output import AtomicFile
 from .pool import map_unordered
-from .times import format_rfc3339, parse_rfc3339
+from .times import format_rfc3339
 
 _SHOWN = 3
 STATUSES = ("all", "locked", "held", "expiring", "expired", "unlocked")
@@ -103,7 +104,11 @@ class _Tally:
     max_results: int
     locked: int = 0
     unchanged: int = 0
+    left_out: int = 0
     failures: int = 0
+    #: Ends of retention periods, of all files.
+    earliest: datetime | None = None
+    latest: datetime | None = None
     shown: list[FileResult] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     #: Directories are listed by another thread than that which waits for locks.
@@ -114,8 +119,16 @@ class _Tally:
             self.locked += 1
         else:
             self.unchanged += 1
+        until = result.after.until
+        if until is not None:
+            self.earliest = until if self.earliest is None else min(self.earliest, until)
+            self.latest = until if self.latest is None else max(self.latest, until)
         if len(self.shown) < self.max_results:
             self.shown.append(result)
+
+    def leave_out(self) -> None:
+        with self._lock:
+            self.left_out += 1
 
     def fail(self, path: str, error: QumuloError) -> None:
         with self._lock:
@@ -130,6 +143,7 @@ class _Tally:
             "changed": self.locked > 0,
             "locked": self.locked,
             "unchanged": self.unchanged,
+            "left_out": self.left_out,
             "files": [result.render() for result in self.shown],
             "diff": {
                 "before": "".join(f"{r.info.path}: {r.before.describe()}\n" for r in changed),
@@ -137,7 +151,15 @@ class _Tally:
             },
         }
         if request.until is not None:
-            rendered["retention_until"] = format_rfc3339(request.until)
+            rendered["retention_requested"] = format_rfc3339(request.until)
+            # What the cluster has confirmed, or would be asked for.
+            for name, until in (
+                ("retention_until", self.earliest),
+                ("retention_until_latest", self.latest),
+            ):
+                rendered[name] = None if until is None else format_rfc3339(until)
+        if request.hold is not None:
+            rendered["legal_hold"] = request.hold
         return rendered
 
 
@@ -152,18 +174,26 @@ def lock(
     workers: int,
     max_results: int,
     check_mode: bool,
+    written: WrittenBetween = AT_ANY_TIME,
 ) -> dict[str, Any]:
     """Lock files, in parallel, and return what a module reports.
 
     Everything that is named is read and planned before anything is locked.
 
+    :param written: files that were last written at another time are left out, and counted.
     :raises ConflictError: some files could not be locked; ``details`` says which and why.
     """
     tally = _Tally(max_results)
+
+    def is_meant(info: FileInfo) -> bool:
+        return written.matches(info.modification_time)
+
     targets = find_targets(client, names, recurse=recurse, workers=workers)
     for name, error in targets.failed:
         tally.fail(name, error)
-    for info in targets.named:
+    named = [info for info in targets.named if is_meant(info)]
+    tally.left_out += len(targets.named) - len(named)
+    for info in named:
         try:
             plan(info.path, LockState.of(info), request)
         except QumuloError as exc:
@@ -172,25 +202,31 @@ def lock(
         raise _failure(tally, request, "Nothing was locked.")
 
     def all_files() -> Iterator[FileInfo]:
-        yield from targets.named
+        yield from named
         if targets.roots:
-            yield from below(
+            for info in below(
                 client,
                 targets.roots,
                 include=include,
                 exclude=exclude,
                 named=targets.named,
                 on_error=tally.fail,
-            )
+            ):
+                if is_meant(info):  # as it was listed; once more when it has been read
+                    yield info
+                else:
+                    tally.leave_out()
 
     outcomes = file_locks.ensure_each(
-        client, all_files(), request, check_mode=check_mode, workers=workers
+        client, all_files(), request, check_mode=check_mode, meant=is_meant, workers=workers
     )
     for outcome in outcomes:
         if outcome.error is not None:
             tally.fail(outcome.item.path, outcome.error)
         elif outcome.value is not None:
             tally.done(outcome.value)
+        else:
+            tally.leave_out()
     if tally.failures:
         raise _failure(tally, request, f"{tally.locked} others were locked.")
     return tally.render(request)
@@ -220,28 +256,36 @@ class Wanted:
     now: datetime
     status: str = "all"
     before: datetime | None = None
-    written_before: datetime | None = None
+    written: WrittenBetween = AT_ANY_TIME
 
     @classmethod
     def make(
-        cls, *, now: datetime, status: str, before: str | None, older_than: str | None
+        cls,
+        *,
+        now: datetime,
+        status: str,
+        before: str | None,
+        older_than: str | None = None,
+        newer_than: str | None = None,
     ) -> Wanted:
         """Return the filter for what a person wrote.
 
         :param now: the cluster's time.
         :raises InputError: a time makes no sense.
         """
-        return cls(
-            now,
-            status,
-            None if before is None else parse_moment(before, now),
-            None if older_than is None else now - parse_timedelta(older_than),
-        )
+        limit = None if before is None else parse_moment(before, now)
+        if limit is not None and is_over(limit, now):
+            raise InputError(
+                f"before '{before}' is {format_rfc3339(limit)}, which is over (the cluster's time "
+                f"is {format_rfc3339(now)}), so no retention period can still end before it: name "
+                "a later time, or use status expired."
+            )
+        written = WrittenBetween.make(now=now, older_than=older_than, newer_than=newer_than)
+        return cls(now, status, limit, written)
 
     def matches(self, info: FileInfo, state: LockState) -> bool:
         """Tell whether a file is to be listed."""
-        written = parse_rfc3339(info.modification_time)
-        if self.written_before is not None and written > self.written_before:
+        if not self.written.matches(info.modification_time):
             return False
         locked = state.is_locked(self.now)
         if self.status == "locked":

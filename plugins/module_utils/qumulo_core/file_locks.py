@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from . import files
 from .client import Client, ref
 from .cluster_clock import ClusterClock
-from .durations import parse_moment, parse_span, parse_timedelta
+from .durations import is_over, is_relative, parse_moment, parse_span, parse_timedelta
 from .errors import ConflictError, InputError, ProtocolError, QumuloError
 from .files import FILE, FileInfo
 from .pool import Outcome, map_unordered
@@ -21,6 +21,8 @@ from .times import format_rfc3339, parse_rfc3339
 
 #: More threads than for other work: each file costs two round trips and next to no bytes.
 DEFAULT_WORKERS = 32
+#: Of a relative period.
+DEFAULT_SLACK = "1h"
 
 
 @dataclass(frozen=True)
@@ -99,31 +101,41 @@ def make_request(
     now: datetime,
     retention: str | None,
     legal_hold: bool | None,
-    slack: str,
+    slack: str | None,
     max_retention: str,
     keep_longer: bool,
 ) -> LockRequest:
     """Return a request, after the guard that keeps a slip from locking files for a century.
 
     :param now: the cluster's time; relative periods count from it.
+    :param slack: of a relative period; a date or a time is reached exactly.
     :raises InputError: the period makes no sense, is over already, or is beyond ``max_retention``.
     """
-    until = None
-    if retention is not None:
-        until = parse_moment(retention, now).replace(microsecond=0)
-        if until <= now:
-            raise InputError(
-                f"The retention period '{retention}' ends {format_rfc3339(until)}, which is over "
-                f"(the cluster's time is {format_rfc3339(now)}): name a later one."
-            )
-        limit = parse_span(max_retention).after(now.replace(microsecond=0))
-        if until > limit + timedelta(seconds=1):
-            raise InputError(
-                f"The retention period '{retention}' would last until {format_rfc3339(until)}, "
-                f"beyond max_retention {max_retention} ({format_rfc3339(limit)}), and can never be "
-                "taken back: if it is meant, set max_retention to a longer span."
-            )
-    return LockRequest(until, legal_hold, parse_timedelta(slack), keep_longer)
+    if retention is None:
+        return LockRequest(None, legal_hold, keep_longer=keep_longer)
+    until = parse_moment(retention, now)
+    relative = is_relative(retention)
+    if slack is not None and not relative:
+        raise InputError(
+            f"slack applies only to a relative retention period such as 30d, and '{retention}' is "
+            "reached exactly: leave slack out."
+        )
+    if is_over(until, now):
+        raise InputError(
+            f"The retention period '{retention}' ends {format_rfc3339(until)}, which is over "
+            f"(the cluster's time is {format_rfc3339(now)}): name a later one."
+        )
+    limit = parse_moment(str(parse_span(max_retention)), now)
+    if until > limit:
+        raise InputError(
+            f"The retention period '{retention}' would last until {format_rfc3339(until)}, "
+            f"beyond max_retention {max_retention} ({format_rfc3339(limit)}), and can never be "
+            "taken back: if it is meant, set max_retention to a longer span."
+        )
+    allowed = timedelta(0)
+    if relative:
+        allowed = parse_timedelta(DEFAULT_SLACK if slack is None else slack)
+    return LockRequest(until, legal_hold, allowed, keep_longer)
 
 
 def check_clock(clock: ClusterClock, max_clock_skew: str) -> None:
@@ -249,16 +261,21 @@ def ensure_each(
     request: LockRequest,
     *,
     check_mode: bool,
+    meant: Callable[[FileInfo], bool],
     workers: int = DEFAULT_WORKERS,
-) -> Iterator[Outcome[FileInfo, FileResult]]:
+) -> Iterator[Outcome[FileInfo, FileResult | None]]:
     """Lock files in parallel, each on its own; yield what became of each as it is done.
 
     A target that was listed without its lock is read first.
+
+    :param meant: asked with what was read; the result of a file that is not meant is None.
     """
 
-    def work(own: Client, info: FileInfo) -> FileResult:
+    def work(own: Client, info: FileInfo) -> FileResult | None:
         if info.lock is None:
             info = read_target(own, info.id)
+        if not meant(info):
+            return None
         return ensure(own, info, request, check_mode=check_mode)
 
     return map_unordered(client, work, targets, workers=workers)

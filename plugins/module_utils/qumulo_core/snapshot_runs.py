@@ -77,7 +77,7 @@ def _take(
         "snapshot": taken,
         "diff": {
             "before": "",
-            "after": f"{name} of {path}, expires {_expiration_text(expiration)}\n",
+            "after": f"{name} of {path}, expires {taken['expiration']}\n",
         },
     }
 

@@ -13,11 +13,13 @@ from typing import Any
 
 from . import files
 from .client import Client
-from .durations import is_relative, parse_moment, parse_timedelta
+from .durations import is_over, is_relative, parse_moment, parse_timedelta
 from .errors import ConflictError, InputError, NotFoundError, ProtocolError, QumuloError
 from .times import format_rfc3339, parse_rfc3339
 
 NEVER = "never"
+#: Of an expiration that is a span.
+DEFAULT_SLACK = "1h"
 _NAME = re.compile(r"(\d+)_(.*)", re.DOTALL)
 
 
@@ -130,20 +132,29 @@ class Expiration:
     slack: timedelta = timedelta(0)
 
     @classmethod
-    def parse(cls, text: str, now: datetime, slack: str) -> Expiration:
+    def parse(cls, text: str, now: datetime, slack: str | None) -> Expiration:
         """Return the expiration for ``never``, a span from now on, a date, or a time.
 
+        :param slack: of a span; a date or a time is set exactly.
         :raises InputError: it is none of these, or over already.
         """
+        relative = is_relative(text)
+        if slack is not None and not relative:
+            raise InputError(
+                f"slack applies only to a relative expiration such as 30d, and '{text}' is set "
+                "exactly: leave slack out."
+            )
         if text.strip().lower() == NEVER:
             return cls(None)
-        at = parse_moment(text, now).replace(microsecond=0)
-        if at <= now:
+        at = parse_moment(text, now)
+        if is_over(at, now):
             raise InputError(
                 f"The expiration '{text}' is {format_rfc3339(at)}, which is over (the cluster's "
                 f"time is {format_rfc3339(now)}): name a later one, or 'never'."
             )
-        return cls(at, parse_timedelta(slack) if is_relative(text) else timedelta(0))
+        if not relative:
+            return cls(at)
+        return cls(at, parse_timedelta(DEFAULT_SLACK if slack is None else slack))
 
     def fits(self, snapshot: Snapshot) -> bool:
         """Tell whether a snapshot expires as asked, within the slack."""

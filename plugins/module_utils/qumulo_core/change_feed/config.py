@@ -89,6 +89,12 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
                 "'recursive: false', or 'checkpoint'."
             )
         quiet = section.span("quiet", positive=True) if section.has("quiet") else None
+        for option, other in (("quiet_depth", "quiet"), ("checkpoint_interval", "checkpoint")):
+            if section.has(option) and not section.has(other):
+                raise InputError(
+                    f"'{option}' has no effect without '{other}': set that, or leave '{option}' "
+                    "out."
+                )
         batch = section.integer("batch_size", 1, least=1, most=MOST_IN_A_BATCH)
         return Config(
             cluster=_cluster(section, variables),

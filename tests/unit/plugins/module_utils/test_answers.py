@@ -11,6 +11,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 
 HANDLE = {"file_id": "1", "can_lose_work": True}
 SNAPSHOT = {"name": "17_a", "suffix": "a", "path": "/p", "expiration": "never"}
+LOCKED = {"locked": 2, "unchanged": 1, "left_out": 0}
 LOCKS = {"files": 5, "locked": 3, "held": 1, "unlocked": 2}
 CHANGES = {"created": 3, "modified": 1, "deleted": 0, "renamed": 0}
 LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
@@ -40,15 +41,30 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         ),
         (
             _answers.file_lock,
-            {"locked": 2, "unchanged": 1, "retention_until": "2027"},
-            "2 locks were changed, 1 was as asked already; the retention period ends at 2027.",
-            "2 locks would be changed, 1 was as asked already; the retention period ends at 2027.",
+            {**LOCKED, "retention_until": "2027", "retention_until_latest": "2027"},
+            "2 locks were changed, 1 was already correct; the retention period ends at 2027.",
+            "2 locks would be changed, 1 was already correct; the retention period would end at "
+            "2027.",
         ),
         (
             _answers.file_lock,
-            {"locked": 1, "unchanged": 0},
-            "1 lock was changed, 0 were as asked already.",
-            "1 lock would be changed, 0 were as asked already.",
+            {**LOCKED, "retention_until": "2027", "retention_until_latest": "2028", "left_out": 4},
+            "2 locks were changed, 1 was already correct; the retention periods end between 2027 "
+            "and 2028; 4 left out by their age.",
+            "2 locks would be changed, 1 was already correct; the retention periods would end "
+            "between 2027 and 2028; 4 left out by their age.",
+        ),
+        (
+            _answers.file_lock,
+            {**LOCKED, "locked": 1, "unchanged": 0, "legal_hold": True},
+            "1 lock was changed, 0 were already correct; all files are under legal hold.",
+            "1 lock would be changed, 0 were already correct; all files would be under legal hold.",
+        ),
+        (
+            _answers.file_lock,
+            {"locked": 0, "unchanged": 0, "left_out": 0, "retention_until": None},
+            "No file matches, so none was locked.",
+            "No file matches, so none would be locked.",
         ),
         (
             _answers.file_locks,

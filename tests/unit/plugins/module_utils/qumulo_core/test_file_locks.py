@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.cluster_clock import (
     ClusterClock,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.written import (
+    WrittenBetween,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
     InputError,
@@ -29,9 +32,13 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
     plan,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.files import FileInfo
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times import (
+    format_rfc3339,
+)
 
 NOW = datetime(2026, 5, 4, 3, 2, 1, tzinfo=timezone.utc)
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1), timezones=st.just(timezone.utc))
+UNITS = ["s", "min", "h", "d", "w", "mo", "y"]
 STATES = st.builds(LockState, until=st.none() | MOMENTS, hold=st.booleans())
 REQUESTS = st.builds(
     LockRequest,
@@ -109,7 +116,7 @@ def request_for(retention: str | None, **changes: str) -> LockRequest:
         now=NOW,
         retention=retention,
         legal_hold=None,
-        slack=changes.get("slack", "1h"),
+        slack=changes.get("slack"),
         max_retention=changes.get("max_retention", "1y"),
         keep_longer=False,
     )
@@ -128,6 +135,56 @@ def test_the_guard_against_a_slip() -> None:
         request_for("366d")
     with pytest.raises(InputError, match="over"):
         request_for("2026-05-03")
+    with pytest.raises(InputError, match="over"):
+        request_for("0d")
+    with pytest.raises(InputError, match="could be minutes or months"):
+        request_for("5min", max_retention="6m")
+    with pytest.raises(InputError, match="is not a span of time"):
+        request_for("5min", max_retention="2027-01-01")
+
+
+def test_slack_is_for_relative_periods_only() -> None:
+    assert request_for("30d").slack == timedelta(hours=1)
+    assert request_for("30d", slack="2d").slack == timedelta(days=2)
+    assert request_for("30d", slack="0").slack == timedelta(0)
+    for text in ("2026-12-31", "2026-12-31T18:00:00Z"):
+        assert request_for(text).slack == timedelta(0)
+        with pytest.raises(InputError, match="slack applies only to a relative retention period"):
+            request_for(text, slack="1h")
+
+
+def test_a_date_is_reached_exactly() -> None:
+    request = request_for("2026-12-31")
+    assert request.until is not None
+    for short in (timedelta(seconds=1), timedelta(minutes=59)):
+        assert plan("/a", LockState(request.until - short, False), request).until == request.until
+    assert not plan("/a", LockState(request.until, False), request).changes
+    with pytest.raises(ConflictError, match="longer than"):
+        plan("/a", LockState(request.until + timedelta(seconds=1), False), request)
+
+
+@given(
+    st.builds(lambda count, unit: f"{count}{unit}", st.integers(1, 60), st.sampled_from(UNITS)),
+    st.lists(MOMENTS, min_size=2, max_size=5).map(sorted),
+)
+def test_a_task_that_runs_again_never_fails_and_never_promises_less(
+    retention: str, moments: list[datetime]
+) -> None:
+    state = LockState(None, False)
+    for now in moments:
+        request = make_request(
+            now=now,
+            retention=retention,
+            legal_hold=None,
+            slack="0s",
+            max_retention="60y",
+            keep_longer=False,
+        )
+        after = plan("/a", state, request).result(state)
+        assert after.until is not None and request.until is not None
+        assert after.until >= request.until
+        assert state.until is None or after.until >= state.until
+        state = after
 
 
 @pytest.mark.parametrize("minutes", [-6, 6])
@@ -172,6 +229,49 @@ def test_a_report_on_old_files_leaves_out_new_ones() -> None:
     assert not wanted.matches(info(), LockState(None, False))
     old = info(modification_time="2026-01-01T00:00:00Z")
     assert wanted.matches(old, LockState(None, False))
+
+
+@given(
+    st.integers(0, 100),
+    st.datetimes(
+        datetime(2026, 4, 1), datetime(2026, 5, 4, 3, 2, 1), timezones=st.just(timezone.utc)
+    ),
+)
+def test_older_and_newer_divide_all_files(days: int, written: datetime) -> None:
+    text = format_rfc3339(written)
+    older = WrittenBetween.make(now=NOW, older_than=f"{days}d").matches(text)
+    assert older == (written <= NOW - timedelta(days=days))
+    if days:
+        assert WrittenBetween.make(now=NOW, newer_than=f"{days}d").matches(text) is not older
+
+
+def test_older_and_newer_together_are_between_the_two() -> None:
+    between = WrittenBetween.make(now=NOW, older_than="1d", newer_than="7d")
+    assert [
+        between.matches(format_rfc3339(NOW - timedelta(days=days))) for days in (0, 1, 6, 7, 8)
+    ] == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"older_than": "7d", "newer_than": "1d"}, "longer than older_than 7d"),
+        ({"older_than": "7d", "newer_than": "7d"}, "longer than older_than 7d"),
+        ({"newer_than": "0s"}, "greater than zero"),
+        ({"older_than": "6m"}, "older_than: '6m' could be minutes or months"),
+        ({"newer_than": "1mo"}, "newer_than: '1mo' depends on the calendar"),
+        ({"older_than": "999999w"}, "before the year 1"),
+    ],
+)
+def test_ages_that_no_file_has_are_refused(options: dict[str, str], told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        WrittenBetween.make(now=NOW, **options)
+
+
+@pytest.mark.parametrize("before", ["0d", "2026-05-03", "2020-01-01T00:00:00Z"])
+def test_nothing_can_still_end_before_now(before: str) -> None:
+    with pytest.raises(InputError, match="which is over"):
+        Wanted.make(now=NOW, status="expiring", before=before)
 
 
 def test_a_lock_in_words() -> None:

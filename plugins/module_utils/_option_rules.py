@@ -1,0 +1,106 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options that have no effect without another one: given all the same, they are an error."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Union
+
+from .qumulo_core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of a module's run.
+
+    :param params: values, defaults included.
+    :param named: names of the options that the task has.
+    """
+
+    params: Mapping[str, Any]
+    named: Collection[str]
+
+    def given(self, name: str) -> bool:
+        """Tell whether the task asks for something by an option.
+
+        A default asks for nothing, nor does a value that is null, false or empty.
+        """
+        value = self.params[name]
+        return name in self.named and value is not None and value is not False and value != []
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Options that apply only with another one.
+
+    :param options: they have no aliases.
+    :param other: the option that has to be set, by the task or by default.
+    :param values: values of it that are right; without any, each one is that is not false.
+    :param when: an option and its value for which this holds; None: always.
+    """
+
+    options: tuple[str, ...]
+    other: str
+    values: tuple[str, ...] = ()
+    when: tuple[str, str] | None = None
+
+    def problem(self, options: Options) -> str | None:
+        """Return why the options do not go together, or None."""
+        if self.when is not None and options.params[self.when[0]] != self.when[1]:
+            return None
+        value = options.params[self.other]
+        if value in self.values if self.values else value not in (None, False):
+            return None
+        wanted = self.other
+        if self.values:
+            *others, last = self.values
+            wanted += f": {', '.join(others)} or {last}" if others else f": {last}"
+            wanted += "" if value is None else f" (it is {value})"
+        elif value is False:
+            wanted = f"{self.other}: true"
+        for name in self.options:
+            if options.given(name):
+                return f"{name} has no effect without {wanted}: set that, or leave {name} out."
+        return None
+
+
+@dataclass(frozen=True)
+class Excludes:
+    """Options that do not apply with another one.
+
+    :param options: they have no aliases.
+    :param other: the option that must not be set.
+    :param values: values of it that are wrong; without any, each one is that is not false.
+    """
+
+    options: tuple[str, ...]
+    other: str
+    values: tuple[str, ...] = ()
+
+    def problem(self, options: Options) -> str | None:
+        """Return why the options do not go together, or None."""
+        value = options.params[self.other]
+        if value not in self.values if self.values else value in (None, False):
+            return None
+        what = f"{self.other}: {value}" if self.values else self.other
+        for name in self.options:
+            if options.given(name):
+                return f"{name} has no effect with {what}: leave one of the two out."
+        return None
+
+
+Rule = Union[Needs, Excludes]
+
+
+def check(options: Options, rules: Sequence[Rule]) -> None:
+    """Refuse options that would have no effect.
+
+    :raises InputError: there is one.
+    """
+    for rule in rules:
+        problem = rule.problem(options)
+        if problem is not None:
+            raise InputError(problem)
