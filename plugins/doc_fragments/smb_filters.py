@@ -13,45 +13,48 @@ class ModuleDocFragment:
 options:
   path:
     description:
-      - Absolute paths of files. A handle matches if it is open on one of them, under whatever name.
-      - All filters that are set must fit; of the values of one filter one must.
+      - Absolute paths of files. A handle matches if it is open on one of them, under whatever name. A path that does not exist is an error.
+      - Filters are combined with AND, the values of one filter with OR.
     type: list
     elements: str
   file_id:
     description:
-      - IDs of files.
+      - IDs of files. An ID that does not exist is an error.
     type: list
     elements: str
   directory:
     description:
       - Absolute paths of directories. A handle matches if its file is one of them or lies anywhere below.
+      - A directory that does not exist is an error. Names are case-sensitive. Repeated slashes, C(.) and a slash at the end do not count; C(..) is refused.
     type: list
     elements: str
   glob:
     description:
       - Shell patterns for paths. One without a slash is compared with the name of the file, one that begins with a slash with the whole path,
         any other with the end of the path.
-      - V(*) and V(?) stay within a name, V(**) crosses directories. Case counts.
+      - V(*) and V(?) stay within a name, V(**) crosses directories. Matching is case-sensitive.
     type: list
     elements: str
   user:
     description:
       - Holders of handles, by name (V(CORP\\jane), or V(jane) in any domain), SID, V(uid:1000) or V(auth_id:500). Case does not count.
+      - A user that the cluster does not know is an error. If the cluster cannot tell, the module warns.
     type: list
     elements: str
   client:
     description:
-      - Addresses or networks (CIDR) of clients.
+      - Addresses or networks (CIDR) of clients. A client that is not connected matches nothing.
     type: list
     elements: str
   node:
     description:
-      - Addresses of nodes that clients are connected to.
+      - Addresses of nodes that clients are connected to. An address that is not a node's is an error. To tell that, the account needs
+        C(PRIVILEGE_NETWORK_READ); without it, the module warns if nothing matches.
     type: list
     elements: str
   access:
     description:
-      - What a handle may do with the content.
+      - Access that a handle has to the content.
     type: list
     elements: str
     choices: [read, write, append, delete, execute]

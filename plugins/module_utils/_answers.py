@@ -25,27 +25,37 @@ def _done(count: int, done: str, check_mode: bool) -> str:
 
 def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
     """Of ``qumulo_smb_lock_info``."""
-    del check_mode
-    handles = result["handles"]
-    if not handles:
-        return "No handle is open."
-    files = len({handle["file_id"] for handle in handles})
-    risky = sum(handle["can_lose_work"] for handle in handles)
+    totals = result["totals"]
+    listed = ""
+    if "dest" in result:
+        listed = f"; all {'to be listed' if check_mode else 'listed'} in {result['dest']}"
+    elif result["truncated"]:
+        listed = f"; {len(result['handles'])} returned"
+    if not totals["handles"]:
+        return f"No handle matches{listed}."
     return (
-        f"{_many(len(handles), 'handle')} of {_many(len(result['users']), 'user')} on "
-        f"{_many(files, 'file')}; work can be lost through {risky or 'none'}."
+        f"{_many(totals['handles'], 'handle')} of {_many(totals['users'], 'user')} on "
+        f"{_many(totals['files'], 'file')}; work can be lost through "
+        f"{totals['can_lose_work'] or 'none'}{listed}."
     )
 
 
 def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
     """Of ``qumulo_smb_lock``."""
-    closed, spared, reopened = (len(result[key]) for key in ("closed", "spared", "reopened"))
+    totals = result["totals"]
+    closed, spared, reopened = (totals[key] for key in ("closed", "spared", "reopened"))
+    if not (closed or spared or reopened):
+        return f"No handle matches; nothing {_done(1, 'closed', check_mode)}."
     parts = [f"{_many(closed, 'handle')} {_done(closed, 'closed', check_mode)}"]
     if spared:
         parts.append(f"{spared} {_done(spared, 'spared', check_mode)}")
     if reopened:
         parts.append(f"{reopened} {_done(reopened, 'opened again at once', check_mode)}")
-    return f"{', '.join(parts)}."
+    risk = ""
+    if closed:
+        can = "can" if check_mode else "could"
+        risk = f"; work {can} be lost through {totals['can_lose_work'] or 'none'}"
+    return f"{', '.join(parts)}{risk}."
 
 
 def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:

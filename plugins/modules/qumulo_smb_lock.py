@@ -32,13 +32,13 @@ options:
     default: absent
   max_close:
     description:
-      - If more handles match, none is closed and the module fails. This stops a slip from closing the whole office.
+      - If more handles match, none is closed and the module fails. Safety limit against closing far more handles than intended.
     type: int
     default: 100
   exclude_users:
     description:
-      - Users whose handles are spared, in the same form as O(user).
-      - A holder whose name the cluster can not tell at present is spared as well, for it may be one of them.
+      - Users whose handles are spared, in the same form as O(user). A user that the cluster does not know is an error, and nothing is closed.
+      - A holder whose name the cluster cannot resolve at present is spared as well, because it may be one of them.
     type: list
     elements: str
     default: []
@@ -52,18 +52,29 @@ options:
       - The RV(plan) of an earlier check run. If a handle matches that is not in it, none is closed and the module fails.
     type: list
     elements: str
+  max_results:
+    description:
+      - Maximum number of handles to return in each of RV(closed), RV(failed_handles), RV(reopened) and RV(spared), and of lines of a diff, from V(0).
+        RV(totals) and RV(plan) always cover all handles.
+    type: int
+    default: 1000
+    version_added: 1.1.0
 seealso:
   - module: lockstep.qumulo.qumulo_smb_lock_info
 """
 
 EXAMPLES = r"""
-- name: See who would lose what
+- name: Look at who would lose what
   lockstep.qumulo.qumulo_smb_lock:
     path: /finance/Budget 2026.xlsx
   check_mode: true
   register: planned
 
-- name: Close just these
+- name: Show who holds the file
+  ansible.builtin.debug:
+    msg: "{{ [planned.msg] + planned.holders }}"
+
+- name: Close exactly what was shown
   lockstep.qumulo.qumulo_smb_lock:
     path: /finance/Budget 2026.xlsx
     plan: "{{ planned.plan }}"
@@ -79,7 +90,7 @@ msg:
   description: The answer in one sentence.
   returned: success
   type: str
-  sample: "2 handles were closed, 1 was spared."
+  sample: "2 handles were closed, 1 was spared; work could be lost through 2."
 closed:
   description: Handles that were closed, or would be in check mode; see M(lockstep.qumulo.qumulo_smb_lock_info) for their members.
   returned: success
@@ -104,8 +115,24 @@ spared:
   type: list
   elements: dict
   sample: []
+holders:
+  description: Who holds the handles that were, or would be, closed. A line for each user, client and risk.
+  returned: success
+  type: list
+  elements: str
+  sample: ["CORP\\jane from 10.1.2.3: 2 handles, open for writing"]
+totals:
+  description: Numbers of all handles of each kind, and of those to close that can lose work.
+  returned: always, after closing was tried
+  type: dict
+  sample: {closed: 2, failed_handles: 0, reopened: 0, spared: 1, can_lose_work: 2}
+truncated:
+  description: Whether one of the lists of handles shows fewer than RV(totals) counts.
+  returned: success
+  type: bool
+  sample: false
 plan:
-  description: What names the handles that were, or would be, closed.
+  description: Identifiers of the handles that were, or would be, closed.
   returned: success
   type: list
   elements: str
@@ -121,7 +148,13 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters impor
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
 )
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import closing
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import (
+    closing,
+    summary,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.known import (
+    check_known,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
     list_handles,
 )
@@ -129,8 +162,17 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 
 def break_locks(client, params, check_mode):
     """Close the handles that match."""
+    limit = params["max_results"]
+    summary.check_max_results(limit)
     wanted = make_filter(client, params)
     matching = list_handles(client, wanted)
+    warnings = check_known(
+        client,
+        wanted,
+        matching,
+        file_ids=params["file_id"] or (),
+        exclude_users=params["exclude_users"],
+    )
     chosen = closing.select(
         matching, exclude_users=params["exclude_users"], only_idle=params["only_idle"]
     )
@@ -141,31 +183,42 @@ def break_locks(client, params, check_mode):
         if outcome.broken is not None and not outcome.closed:
             raise outcome.broken  # the sentence that says what to do
     gone = {handle.location for handle in outcome.closed}
+    left = [handle for handle in matching if handle.location not in gone]
     result = {
         "changed": bool(outcome.closed),
-        "closed": [handle.render() for handle in outcome.closed],
+        "closed": [handle.render() for handle in outcome.closed[:limit]],
         "failed_handles": [
-            {**handle.render(), "reason": reason} for handle, reason in outcome.failed
+            {**handle.render(), "reason": reason} for handle, reason in outcome.failed[:limit]
         ],
-        "reopened": [handle.render() for handle in outcome.reopened],
-        "spared": [handle.render() for handle in chosen.spared],
+        "reopened": [handle.render() for handle in outcome.reopened[:limit]],
+        "spared": [handle.render() for handle in chosen.spared[:limit]],
+        "holders": summary.holders(chosen.close, limit),
+        "totals": {
+            "closed": len(outcome.closed),
+            "failed_handles": len(outcome.failed),
+            "reopened": len(outcome.reopened),
+            "spared": len(chosen.spared),
+            "can_lose_work": sum(handle.can_lose_work for handle in chosen.close),
+        },
         "plan": [handle.location for handle in chosen.close],
         "diff": {
-            "before": "".join(handle.describe() + "\n" for handle in matching),
-            "after": "".join(
-                handle.describe() + "\n" for handle in matching if handle.location not in gone
-            ),
+            "before": summary.describe(matching, limit),
+            "after": summary.describe(left, limit),
         },
-        "warnings": [
-            f"Opened again at once: {handle.describe()}" for handle in outcome.reopened[:10]
-        ],
+        "warnings": warnings
+        + [f"Opened again at once: {handle.describe()}" for handle in outcome.reopened[:10]],
     }
+    result["truncated"] = any(
+        result["totals"][key] > limit for key in ("closed", "failed_handles", "reopened", "spared")
+    )
     if outcome.failed:
         handle, reason = outcome.failed[0]
         raise ConflictError(
             f"{len(outcome.failed)} of {len(chosen.close)} handles could not be closed, such as "
             f"{handle.describe()}: {reason.rstrip('.')}. Close them at the client, or try again.",
-            details={key: result[key] for key in ("closed", "failed_handles", "reopened")},
+            details={
+                key: result[key] for key in ("closed", "failed_handles", "reopened", "totals")
+            },
         )
     return result
 
@@ -178,6 +231,7 @@ def main():
         exclude_users={"type": "list", "elements": "str", "default": []},
         only_idle={"type": "bool", "default": False},
         plan={"type": "list", "elements": "str"},
+        max_results={"type": "int", "default": 1000},
     )
     run(
         break_locks,

@@ -22,6 +22,26 @@ extends_documentation_fragment:
   - lockstep.qumulo.connection
   - lockstep.qumulo.smb_filters
   - lockstep.qumulo.attributes.info_module
+options:
+  dest:
+    description:
+      - Write the whole list straight to this file instead of to RV(handles), for tens of thousands of handles.
+      - The file appears whole or not at all. A new one has mode 0640. If it holds the same already, it is left alone.
+    type: path
+    version_added: 1.1.0
+  format:
+    description:
+      - Format of O(dest). V(csv) has every member of a handle except C(byte_ranges), the values of a list separated by C(; ). V(jsonl) has all of them.
+    type: str
+    choices: [csv, jsonl]
+    default: csv
+    version_added: 1.1.0
+  max_results:
+    description:
+      - Maximum number of handles to return in RV(handles), from V(0). The counts always cover all handles.
+    type: int
+    default: 1000
+    version_added: 1.1.0
 seealso:
   - module: lockstep.qumulo.qumulo_smb_lock
 """
@@ -41,6 +61,15 @@ EXAMPLES = r"""
     directory: /projects/apollo
     user: CORP\jane
     access: write
+
+- name: Which clients hold the most handles?
+  lockstep.qumulo.qumulo_smb_lock_info:
+    max_results: 0
+  register: open_handles
+
+- name: Write all handles to a file for a spreadsheet
+  lockstep.qumulo.qumulo_smb_lock_info:
+    dest: /tmp/handles.csv
 """
 
 RETURN = r"""
@@ -50,7 +79,7 @@ msg:
   type: str
   sample: "1 handle of 1 user on 1 file; work can be lost through 1."
 handles:
-  description: The handles, by path and user.
+  description: The handles, by path and user, without O(dest), up to O(max_results).
   returned: success
   type: list
   elements: dict
@@ -138,24 +167,54 @@ handles:
       reasons: [open for writing, 1 byte-range lock]
       location: 10.0.0.11/1f/2
 count:
-  description: Number of handles.
+  description: Number of all handles that match.
   returned: success
   type: int
   sample: 1
+truncated:
+  description: Whether more handles match than RV(handles) shows.
+  returned: success
+  type: bool
+  sample: false
 users:
-  description: Number of handles of each holder.
+  description: Number of all handles of each holder, largest first.
   returned: success
   type: dict
   sample: {"CORP\\jane": 1}
+clients:
+  description: Number of all handles of each client address, largest first. A handle that can belong to several counts for each of them.
+  returned: success
+  type: dict
+  sample: {"10.1.2.3": 1}
+nodes:
+  description: Number of all handles of each node address, largest first. A handle that can belong to several counts for each of them.
+  returned: success
+  type: dict
+  sample: {"10.0.0.11": 1}
+totals:
+  description: Numbers of all handles that match, of their files, users and clients, and of those that can lose work.
+  returned: success
+  type: dict
+  sample: {handles: 1, files: 1, users: 1, clients: 1, can_lose_work: 1}
+dest:
+  description: The file that the list was written to.
+  returned: if O(dest) is set
+  type: str
+  sample: /tmp/handles.csv
 """
-
-from collections import Counter
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import (
     FILTER_SPEC,
     make_filter,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import summary
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.export import (
+    write_list,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.known import (
+    check_known,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.listing import (
     list_handles,
@@ -164,18 +223,34 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 
 def list_locks(client, params, check_mode):
     """List the handles that match."""
-    del check_mode  # nothing is changed
-    handles = list_handles(client, make_filter(client, params))
-    return {
+    summary.check_max_results(params["max_results"])
+    wanted = make_filter(client, params)
+    handles = list_handles(client, wanted)
+    result = {
         "changed": False,
-        "handles": [handle.render() for handle in handles],
+        "handles": [],
         "count": len(handles),
-        "users": dict(Counter(handle.holder.label for handle in handles).most_common()),
+        "truncated": False,
+        **summary.count(handles),
+        "warnings": check_known(client, wanted, handles, file_ids=params["file_id"] or ()),
     }
+    if params["dest"] is not None:
+        result.update(write_list(handles, params["format"], params["dest"], dry_run=check_mode))
+    else:
+        shown = handles[: params["max_results"]]
+        result["handles"] = [handle.render() for handle in shown]
+        result["truncated"] = len(handles) > len(shown)
+    return result
 
 
 def main():
-    run(list_locks, dict(FILTER_SPEC), answer=_answers.smb_locks, supports_check_mode=True)
+    spec = dict(
+        FILTER_SPEC,
+        dest={"type": "path"},
+        format={"type": "str", "choices": ["csv", "jsonl"], "default": "csv"},
+        max_results={"type": "int", "default": 1000},
+    )
+    run(list_locks, spec, answer=_answers.smb_locks, supports_check_mode=True)
 
 
 if __name__ == "__main__":

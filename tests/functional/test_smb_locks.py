@@ -229,6 +229,7 @@ def close_by_module(client: Client, **options: Any) -> dict[str, Any]:
         "exclude_users": [],
         "only_idle": False,
         "plan": None,
+        "max_results": 1000,
         **options,
     }
     done: dict[str, Any] = qumulo_smb_lock.break_locks(client, params, False)
@@ -238,8 +239,9 @@ def close_by_module(client: Client, **options: Any) -> dict[str, Any]:
 def test_a_holder_whose_name_is_not_known_can_be_one_that_is_spared(
     office: Simulator, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    sid = client.rest.auth.find_identity(name=JANE)["sid"]
     monkeypatch.setattr(names, "find_identity", lambda _client, auth_id: Identity(auth_id))
-    for user in (JANE, "sid:S-1-5-21-1", "uid:1"):
+    for user in (JANE, f"sid:{sid}", "uid:1"):
         done = close_by_module(client, directory=["/office"], exclude_users=[user])
         assert not done["changed"] and len(done["spared"]) == 4
     assert len(found(client)) == 4

@@ -19,6 +19,7 @@ def register(router: Router) -> None:
     route("GET /v1/version", public=True)(version)
     route("POST /v1/dns/resolve-ips-to-names")(resolve_addresses)
     route("GET /v2/time/status", "PRIVILEGE_TIME_READ")(time_status)
+    route("GET /v2/network/interfaces/{id}/status/", "PRIVILEGE_NETWORK_READ")(network_status)
     settings = "/v1/file-system/settings"
     route(f"GET {settings}/atime", "PRIVILEGE_FS_SETTINGS_READ")(atime)
     route(f"PATCH {settings}/atime", "PRIVILEGE_FS_SETTINGS_WRITE")(set_atime)
@@ -53,6 +54,31 @@ def time_status(cluster: Cluster, request: Request) -> Answer:
     """The cluster's time."""
     del request
     return answer({"time": rfc3339(cluster.now_ns())})
+
+
+def network_status(cluster: Cluster, request: Request) -> Answer:
+    """Addresses of all nodes; there are no floating ones."""
+    if request.wild[0] != "1":
+        raise ApiError(404, f"there is no interface {request.wild[0]}")
+    return answer(
+        [
+            {
+                "interface_id": 1,
+                "network_statuses": [
+                    {
+                        "address": address,
+                        "assigned_by": "STATIC",
+                        "floating_addresses": [],
+                        "name": "Default",
+                        "network_id": 1,
+                    }
+                ],
+                "node_id": number,
+                "node_name": f"simulated-{number}",
+            }
+            for number, address in enumerate(cluster.nodes, 1)
+        ]
+    )
 
 
 def _change(cluster: Cluster, request: Request, allowed: dict[str, tuple[Json, ...]]) -> Json:

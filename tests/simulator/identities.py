@@ -241,9 +241,15 @@ class Identities:
                 yield Identity(auth_id, f"gid:{number}", "POSIX_GROUP", gid=number)
             return
         if "name" in keys:
-            known = self._by_name.get(str(keys["name"]).lower())
+            # Without a domain it is a user of the cluster, or else of the domain.
+            name = str(keys["name"]).lower()
+            known = self._by_name.get(name)
             if known is not None:
                 yield known
+            elif "\\" not in name:
+                for full, user in self._by_name.items():
+                    if full.endswith(f"\\{name}"):
+                        yield user
             return
         yield from self.users.values()
         if "uid" in keys and str(keys["uid"]).isdigit():

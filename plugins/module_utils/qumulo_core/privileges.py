@@ -29,6 +29,7 @@ _EXACT = (
     (r"GET /v1/file-system", "PRIVILEGE_FS_ATTRIBUTES_READ"),
     (r"POST /v1/identity/(find|expand)", "PRIVILEGE_IDENTITY_READ"),
     (r"GET /v\d/time/.*", "PRIVILEGE_TIME_READ"),
+    (r"GET /v\d/network/.*", "PRIVILEGE_NETWORK_READ"),
 )
 
 

@@ -7,7 +7,10 @@
 - ``words``: what a handle does, in a phrase
 - ``names``: who the holders are
 - ``filters``: which handles are meant
+- ``known``: filter values that name nothing are refused
 - ``listing``: open handles joined with holders, clients and locks
+- ``summary``: many handles in a few lines
+- ``export``: lists of handles as files
 - ``closing``: closing what is meant, and looking again
 """
 

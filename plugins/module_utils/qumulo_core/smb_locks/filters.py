@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from ..common.addresses import Network, is_within, parse_network
+from ..common.addresses import Address, Network, is_within, parse_address, parse_network
 from ..domain.paths import normalize
 from ..errors import InputError
 from ..globs import PathFilter
@@ -21,10 +21,13 @@ class UserFilter:
     """One user, by exactly one of its names.
 
     A bare number is refused: it could be a UID or an auth ID, and they are different people.
+
+    :param text: as it was written, for messages.
     """
 
     kind: str
     value: str
+    text: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> UserFilter:
@@ -37,7 +40,7 @@ class UserFilter:
         if colon and kind in ("uid", "auth_id", "sid", "name"):
             if not value or (kind in ("uid", "auth_id") and not value.isdigit()):
                 raise InputError(f"'{text}' names no user: put a value after '{kind}:'.")
-            return cls(kind, value.lower())
+            return cls(kind, value.lower(), text.strip())
         text = text.strip()
         if not text:
             raise InputError("An empty user name matches nobody: leave it out.")
@@ -46,8 +49,8 @@ class UserFilter:
                 f"'{text}' could be a UID or an auth ID: write uid:{text} or auth_id:{text}."
             )
         if re.fullmatch(r"S-1-\d+(-\d+)*", text, re.IGNORECASE):
-            return cls("sid", text.lower())
-        return cls("name", text.lower())
+            return cls("sid", text.lower(), text)
+        return cls("name", text.lower(), text)
 
     def matches(self, holder: Identity) -> bool:
         """Tell whether the holder is this user.
@@ -80,6 +83,19 @@ class UserFilter:
         return self.matches(holder) or (nameless and self.kind != "auth_id")
 
 
+def parse_node(text: str) -> Address:
+    """Return the address of a node.
+
+    :raises InputError: it is not an address.
+    """
+    address = parse_address(text)
+    if address is None:
+        raise InputError(
+            f"'{text}' is not an address of a node: write an IP address such as 10.0.0.11."
+        )
+    return address
+
+
 @dataclass(frozen=True)
 class HandleFilter:
     """All conditions that a handle has to meet; within one, any of its values.
@@ -93,7 +109,7 @@ class HandleFilter:
     globs: PathFilter | None = None
     users: tuple[UserFilter, ...] = ()
     networks: tuple[Network, ...] = ()
-    nodes: frozenset[str] = frozenset()
+    nodes: frozenset[Address] = frozenset()
     access: frozenset[str] = frozenset()
     by_file: bool = False
 
@@ -123,7 +139,7 @@ class HandleFilter:
             globs=PathFilter(globs) if globs else None,
             users=tuple(UserFilter.parse(user) for user in users),
             networks=tuple(parse_network(client) for client in clients),
-            nodes=frozenset(nodes),
+            nodes=frozenset(parse_node(node) for node in nodes),
             access=frozenset(access),
             by_file=file_ids is not None,
         )
@@ -160,13 +176,13 @@ class HandleFilter:
             return False
         if self.networks and not all(self._in_networks(a) for a in handle.addresses):
             return False
-        return not self.nodes or all(node in self.nodes for node in handle.nodes)
+        return not self.nodes or all(parse_address(node) in self.nodes for node in handle.nodes)
 
     def _some_address(self, handle: Handle) -> bool:
         return not self.networks or any(self._in_networks(a) for a in handle.addresses)
 
     def _some_node(self, handle: Handle) -> bool:
-        return not self.nodes or any(node in self.nodes for node in handle.nodes)
+        return not self.nodes or any(parse_address(node) in self.nodes for node in handle.nodes)
 
     def _in_networks(self, text: str) -> bool:
         return any(is_within(text, network) for network in self.networks)

@@ -10,6 +10,7 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 
 HANDLE = {"file_id": "1", "can_lose_work": True}
+HANDLES = {"handles": 2, "users": 1, "files": 1, "can_lose_work": 1}
 SNAPSHOT = {"name": "17_a", "suffix": "a", "path": "/p", "expiration": "never"}
 LOCKED = {"locked": 2, "unchanged": 1, "left_out": 0}
 LOCKS = {"files": 5, "locked": 3, "held": 1, "unlocked": 2}
@@ -20,22 +21,45 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
 @pytest.mark.parametrize(
     ("answer", "result", "done", "planned"),
     [
-        (_answers.smb_locks, {"handles": [], "users": {}}, "No handle is open.", None),
         (
             _answers.smb_locks,
-            {"handles": [HANDLE, {**HANDLE, "can_lose_work": False}], "users": {"ann": 2}},
+            {"totals": {"handles": 0}, "truncated": False},
+            "No handle matches.",
+            None,
+        ),
+        (
+            _answers.smb_locks,
+            {"totals": HANDLES, "handles": [HANDLE] * 2, "truncated": False},
             "2 handles of 1 user on 1 file; work can be lost through 1.",
             None,
         ),
         (
-            _answers.smb_break,
-            {"closed": [HANDLE], "spared": [HANDLE] * 2, "reopened": []},
-            "1 handle was closed, 2 were spared.",
-            "1 handle would be closed, 2 would be spared.",
+            _answers.smb_locks,
+            {"totals": HANDLES, "handles": [HANDLE], "truncated": True},
+            "2 handles of 1 user on 1 file; work can be lost through 1; 1 returned.",
+            None,
+        ),
+        (
+            _answers.smb_locks,
+            {"totals": HANDLES, "handles": [], "truncated": False, "dest": "/l"},
+            "2 handles of 1 user on 1 file; work can be lost through 1; all listed in /l.",
+            "2 handles of 1 user on 1 file; work can be lost through 1; all to be listed in /l.",
         ),
         (
             _answers.smb_break,
-            {"closed": [], "spared": [], "reopened": [HANDLE]},
+            {"totals": {"closed": 1, "spared": 2, "reopened": 0, "can_lose_work": 1}},
+            "1 handle was closed, 2 were spared; work could be lost through 1.",
+            "1 handle would be closed, 2 would be spared; work can be lost through 1.",
+        ),
+        (
+            _answers.smb_break,
+            {"totals": {"closed": 0, "spared": 0, "reopened": 0}},
+            "No handle matches; nothing was closed.",
+            "No handle matches; nothing would be closed.",
+        ),
+        (
+            _answers.smb_break,
+            {"totals": {"closed": 0, "spared": 0, "reopened": 1}},
             "0 handles were closed, 1 was opened again at once.",
             "0 handles would be closed, 1 would be opened again at once.",
         ),

@@ -1,0 +1,87 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that people name by their paths; a path that does not exist leads to a near one."""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from itertools import islice
+
+from .. import files
+from ..client import Client
+from ..errors import NotFoundError, QumuloError
+from .paths import normalize
+
+#: Entries of a directory that are compared with a name.
+_COMPARED = 10_000
+#: How alike two names are, from 0 to 1, if one may be a slip for the other.
+_ALIKE = 0.75
+
+
+def existing(client: Client, path: str, *, lock: bool = False) -> files.FileInfo:
+    """Return the attributes of a path that a person wrote.
+
+    :param lock: see :func:`files.get`.
+    :raises InputError: the path cannot name anything.
+    :raises NotFoundError: it does not exist; a similar path is named, if there is one.
+    """
+    path = normalize(path)
+    try:
+        return files.get(client, path, lock=lock)
+    except NotFoundError as exc:
+        near = near_path(client, path)
+        if near is None:
+            raise
+        case = " (names are case-sensitive)" if _fold(near) == _fold(path) else ""
+        raise NotFoundError(
+            f"'{path}' does not exist on the cluster{case}: did you mean '{near}'?",
+            status=exc.status,
+            error_class=exc.error_class,
+        ) from exc
+
+
+def near_path(client: Client, path: str) -> str | None:
+    """Return an existing path that looks like one that does not exist, or None.
+
+    This is a hint in an error message: where the cluster does not answer, there is none.
+    """
+    names = path.strip("/").split("/")
+    try:
+        found = ""
+        for at, name in enumerate(names):
+            if _exists(client, f"{found}/{name}"):
+                found = f"{found}/{name}"
+                continue
+            similar = _similar(client, found or "/", name)
+            if similar is None:
+                return None
+            found = f"{found}/{similar}"
+            rest = "/".join(names[at + 1 :])
+            if rest and _exists(client, f"{found}/{rest}"):
+                return f"{found}/{rest}"
+        return found
+    except QumuloError:
+        return None
+
+
+def _exists(client: Client, path: str) -> bool:
+    try:
+        files.get(client, path)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _similar(client: Client, directory: str, name: str) -> str | None:
+    entries = [entry.name for entry in islice(files.entries(client, directory), _COMPARED)]
+    for entry in entries:
+        if _fold(entry) == _fold(name):
+            return entry
+    alike = difflib.get_close_matches(name, entries, n=1, cutoff=_ALIKE)
+    return alike[0] if alike else None
+
+
+def _fold(text: str) -> str:
+    return unicodedata.normalize("NFC", text.casefold())

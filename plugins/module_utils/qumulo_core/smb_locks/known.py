@@ -1,0 +1,122 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter values that name something on the cluster, or are refused.
+
+A filter that names nothing finds nothing. "No handle matches" would then reassure somebody whose
+file is held open all the same, and a misspelled user in ``exclude_users`` would not be spared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .. import files
+from ..client import Client
+from ..common.addresses import parse_address
+from ..domain import named
+from ..errors import InputError, MissingPrivilegeError, NotFoundError, QumuloError
+from .filters import HandleFilter, UserFilter
+from .handles import Handle
+
+_SHOWN = 10
+
+
+def check_known(
+    client: Client,
+    wanted: HandleFilter,
+    handles: Sequence[Handle],
+    *,
+    file_ids: Sequence[str] = (),
+    exclude_users: Sequence[str] = (),
+) -> list[str]:
+    """Refuse values of a filter that name nothing, and return warnings for those not checked.
+
+    A value that one of the handles fits is known. Only the others are looked up, so that the usual
+    case costs no request.
+
+    :param handles: what the filter found.
+    :param file_ids: IDs that were given as such.
+    :param exclude_users: users to spare.
+    :raises NotFoundError: a directory, file ID or user does not exist.
+    :raises InputError: a node is not one of the cluster.
+    """
+    warnings: list[str] = []
+    for directory in wanted.directories:
+        if not any(h.path == directory or h.path.startswith(f"{directory}/") for h in handles):
+            warnings += _check_directory(client, directory or "/")
+    opened = {handle.file_id for handle in handles}
+    for file_id in file_ids:
+        if file_id not in opened:
+            warnings += _check_file_id(client, file_id)
+    excluded = [UserFilter.parse(user) for user in exclude_users]
+    holders = {handle.holder for handle in handles}
+    for user in (*wanted.users, *excluded):
+        if not any(user.matches(holder) for holder in holders):
+            warnings += _check_user(client, user)
+    return warnings + _check_nodes(client, wanted, handles)
+
+
+def _check_directory(client: Client, path: str) -> list[str]:
+    try:
+        named.existing(client, path)
+    except NotFoundError:
+        raise
+    except QumuloError as exc:
+        return [f"Cannot check whether the directory '{path}' exists: {exc.message}"]
+    return []
+
+
+def _check_file_id(client: Client, file_id: str) -> list[str]:
+    try:
+        files.get(client, file_id)
+    except NotFoundError:
+        raise
+    except QumuloError as exc:
+        return [f"Cannot check whether the file ID '{file_id}' exists: {exc.message}"]
+    return []
+
+
+def _check_user(client: Client, user: UserFilter) -> list[str]:
+    try:
+        client.rest.auth.find_identity(**{user.kind: user.value})
+    except NotFoundError as exc:
+        raise NotFoundError(
+            f"The cluster does not know the user '{user.text}': check the spelling and the "
+            "directory service, or write DOMAIN\\name, a SID, uid:NUMBER or auth_id:NUMBER.",
+            status=exc.status,
+            error_class=exc.error_class,
+        ) from exc
+    except QumuloError as exc:
+        return [f"Cannot check whether the user '{user.text}' exists: {exc.message}"]
+    return []
+
+
+def _check_nodes(client: Client, wanted: HandleFilter, handles: Sequence[Handle]) -> list[str]:
+    connected = {parse_address(node) for handle in handles for node in handle.nodes}
+    unseen = sorted(wanted.nodes - connected, key=str)
+    if not unseen:
+        return []
+    shown = ", ".join(str(node) for node in unseen)
+    try:
+        status = client.get("/v2/network/interfaces/1/status/")
+    except (MissingPrivilegeError, NotFoundError) as exc:
+        return [f"Cannot check whether {shown} is an address of a node: {exc.message}"]
+    known = [address for address in map(parse_address, _texts(status)) if address is not None]
+    for node in unseen:
+        if node not in known:
+            examples = ", ".join(map(str, sorted(set(known), key=str)[:_SHOWN]))
+            raise InputError(
+                f"'{node}' is not an address of a node of this cluster: use one of {examples}."
+            )
+    return []
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the addresses in the status of the nodes' networks."""
+    for node in value if isinstance(value, list) else ():
+        for network in node.get("network_statuses") or ():
+            if network.get("address"):
+                yield str(network["address"])
+            yield from map(str, network.get("floating_addresses") or ())
