@@ -12,6 +12,9 @@ version_added: 1.1.0
 description:
   - Deletes below a directory what a list in the V(nul) format of M(lockstep.qumulo.qumulo_changelist) names, directories with all that is in them.
   - Nothing outside of the directory is touched, whatever symlinks people have made in it. Names that are not there are passed over.
+    A directory in which another file system is mounted is an error.
+  - Trees of any depth are deleted. A directory that is read-only for the account that owns it is made writable first, as C(rsync --delete) does;
+    one that stays gets its mode back.
   - No cluster is asked.
 author:
   - Lockstep developers (@lockstep)
@@ -19,11 +22,13 @@ options:
   list:
     description:
       - The list, as RV(lockstep.qumulo.qumulo_changelist#module:first) of the task that wrote it.
+      - A list that somebody else could have changed is refused. It must belong to the account that runs the module or to root, without write
+        permission for its group or others, and so must each directory of its path. Directories with the sticky bit, such as C(/tmp), are allowed.
     type: path
     required: true
   path:
     description:
-      - Top directory of the copy.
+      - Top directory of the copy. It must not be C(/).
     type: path
     required: true
 attributes:

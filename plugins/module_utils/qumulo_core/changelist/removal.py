@@ -9,16 +9,15 @@ to the directory before it, and no symlink is followed.
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from ..common import tree_removal
+from ..common.safe_paths import opened_list
 from ..errors import InputError
 
 _READ = 1 << 16
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
 
 def names(file: BinaryIO) -> Iterator[bytes]:
@@ -39,73 +38,49 @@ def names(file: BinaryIO) -> Iterator[bytes]:
                 )
             yield path
     if rest:
-        raise InputError("The list ends within a name: it is no list of the nul format.")
-
-
-def remove(top: int, path: bytes, *, dry_run: bool = False) -> bool:
-    """Delete what is at a path below a directory; return whether there was something.
-
-    :param top: descriptor of the directory.
-    :raises OSError: it can not be deleted.
-    """
-    at = os.dup(top)
-    try:
-        *above, name = path.split(b"/")
-        for part in above:
-            try:
-                below = os.open(part, _DIRECTORY, dir_fd=at)
-            except OSError as exc:
-                if exc.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
-                    return False  # what was in it can not be here
-                raise
-            os.close(at)
-            at = below
-        return _remove_at(at, name, dry_run)
-    finally:
-        os.close(at)
-
-
-def _remove_at(directory: int, name: bytes, dry_run: bool) -> bool:
-    try:
-        found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    if dry_run:
-        return True
-    if stat.S_ISDIR(found.st_mode):
-        below = os.open(name, _DIRECTORY, dir_fd=directory)
-        try:
-            with os.scandir(below) as listed:
-                inside = [os.fsencode(entry.name) for entry in listed]
-            for one in inside:
-                _remove_at(below, one, dry_run)
-        finally:
-            os.close(below)
-        os.rmdir(name, dir_fd=directory)
-    else:
-        os.unlink(name, dir_fd=directory)
-    return True
+        raise InputError("The list ends within a name: it is not a whole list of the nul format.")
 
 
 def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
     """Delete from a copy what a list names; return how many of the names were there.
 
-    The list is read twice, so that one with a bad name deletes nothing.
+    The list is read twice, so that one with a bad name deletes nothing. Both times it is the same
+    open file, which nobody but this account and root can write to.
 
-    :raises InputError: the list or the copy can not be opened, or something not be deleted.
+    :raises InputError: the list or the copy cannot be opened, or something cannot be deleted.
     """
+    removed = 0
     try:
-        with open(list_path, "rb") as file:
+        top = _open_copy(copy)
+    except OSError as exc:
+        raise InputError(
+            f"The copy {copy} cannot be opened: {exc.strerror}. Set path to its top directory."
+        ) from exc
+    try:
+        with opened_list(list_path) as number, open(number, "rb", closefd=False) as file:
             for _name in names(file):
                 pass
             file.seek(0)
-            top = os.open(copy, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                return sum(remove(top, name, dry_run=check_mode) for name in names(file))
-            finally:
-                os.close(top)
+            for name in names(file):
+                try:
+                    removed += tree_removal.remove(top, name, dry_run=check_mode)
+                except OSError as exc:
+                    raise InputError(
+                        f"{os.path.join(copy, os.fsdecode(name))} cannot be deleted: "
+                        f"{exc.strerror}. {removed} names were removed before it; correct this and "
+                        "run again."
+                    ) from exc
     except OSError as exc:
         raise InputError(
-            f"{exc.filename and os.fsdecode(exc.filename)}: {exc.strerror}; what is left is "
-            "deleted when this is run again."
+            f"The list {list_path} cannot be read: {exc.strerror}. Nothing more was deleted; set "
+            "list to a file that qumulo_changelist wrote."
         ) from exc
+    finally:
+        os.close(top)
+    return removed
+
+
+def _open_copy(copy: str) -> int:
+    if os.path.realpath(copy) == "/":
+        raise InputError("path is /, and a copy is never the whole host: name its top directory.")
+    return os.open(copy, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
