@@ -203,10 +203,18 @@ def test_free_locked_file(simulator: Simulator, job: Job) -> None:
 def test_lock_finished_project(simulator: Simulator, client: Client, job: Job) -> None:
     for name in ("a.pdf", "b.tmp"):
         simulator.control("files/put", path=f"/p/{name}")
-    assert "1 files are locked." in job("lock_finished_project", {"project": "/p"})
+    answers = {"project": "/p", "project_retention": "6mo"}
+    assert "1 file below /p is retained until" in job("lock_finished_project", answers)
     assert files.get(client, "/p/a.pdf", lock=True).lock["retention_period"]  # type: ignore[index]
-    job("lock_finished_project", {"project": "/p", "project_exclude": ""})
-    assert files.get(client, "/p/b.tmp", lock=True).lock["retention_period"]  # type: ignore[index]
+    day = (client.clock().now() + timedelta(days=300)).date().isoformat()
+    answers["project_retention"] = day
+    job("lock_finished_project", {**answers, "project_exclude": ""})
+    info = files.get(client, "/p/b.tmp", lock=True)
+    assert info.lock is not None and info.lock["retention_period"] == f"{day}T23:59:59Z"
+    answers["project_retention"] = "2y"
+    refused = job("lock_finished_project", answers, fails=True)
+    assert "beyond max_retention 1y" in refused
+    job("lock_finished_project", {**answers, "project_max_retention": "2y"})
 
 
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")

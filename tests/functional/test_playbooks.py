@@ -12,12 +12,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT, linked_tree
 
@@ -55,16 +58,65 @@ def test_a_locked_file_is_freed(simulator: Simulator, play: Play) -> None:
     assert "changed=0" in play("free_locked_file", locked_file="/f.xlsx").stdout
 
 
-def test_a_finished_project_is_locked(simulator: Simulator, play: Play) -> None:
+def test_a_finished_project_is_locked(simulator: Simulator, client: Client, play: Play) -> None:
     for name in ("a.pdf", "deep/b.pdf", "c.tmp"):
-        simulator.control("files/put", path=f"/p/{name}")
+        simulator.control("files/put", path=f"/p,1/{name}")
+    simulator.control("files/put", path="/p/untouched")
+    variables = {"project": "/p,1", "project_retention": "2y", "project_max_retention": "2y"}
     with simulator.recorded() as changes:
-        checked = play("lock_finished_project", "--check", project="/p", project_retention="2y")
+        checked = play("lock_finished_project", "--check", **variables)
     assert checked.returncode == 0 and changes == [], checked.stdout
-    done = play("lock_finished_project", project="/p", project_retention="2y")
-    assert done.returncode == 0 and "2 files are locked." in done.stdout, done.stdout
-    again = play("lock_finished_project", project="/p", project_retention="2y")
-    assert "changed=0" in again.stdout
+    assert "2 files below /p,1 would be retained until" in checked.stdout
+    done = play("lock_finished_project", **variables)
+    assert "2 files below /p,1 are retained until" in done.stdout, done.stdout
+    again = play("lock_finished_project", **variables)
+    assert again.returncode == 0 and "changed=0" in again.stdout, again.stdout
+    for path, locked in (("/p,1/a.pdf", True), ("/p,1/c.tmp", False), ("/p/untouched", False)):
+        lock = files.get(client, path, lock=True).lock
+        assert lock is not None and bool(lock["retention_period"]) is locked
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_finished_project_is_locked_until_a_date(
+    simulator: Simulator, play: Play, tmp_path: Path, quoted: bool
+) -> None:
+    simulator.control("files/put", path="/p/a.pdf")
+    day = (datetime.now(timezone.utc) + timedelta(days=200)).date().isoformat()
+    variables = tmp_path / "variables.yml"
+    text = f"'{day}'" if quoted else day
+    variables.write_text(f"project: /p\nproject_retention: {text}\n", encoding="utf-8")
+    done = play("lock_finished_project", "-e", f"@{variables}")
+    assert f"1 file below /p is retained until {day}T23:59:59Z" in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({}, "project is '', which is not an absolute path"),
+        ({"project": "p"}, "project is 'p', which is not an absolute path"),
+        ({"project": ["/p"]}, "which is not an absolute path"),
+        ({"project": "/"}, "project is '/', which is the whole cluster"),
+        ({"project": "//./"}, "project is '//./', which is the whole cluster"),
+        ({"project_retention": None}, "project_retention is missing"),
+        ({"project_retention": " "}, "project_retention is missing"),
+        ({"project_retention": "6m"}, "write 6min for minutes or 6mo for months"),
+        ({"project_retention": "2y"}, "beyond max_retention 1y"),
+        ({"project_retention": "30"}, "neither a span"),
+        ({"project_max_retention": "2031-01-01"}, "which is not a span"),
+        ({"project_max_retention": ""}, "which is not a span"),
+        ({"project_exclude": [5]}, "project_exclude must be a list of patterns"),
+        ({"project_exclude": "*"}, "No file below /p is to be locked"),
+    ],
+)
+def test_a_project_that_is_not_meant_is_not_locked(
+    simulator: Simulator, play: Play, variables: dict[str, Any], told: str
+) -> None:
+    simulator.control("files/put", path="/p/a.pdf")
+    given = {} if not variables else {"project": "/p", "project_retention": "30d", **variables}
+    with simulator.recorded() as changes:
+        done = play("lock_finished_project", **given)
+    assert done.returncode != 0 and changes == []
+    assert told in " ".join(done.stdout.split()), done.stdout
 
 
 def test_a_check_run_goes_through_and_changes_nothing(
