@@ -40,7 +40,7 @@ TYPED = {
     ("playbooks/free_locked_file.yml", "ansible-playbook"): "jane from",
     ("playbooks/incremental_copy.yml", "ansible-playbook"): "failed=0",
     ("playbooks/list_changes.yml", "ansible-playbook"): "failed=0",
-    ("playbooks/lock_finished_project.yml", "ansible-playbook"): "files are locked.",
+    ("playbooks/lock_finished_project.yml", "ansible-playbook"): "is retained until",
     ("playbooks/quarantine.yml", "ansible-playbook"): "failed=0",
     ("tests/simulator/README.md", "export QUMULO_HOST"): "failed=0",
 }
