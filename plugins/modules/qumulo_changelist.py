@@ -18,7 +18,8 @@ description:
   - Memory does not grow with the list. It is sorted on disk, beside O(dest).
   - The file appears whole or not at all. If it holds the same already, it is left alone.
   - The account needs C(PRIVILEGE_SNAPSHOT_READ), C(PRIVILEGE_SNAPSHOT_DIFFERENCE_READ) and permission to read the files' attributes
-    (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them), and C(PRIVILEGE_SNAPSHOT_WRITE) for a O(checkpoint).
+    (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them), C(PRIVILEGE_SNAPSHOT_WRITE) for a O(checkpoint), and C(PRIVILEGE_IDENTITY_READ) for
+    O(owner_names).
 author:
   - Lockstep developers (@lockstep)
 extends_documentation_fragment:
@@ -91,8 +92,10 @@ options:
       - V(xml) is the format of StorageDNA, in reverse order of path.
       - V(nul) has paths that are ended by NUL, for C(rsync --from0 --files-from).
       - V(rclone) has files by the line, for C(rclone copy --files-from-raw). Deletions are in a list of their own (RV(first)), for C(rclone delete).
-      - V(bulk) has requests for C(_bulk) of OpenSearch and Elasticsearch, two lines an entry, with the SHA-256 of the path as the document's ID.
-        Deletions are in a list of their own (RV(first)), one line each.
+      - V(bulk) has requests for C(_bulk) of OpenSearch and Elasticsearch, two lines an entry, with the SHA-256 of the path as the document's ID,
+        so that each hard link of a file is a document. Deletions are in a list of their own (RV(first)), one line each, with everything that was in
+        deleted directories. M(lockstep.qumulo.qumulo_changelist_index) sends the lists.
+      - See the notes for how each format writes times, sizes and owners.
     type: str
     choices: [jsonl, csv, xml, nul, parquet, rclone, bulk]
     default: jsonl
@@ -137,6 +140,15 @@ options:
       - For a directory that was deleted and made again this is always so.
     type: bool
     default: false
+  owner_names:
+    description:
+      - Include the names of owners and groups beside their IDs, as C(owner_name) and C(group_name). A name that the cluster does not know is null
+        (empty in V(csv)).
+      - Each identity is looked up once. That needs C(PRIVILEGE_IDENTITY_READ).
+      - Needs O(attributes=api) or O(attributes=mount), and one of the formats V(jsonl), V(csv), V(parquet) and V(bulk).
+    type: bool
+    default: false
+    version_added: 1.2.0
   separate_deletes:
     description:
       - Write what is gone to a list of its own (RV(first)), O(dest) with C(.first) behind it, which has to be worked off before O(dest).
@@ -189,11 +201,18 @@ options:
     type: path
     version_added: 1.1.0
 notes:
+  - "Times: V(jsonl) and V(csv) have seconds since 1970 as text with nine decimals, because a floating-point number would lose some of them.
+    V(parquet) has timestamps in nanoseconds, and V(bulk) RFC 3339 dates with nine decimals, null outside of the years 1 to 9999.
+    V(xml) has whole seconds. The retention period is an RFC 3339 date everywhere."
+  - "Sizes and numbers of links are numbers (text in V(csv) and V(xml)). File IDs are text everywhere, because they may exceed 64 bits."
+  - "Owners and groups: auth IDs of the cluster with O(attributes=api), and UIDs and GIDs with O(attributes=mount), both as text.
+    V(xml) has UIDs and GIDs. See O(owner_names) for names."
   - In O(format=xml), deleted files show the time of the newer snapshot as their times, so that the same two snapshots give the same file.
     Symlinks and devices are left out. Names that XML can not hold, and files that can not be read, become C(bad-dir) entries.
   - To give a checkpoint up, delete its snapshots.
 seealso:
   - module: lockstep.qumulo.qumulo_snapshot
+  - module: lockstep.qumulo.qumulo_changelist_index
 """
 
 EXAMPLES = r"""
@@ -378,6 +397,7 @@ def main():
             "index": {"type": "int", "default": 1},
             "workers": {"type": "int", "default": 16},
             "status": {"type": "path"},
+            "owner_names": {"type": "bool", "default": False},
         },
         rules=RULES,
         answer=_answers.changelist,

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from .. import snapshots
 from ..client import Client
 from ..snapshots import Snapshot
-from . import formats, names, parquet, rows, storage_dna
+from . import bulk, formats, names, parquet, rows, storage_dna
 from .entries import DELETE, Block, Plain
 from .formats import BULK, CSV, JSONL, NUL, PARQUET, RCLONE, XML, Totals
 from .lists import Lists
@@ -128,9 +128,10 @@ def _maker(
     if form == CSV:
         more = [*(["from"] if order.renames else []), *(["ranges"] if order.ranges else [])]
         more += ["retention_period", "legal_hold"] if order.file_locks else []
+        more += ["owner_name", "group_name"] if order.owner_names else []
         return rows.comma_separated(relative, tuple(more))
     if form == BULK:
-        return rows.bulk(relative)
+        return bulk.bulk(relative)
     if form == NUL:
         return names.nul_separated(relative)
     if form == RCLONE:

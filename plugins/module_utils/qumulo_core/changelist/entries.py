@@ -29,6 +29,7 @@ class Attributes(NamedTuple):
     """What is known of a file beside its path; times are nanoseconds since 1970.
 
     :param lock: WORM state (``retention_period``, ``legal_hold``); None if it was not asked for.
+    :param names: of owner and group, each None if it has none; None if they were not asked for.
     """
 
     type: str
@@ -44,6 +45,7 @@ class Attributes(NamedTuple):
     num_links: int
     file_id: str | None
     lock: dict[str, Any] | None = None
+    names: tuple[str | None, str | None] | None = None
 
     def pack(self) -> bytes:
         """Return the attributes as bytes for the sorter."""

@@ -25,6 +25,10 @@ WITH_RANGES = (JSONL, CSV, PARQUET)
 #: Hold files only, so that what is gone needs a list of its own, without directories.
 DELETIONS_APART = (RCLONE, BULK)
 NEED_ATTRIBUTES = (XML, BULK)
+#: Have a place for the names of owners and groups.
+WITH_OWNER_NAMES = (JSONL, CSV, PARQUET, BULK)
+#: Marks an entry whose name had to be changed for a format of Unicode text.
+NOT_UNICODE = "its name holds characters that are no Unicode text"
 _KIND = attrgetter("operation", "is_directory")
 
 
@@ -110,12 +114,24 @@ def type_of(entry: Entry) -> str:
     return DIRECTORY if entry.is_directory else FILE
 
 
-def columns_of(known: Attributes) -> dict[str, Any]:
-    """Return attributes by the names that they have in lists."""
+def unicode_text(text: str) -> tuple[str, bool]:
+    """Return text that UTF-8 can hold, and whether it had to be changed."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode(), True
+    return text, False
+
+
+def columns_of(known: Attributes, time: Callable[[int], str | None] = seconds) -> dict[str, Any]:
+    """Return attributes by the names that they have in lists.
+
+    :param time: formats nanoseconds since 1970.
+    """
     columns: dict[str, Any] = {
         "size": known.size,
-        "mtime": seconds(known.mtime_ns),
-        "atime": seconds(known.atime_ns),
+        "mtime": time(known.mtime_ns),
+        "atime": time(known.atime_ns),
         "owner": known.owner,
         "group": known.group,
         "mode": known.mode,
@@ -125,4 +141,6 @@ def columns_of(known: Attributes) -> dict[str, Any]:
     if known.lock is not None:
         columns["retention_period"] = known.lock.get("retention_period")
         columns["legal_hold"] = known.lock.get("legal_hold")
+    if known.names is not None:
+        columns["owner_name"], columns["group_name"] = known.names
     return columns

@@ -33,6 +33,7 @@ class Order:
     :param separate_deletes: what is gone goes into a list of its own, as with ``split``.
     :param split: number of lists.
     :param compress: ``gzip``, ``zstd``, or None.
+    :param owner_names: with the names of owners and groups beside their IDs.
     """
 
     dest: str
@@ -50,6 +51,7 @@ class Order:
     separate_deletes: bool = False
     split: int = 1
     compress: str | None = None
+    owner_names: bool = False
 
     @property
     def finds_renames(self) -> bool:
@@ -109,6 +111,16 @@ def check_order(order: Order) -> None:
         )
     if order.file_locks and order.attributes != API:
         raise InputError("file_locks needs attributes: api.")
+    if order.owner_names and form not in formats.WITH_OWNER_NAMES:
+        raise InputError(
+            f"owner_names does not fit format: {form}, which has no place for names of owners: "
+            f"use one of {_some(formats.WITH_OWNER_NAMES)}, or leave owner_names out."
+        )
+    if order.owner_names and order.attributes == NONE:
+        raise InputError(
+            "owner_names needs owners, and attributes: none leaves them out: set attributes to "
+            "api or mount."
+        )
     if not 1 <= order.split <= MOST_LISTS:
         raise InputError(f"split is a number of lists from 1 to {MOST_LISTS}.")
     if form == PARQUET:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from ..errors import LibraryMissingError
 from .entries import Block, Entry
-from .formats import Maker, Relative, Totals, type_of
+from .formats import NOT_UNICODE, Maker, Relative, Totals, type_of, unicode_text
 from .rows import ranges_of
 
 try:
@@ -49,6 +49,8 @@ def _schema() -> Any:
             ("legal_hold", pyarrow.bool_()),
             ("ranges", pyarrow.list_(part)),
             ("error", text),
+            ("owner_name", text),
+            ("group_name", text),
         ]
     )
 
@@ -68,13 +70,13 @@ class _Parquet:
         self._totals.count([self._add(entry) for entry in entries])
 
     def _add(self, entry: Entry) -> Entry:
-        path, bad = _characters(self._relative(entry.path))
+        path, bad = unicode_text(self._relative(entry.path))
         source = None
         if entry.source is not None:
-            source, bad_source = _characters(self._relative(entry.source))
+            source, bad_source = unicode_text(self._relative(entry.source))
             bad = bad or bad_source
         if bad and entry.problem is None:
-            entry = entry._replace(problem="its name holds characters that are no Unicode text")
+            entry = entry._replace(problem=NOT_UNICODE)
         known, ranges = entry.attributes, None
         if entry.ranges is not None:
             ranges = [
@@ -91,6 +93,7 @@ class _Parquet:
         }
         if known is not None:
             lock = known.lock or {}
+            owner_name, group_name = known.names or (None, None)
             row.update(
                 size=known.size,
                 mtime=_time(known.mtime_ns),
@@ -102,6 +105,8 @@ class _Parquet:
                 file_id=known.file_id,
                 retention_period=lock.get("retention_period"),
                 legal_hold=lock.get("legal_hold"),
+                owner_name=owner_name,
+                group_name=group_name,
             )
         for name, values in self._columns.items():
             values.append(row.get(name))
@@ -128,15 +133,6 @@ class _Parquet:
 def _time(time_ns: int) -> int | None:
     """Return a time that 64 bits can hold, from 1677 to 2262; clients set others, too."""
     return time_ns if -(1 << 63) < time_ns < 1 << 63 else None
-
-
-def _characters(text: str) -> tuple[str, bool]:
-    """Return text that UTF-8 can hold, and whether it had to be changed."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode(), True
-    return text, False
 
 
 def require() -> None:

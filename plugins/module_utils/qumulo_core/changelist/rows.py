@@ -1,12 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Change lists by the line: JSON lines, CSV, and what a search index takes in bulk."""
+"""Change lists by the line: JSON lines and CSV."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO
 
 from ..files import DIRECTORY, FILE
-from .entries import DELETE, Block, Entry, Plain, Range, raw
+from .entries import Block, Entry, Plain, Range, raw
 from .formats import Maker, Relative, Totals, columns_of, type_of
 
 COLUMNS = (
@@ -126,41 +125,7 @@ class _Csv:
 def comma_separated(relative: Relative, more: tuple[str, ...] = ()) -> Maker:
     """CSV (RFC 4180) with a header.
 
-    :param more: further columns: ``from``, ``ranges``, ``retention_period``, ``legal_hold``.
+    :param more: further columns: ``from``, ``ranges``, ``retention_period``, ``legal_hold``,
+        ``owner_name``, ``group_name``.
     """
     return lambda output, totals: _Csv(output, totals, relative, COLUMNS + more)
-
-
-class _Bulk:
-    def __init__(self, output: BinaryIO, totals: Totals, relative: Relative) -> None:
-        self._write = output.write
-        self._totals = totals
-        self._relative = relative
-
-    def extend(self, entries: Block) -> None:
-        self._totals.count(entries)
-        self._write("".join(map(self._lines, entries)).encode())
-
-    def _lines(self, entry: Entry) -> str:
-        path = self._relative(entry.path)
-        # An ID may have 512 bytes, a path several thousand.
-        document = hashlib.sha256(raw(path)).hexdigest()
-        if entry.operation == DELETE:
-            return f'{{"delete": {{"_id": "{document}"}}}}\n'
-        described: dict[str, Any] = {"path": path, "type": type_of(entry)}
-        if entry.attributes is not None:
-            described.update(columns_of(entry.attributes))
-        if entry.problem is not None:
-            described["error"] = entry.problem
-        return f'{{"index": {{"_id": "{document}"}}}}\n{json.dumps(described)}\n'
-
-    def close(self) -> None:
-        pass
-
-
-def bulk(relative: Relative) -> Maker:
-    """Bodies for ``_bulk`` of OpenSearch and Elasticsearch; a document's ID is the path's SHA-256.
-
-    An entry that is there has two lines, a deletion one.
-    """
-    return lambda output, totals: _Bulk(output, totals, relative)

@@ -36,6 +36,7 @@ _ORDER = (
     "separate_deletes",
     "split",
     "compress",
+    "owner_names",
 )
 
 

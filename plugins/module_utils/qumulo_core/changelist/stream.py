@@ -20,6 +20,7 @@ from .entries import CREATE, DELETE, MODIFY, Block, Entry, Plain
 from .formats import SEQUENTIAL, XML
 from .mount import Mount, from_mount
 from .order import API, MOUNT, NONE, Order
+from .owner_names import OwnerNames
 from .places import UNMOVED
 from .progress import Progress
 from .renames import Renames
@@ -89,7 +90,11 @@ class Run:
         if self.order.attributes == NONE and not self._renames:
             yield from map(Plain, self._records())
         else:
-            yield from cut(self._described())
+            described = cut(self._described())
+            if self.order.owner_names:
+                names = OwnerNames(self._client, by_number=self.order.attributes == MOUNT)
+                described = map(names.add, described)
+            yield from described
 
     def _described(self) -> Iterator[Entry]:
         """Changes with all that is to be told of them."""
