@@ -143,6 +143,19 @@ def removal(result: Mapping[str, Any], check_mode: bool) -> str:
     return f"{_many(removed, 'name')} {_done(removed, 'removed', check_mode)}."
 
 
+def search_index(result: Mapping[str, Any], check_mode: bool) -> str:
+    """Of ``qumulo_changelist_index``."""
+    index, indexed, deleted = (result[key] for key in ("index", "indexed", "deleted"))
+    if not indexed and not deleted:
+        made = "would be prepared" if check_mode else "was prepared"
+        return f"The index {index} {made if result['created'] else 'needs no change'}."
+    sent = "would be sent" if check_mode else _done(indexed, "sent", check_mode)
+    return (
+        f"{'1 entry' if indexed == 1 else f'{indexed} entries'} {sent} to the index {index}, and "
+        f"{deleted} deleted, in {_many(result['requests'], 'request')}."
+    )
+
+
 def report(result: Mapping[str, Any], check_mode: bool) -> str:
     """Of ``qumulo_changelist_report``."""
     intervals = result["intervals"]

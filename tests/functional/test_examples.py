@@ -15,6 +15,7 @@ import yaml
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
 
+from . import search_engine
 from .furnished import furnish, local, play, playbook, recap
 
 MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("qumulo_*.py"))
@@ -48,11 +49,16 @@ def documented(module: str, name: str) -> Any:
 
 
 @pytest.mark.parametrize("module", MODULES)
-def test_examples_run_as_they_stand(module: str, simulator: Simulator, tmp_path: Path) -> None:
+def test_examples_run_as_they_stand(
+    module: str, simulator: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     furnish(simulator, tmp_path)
+    monkeypatch.setenv("SEARCH_PASSWORD", "of an engine that accepts every password")
     examples = documented(module, "EXAMPLES")
     text = BEFORE.get(module, "") + yaml.safe_dump(examples, sort_keys=False)
-    done = play(simulator, tmp_path, playbook([local(text, simulator, tmp_path)]))
+    with search_engine.running() as engine:
+        text = text.replace("https://search.example.com:9200/files", engine.url)
+        done = play(simulator, tmp_path, playbook([local(text, simulator, tmp_path)]))
     assert done.returncode == 0, done.stdout + done.stderr
     counted = recap(done)
     assert counted["skipped"] == counted["ignored"] == counted["rescued"] == 0, done.stdout

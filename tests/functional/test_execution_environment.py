@@ -18,6 +18,7 @@ import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshots
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from tests.functional import search_engine
 from tests.functional.furnished import play, playbook, recap
 from tests.simulator.harness import Simulator
 from tests.tools.services import wait_for
@@ -115,13 +116,22 @@ _TASKS = """
 - lockstep.qumulo.qumulo_changelist: *list
 - lockstep.qumulo.qumulo_changelist_report: {checkpoint: c, path: /p, dest: PLACE/page.html}
 - lockstep.qumulo.qumulo_changelist_removal: {list: PLACE/names, path: PLACE/copy}
+- lockstep.qumulo.qumulo_changelist_index: {url: ENGINE, src: PLACE/bulk, complete: true}
 """
 
 
 def test_all_modules_run_with_what_is_in_it(
     simulator: Simulator, python: Path, tmp_path: Path
 ) -> None:
-    tasks = yaml.safe_load(_TASKS.replace("PLACE", str(tmp_path)))
+    with search_engine.running() as engine:
+        _run_all_modules(simulator, python, tmp_path, engine)
+
+
+def _run_all_modules(
+    simulator: Simulator, python: Path, tmp_path: Path, engine: search_engine.SearchEngine
+) -> None:
+    tasks = yaml.safe_load(_TASKS.replace("PLACE", str(tmp_path)).replace("ENGINE", engine.url))
+    (tmp_path / "bulk").write_text('{"index": {"_id": "1"}}\n{"path": "kept"}\n')
     used = {name.rpartition(".")[2] for task in tasks for name in task}
     assert used == {path.stem for path in (ROOT / "plugins" / "modules").glob("*.py")}
     for name in ("kept", "gone"):
@@ -139,6 +149,7 @@ def test_all_modules_run_with_what_is_in_it(
     assert "/p/kept" in (tmp_path / "locks.csv").read_text()
     assert simulator.control("state")["handles"] == 0
     assert not (tmp_path / "copy" / "gone").exists()
+    assert engine.paths == ["kept"]
 
 
 def test_the_event_source_runs_with_what_is_in_it(

@@ -12,10 +12,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +27,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check.
     SERVICES,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from tests.functional import search_engine
 from tests.functional.controller import default, inject, problem, running_controller
 from tests.functional.documented import shown
-from tests.functional.test_playbooks import Index
 from tests.hosts import molecule
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT, linked_tree
@@ -295,18 +293,9 @@ def test_quarantine(simulator: Simulator, client: Client, job: Job) -> None:
 
 def test_search_index(simulator: Simulator, job: Job) -> None:
     simulator.control("files/put", path="/p/a")
-    Index.documents, Index.broken = {}, False
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/files"
-        job("search_index", {"search_path": "/p", "search_url": url})
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-    assert [document["path"] for document in Index.documents.values()] == ["a"]
+    with search_engine.running() as engine:
+        job("search_index", {"search_path": "/p", "search_url": engine.url})
+    assert engine.paths == ["a"]
 
 
 def test_every_job_template_is_run_here() -> None:

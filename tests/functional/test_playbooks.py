@@ -10,10 +10,8 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +123,9 @@ def test_a_check_run_goes_through_and_changes_nothing(
     simulator.control("files/put", path="/p/a")
     listed: dict[str, Any] = {"changes_path": "/p", "changes_directory": str(tmp_path)}
     assert play("list_changes", **listed).returncode == 0
-    search = {"search_path": "/p", "search_url": "https://127.0.0.1:1/x"}
     plays: list[tuple[str, dict[str, Any]]] = [
         ("list_changes", listed),
         ("quarantine", {"quarantine_directory": "/p", "quarantine_files": [{"path": "/p/a"}]}),
-        ("search_index", {**search, "search_directory": str(tmp_path / "search")}),
     ]
     with simulator.recorded() as changes:
         for name, variables in plays:
@@ -240,72 +236,3 @@ def test_changes_are_handed_over(simulator: Simulator, play: Play, tmp_path: Pat
     assert play("storagedna_handover", sdna_state="committed", **options).returncode == 0
     failed = play("storagedna_handover", **{**options, "sdna_config": "/none"})
     assert failed.returncode != 0 and "(exit code 23)" in failed.stdout
-
-
-class Index(BaseHTTPRequestHandler):
-    """A search index that knows how to do things in bulk."""
-
-    documents: dict[str, Any] = {}
-    broken = False
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        lines = [json.loads(line) for line in body.splitlines()]
-        items = []
-        while lines:
-            ((action, where),) = lines.pop(0).items()
-            if action == "delete":
-                found = self.documents.pop(where["_id"], None)
-                items.append({"delete": {"status": 404 if found is None else 200}})
-            else:
-                self.documents[where["_id"]] = lines.pop(0)
-                items.append({"index": {"status": 429 if self.broken else 201}})
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.end_headers()
-        self.wfile.write(json.dumps({"errors": self.broken, "items": items}).encode())
-
-    def log_message(self, *arguments: Any) -> None:
-        pass
-
-
-def test_a_search_index_is_fed(simulator: Simulator, play: Play, tmp_path: Path) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-
-    def run() -> subprocess.CompletedProcess[str]:
-        return play(
-            "search_index",
-            search_path="/p",
-            search_directory=str(tmp_path / "work"),
-            search_url=f"http://127.0.0.1:{server.server_port}/files",
-            search_requests=2,
-        )
-
-    try:
-        for number in range(5):
-            simulator.control("files/put", path=f"/p/d/{number}", content="1")
-        Index.documents, Index.broken = {}, True
-        assert run().returncode != 0
-        Index.broken = False
-        done = run()
-        assert done.returncode == 0, done.stdout
-        assert sorted(doc["path"] for doc in Index.documents.values()) == [
-            "d",
-            *(f"d/{number}" for number in range(5)),
-        ]
-        from qumulo.rest_client import RestClient
-
-        rest = RestClient(simulator.addresses[0], simulator.port, timeout=120)
-        rest.login("admin", simulator.password())
-        rest.fs.delete(path="/p/d/3")
-        rest.fs.rename(source="/p/d/4", dir_path="/p", name="moved")
-        done = run()
-        assert done.returncode == 0, done.stdout
-        found = {doc["path"] for doc in Index.documents.values()}
-        assert found == {"d", "d/0", "d/1", "d/2", "moved"}
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

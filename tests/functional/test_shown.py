@@ -26,6 +26,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settin
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
 
+from . import search_engine
 from .documented import BLOCKS, GUIDES, Block, blocks, shown
 from .furnished import furnish, local, play, playbook, recap, typed
 
@@ -50,6 +51,8 @@ APART = {
     ("docs/first_day.md", "qq auth_add_user --name watcher"): "test_the_first_day",
     ("docs/first_day.md", "qq auth_create_access_token"): "test_the_first_day",
     ("docs/first_day.md", "export QUMULO_HOST"): "test_the_first_day",
+    ("docs/incremental_copies.md", "export SEARCH_PASSWORD"): "test_a_search_index_is_fed",
+    ("playbooks/search_index.yml", "ansible-playbook"): "test_a_search_index_is_fed",
     ("docs/lock_manager.md", "cluster:"): "test_configurations_of_the_lock_manager",
     ("docs/lock_manager.md", "listen_address:"): "test_configurations_of_the_lock_manager",
     ("docs/lock_manager.md", "server {"): "test_the_page_works_behind_nginx",
@@ -78,9 +81,6 @@ NOT_RUN = {
     ("playbooks/awx/apply.yml", "ansible-playbook"): "test_job_templates applies it.",
     ("playbooks/changelist_report.yml", "ansible-playbook"): (
         "It needs checkpoints of before; test_playbooks makes some and runs it."
-    ),
-    ("playbooks/search_index.yml", "ansible-playbook"): (
-        "It needs a search engine; test_playbooks runs it with a stand-in."
     ),
     ("playbooks/storagedna_handover.yml", "ansible-playbook"): (
         "It needs StorageDNA's configuration; test_playbooks runs it with one."
@@ -146,6 +146,18 @@ def test_what_is_typed_works(block: Block, simulator: Simulator, tmp_path: Path)
     assert done.returncode == 0, done.stdout
     (key,) = decided(TYPED, block)
     assert TYPED[key] in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize(
+    "key", [key for key, test in APART.items() if test == "test_a_search_index_is_fed"], ids=str
+)
+def test_a_search_index_is_fed(key: tuple[str, str], simulator: Simulator, tmp_path: Path) -> None:
+    furnish(simulator, tmp_path)
+    with search_engine.running() as engine:
+        script = shown(*key).script().replace("https://search.example.com:9200/files", engine.url)
+        done = typed(simulator, tmp_path, script, STATE_DIRECTORY=str(tmp_path / "state"))
+        assert done.returncode == 0, done.stdout
+    assert "apollo/plan.pdf" in engine.paths
 
 
 def test_the_first_day_makes_accounts_that_suffice(simulator: Simulator, tmp_path: Path) -> None:

@@ -9,14 +9,17 @@
 - ``places``: where the directory was in the older snapshot
 - ``renames``: deletions and creations of one file, and the order in which all can be applied
 - ``attributes``, ``directories``, ``mount``: sizes and times, from the API or a mount
+- ``owner_names``: names of owners and groups
 - ``ranges``: which bytes of a file changed
-- ``formats``, ``rows``, ``names``, ``storage_dna``, ``parquet``, ``packing``: how a list looks
+- ``formats``, ``rows``, ``bulk``, ``names``, ``storage_dna``, ``parquet``, ``packing``: how a list
+  looks
 - ``lists``: one list, or several of about equal bytes
 - ``order``, ``stream``, ``build``: what is wanted, its entries in order, and the files
 - ``checkpoints``: up to where a consumer has everything
 - ``progress``: how far a run is
 - ``runs``: from the options of the module to its result
 - ``summary``, ``page``, ``report``: what changed over some checkpoints, as a page
+- ``index_mapping``, ``search_index``: types of a search index, and sending a list to it
 - ``removal``: deleting from a copy what is gone
 - ``handover``: StorageDNA
 """
