@@ -15,11 +15,12 @@ options:
     description:
       - Absolute paths of files. A handle matches if it is open on one of them, under whatever name. A path that does not exist is an error.
       - Filters are combined with AND, the values of one filter with OR.
+      - A text is one value, whatever it contains. Write several values as a list.
     type: list
     elements: str
   file_id:
     description:
-      - IDs of files. An ID that does not exist is an error.
+      - IDs of files, which are digits only. An ID that does not exist is an error.
     type: list
     elements: str
   directory:

@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _environment, _option_rules
+from . import _environment, _option_rules, _whole_texts
 from ._answers import Answer
 from ._failures import guarded
 from .qumulo_core.client import Client
@@ -56,16 +56,34 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
 
 
 class QumuloModule(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that knows which options the task has.
+    """An AnsibleModule that takes a text as one value, and knows which options the task has.
 
-    :ivar named: their names; other options have their defaults.
+    Ansible splits a text that is given for a list at its commas: ``/a/Smith,2`` would be two names.
+    Here texts are put into lists before Ansible sees them.
+
+    :ivar named: the options of the task; other options have their defaults.
     """
 
     named: frozenset[str]
 
+    def __init__(self, argument_spec: dict[str, Any], **kwargs: Any) -> None:
+        self._whole: _whole_texts.Prepared | None = None
+        super().__init__(argument_spec=argument_spec, **kwargs)
+        if self._whole is None or not self._whole.kept_in(self.params):
+            self.fail_json(
+                msg="This release of ansible-core splits names at commas before the module can "
+                "prevent it, so nothing was done: run the module with a release of ansible-core "
+                "that the collection supports."
+            )
+        if self._whole.problem is not None:
+            self.fail_json(msg=self._whole.problem)
+
     def _load_params(self) -> None:
+        """Read the parameters, and put a text that is given for a list into a list of one."""
         super()._load_params()
         self.named = frozenset(self.params)
+        self._whole = _whole_texts.prepare(self.argument_spec, self.params)
+        self.params.update(self._whole.params)
 
 
 def run(
@@ -85,7 +103,7 @@ def run(
     """
     spec = connection_argument_spec()
     spec.update(argument_spec)
-    module = QumuloModule(argument_spec=spec, **kwargs)
+    module = QumuloModule(spec, **kwargs)
     collect_rarely()
 
     def work() -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from .qumulo_core.client import Client
 from .qumulo_core.domain import named
+from .qumulo_core.domain.file_refs import by_id
 from .qumulo_core.errors import InputError
 from .qumulo_core.smb_locks.filters import HandleFilter
 from .qumulo_core.smb_locks.handles import ACCESS_WORDS
@@ -31,10 +32,7 @@ def make_filter(client: Client, params: dict[str, Any]) -> HandleFilter:
             raise InputError(f"'{name}' is an empty list: name something, or leave it out.")
     file_ids = None
     if params["path"] is not None or params["file_id"] is not None:
-        for file_id in params["file_id"] or ():
-            if not file_id.isdigit():
-                raise InputError(f"'{file_id}' is not a file ID: write a number, or use 'path'.")
-        file_ids = list(params["file_id"] or ())
+        file_ids = [by_id(file_id).text for file_id in params["file_id"] or ()]
         file_ids += [named.existing(client, path).id for path in params["path"] or ()]
     return HandleFilter.make(
         file_ids=file_ids,

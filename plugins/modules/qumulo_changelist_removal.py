@@ -28,7 +28,7 @@ options:
     required: true
   path:
     description:
-      - Top directory of the copy. It must not be C(/).
+      - Absolute path of the top directory of the copy. It must not be C(/).
     type: path
     required: true
 attributes:
@@ -60,15 +60,18 @@ removed:
   sample: 3
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._failures import guarded
+from ansible_collections.lockstep.qumulo.plugins.module_utils._module import QumuloModule
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import removal
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 
 
 def main():
-    module = AnsibleModule(
+    module = QumuloModule(
         argument_spec={
             "list": {"type": "path", "required": True},
             "path": {"type": "path", "required": True},
@@ -78,7 +81,9 @@ def main():
     removed = guarded(
         module,
         lambda: removal.apply(
-            module.params["list"], module.params["path"], check_mode=module.check_mode
+            module.params["list"],
+            by_path(module.params["path"]).text,
+            check_mode=module.check_mode,
         ),
     )
     result = {"changed": removed > 0, "removed": removed}

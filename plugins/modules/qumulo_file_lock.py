@@ -30,12 +30,13 @@ options:
   path:
     description:
       - Absolute paths of files, or of directories with O(recurse).
+      - A text is one path, whatever it contains. Write several paths as a list.
     type: list
     elements: str
     default: []
   file_id:
     description:
-      - IDs of files, or of directories with O(recurse).
+      - IDs of files, or of directories with O(recurse), which are digits only.
     type: list
     elements: str
     default: []
@@ -46,14 +47,14 @@ options:
     default: false
   include:
     description:
-      - With O(recurse), shell patterns of files to lock; without any, all.
+      - With O(recurse), shell patterns of files to lock; without any, all. A text is one pattern, commas included.
       - One without a slash is compared with the name, one that begins with a slash with the whole path, any other with the end of the path.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - With O(recurse), shell patterns of files to leave alone.
+      - With O(recurse), shell patterns of files to leave alone. A text is one pattern, commas included.
     type: list
     elements: str
     default: []
@@ -199,6 +200,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_options,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.written import (
     WrittenBetween,
 )
@@ -221,7 +225,7 @@ def lock_files(client, params, check_mode):
         file_locks.check_clock(clock, params["max_clock_skew"])
     return lock(
         client,
-        params["path"] + params["file_id"],
+        by_options(params["path"], params["file_id"]),
         request,
         recurse=params["recurse"],
         include=params["include"],

@@ -25,12 +25,13 @@ options:
   path:
     description:
       - Absolute paths of files, or of directories with O(recurse).
+      - A text is one path, whatever it contains. Write several paths as a list.
     type: list
     elements: str
     default: []
   file_id:
     description:
-      - IDs of files, or of directories with O(recurse).
+      - IDs of files, or of directories with O(recurse), which are digits only.
     type: list
     elements: str
     default: []
@@ -41,13 +42,13 @@ options:
     default: false
   include:
     description:
-      - With O(recurse), shell patterns of files to look at; without any, all.
+      - With O(recurse), shell patterns of files to look at; without any, all. A text is one pattern, commas included.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - With O(recurse), shell patterns of files to leave out.
+      - With O(recurse), shell patterns of files to leave out. A text is one pattern, commas included.
     type: list
     elements: str
     default: []
@@ -158,6 +159,9 @@ dest:
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Excludes, Needs
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_options,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
     Wanted,
     report,
@@ -175,7 +179,7 @@ def show_locks(client, params, check_mode):
     )
     return report(
         client,
-        params["path"] + params["file_id"],
+        by_options(params["path"], params["file_id"]),
         wanted,
         recurse=params["recurse"],
         include=params["include"],

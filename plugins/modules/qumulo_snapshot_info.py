@@ -25,7 +25,7 @@ options:
     elements: int
   name:
     description:
-      - Shell patterns for names, with or without the ID in front, such as V(nightly*).
+      - Shell patterns for names, with or without the ID in front, such as V(nightly*). A text is one pattern, commas included.
     type: list
     elements: str
   path:

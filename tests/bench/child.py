@@ -30,6 +30,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client  # noqa: E402
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.process import (  # noqa: E402
     collect_rarely,
 )
@@ -114,7 +117,7 @@ def lock(client: Client, where: dict[str, Any]) -> int:
     )
     result = file_lock_runs.lock(
         client,
-        [where["directory"]],
+        [by_path(where["directory"])],
         request,
         recurse=True,
         include=[],

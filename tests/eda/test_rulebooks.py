@@ -22,6 +22,9 @@ import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files, snapshots
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.functional.conftest import client, running_simulator, settings, simulator
 from tests.functional.documented import shown
 from tests.functional.furnished import furnish, local
@@ -134,7 +137,7 @@ def run(simulator: Simulator, tmp_path: Path) -> Run:
 
 def held(client: Client, path: str) -> bool:
     """Tell whether a file is under legal hold."""
-    lock = files.get(client, path, lock=True).lock
+    lock = files.get(client, by_path(path), lock=True).lock
     return bool(lock and lock["legal_hold"])
 
 
@@ -151,13 +154,13 @@ def test_what_looks_like_ransomware_is_quarantined(
     with run(shown("README.md", "ansible-rulebook").script(), variables) as rulebook:
         simulator.control("files/bulk", directory="/p/wave", count=250, pattern="f{}.locked")
         simulator.control("files/put", path="/p/new.odt")
-        names = [f"/p/wave/{e.name}" for e in files.walk(client, ["/p/wave"])]
+        names = [f"/p/wave/{e.name}" for e in files.walk(client, [by_path("/p/wave")])]
         assert len(names) == 250 and all(name.endswith(".locked") for name in names)
         rulebook.wait(lambda: all(held(client, name) for name in names))
     assert not held(client, "/p/new.odt") and not held(client, "/p/plan.odt")
     kept = of_name(client, "quarantine-")
     assert kept and len(kept) <= 2  # a new hour may have begun
-    assert files.get(client, "/p/plan.odt", snapshot=kept[0].id).size == len("our plan")
+    assert files.get(client, by_path("/p/plan.odt"), snapshot=kept[0].id).size == len("our plan")
     # Nobody listens now.
     simulator.control("files/put", path="/p/HOW_TO_DECRYPT.txt")
     simulator.control("files/put", path="/p/other.txt")

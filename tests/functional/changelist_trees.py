@@ -18,6 +18,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
     snapshots,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 
 NAMES = ["a", "b", "x-y", "x", "ä ö", 'q"<&>', "new\nline", "tab\there", "\x01", "#c ", "z.txt"]
 #: One change: what, of which file, below which directory, with which name, and how much of it.
@@ -39,7 +42,7 @@ FIRST = ["/a/b/x", "/a/b/z.txt", "/a/x", "/b/x-y/x", "/b/x", "/b/x-y/a/b", "/x"]
 def listing(client: Client, path: str, snapshot: int | None = None) -> list[files.FileInfo]:
     """Return everything below a directory, by path; with one connection, as these are small."""
     found = []
-    for info in files.entries(client, path, snapshot=snapshot):
+    for info in files.entries(client, by_path(path), snapshot=snapshot):
         found.append(info)
         if info.type == files.DIRECTORY:
             found += listing(client, info.path, snapshot)
@@ -53,7 +56,7 @@ class Changer:
         self._client = client
         self._rest = client.rest.fs
         self._rest.create_directory(name="p", dir_path="/")
-        self.source = files.get(client, "/p").id
+        self.source = files.get(client, by_path("/p")).id
         for path in FIRST:
             above = "/p"
             for name in path.split("/")[1:-1]:
@@ -134,7 +137,7 @@ class Changer:
                 rest.create_file(name=last, dir_path=parent)
 
     def _remove(self, path: str) -> None:
-        if files.get(self._client, path).type == files.DIRECTORY:
+        if files.get(self._client, by_path(path)).type == files.DIRECTORY:
             for info in reversed(listing(self._client, path)):
                 self._rest.delete(path=info.path)
         self._rest.delete(path=path)
@@ -160,7 +163,7 @@ class Copies:
 
     def fetch(self, copy: Path, path: str, snapshot: int) -> None:
         """Copy what there is at a path, over a file that is there already."""
-        info = files.get(self._client, f"/p/{path}", snapshot=snapshot)
+        info = files.get(self._client, by_path(f"/p/{path}"), snapshot=snapshot)
         place = copy / path
         if info.type == files.DIRECTORY:
             place.mkdir(exist_ok=True)

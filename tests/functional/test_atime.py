@@ -22,6 +22,10 @@ import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_id,
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times import (
     parse_rfc3339_ns,
@@ -107,7 +111,8 @@ def put(simulator: Simulator, client: Client, path: str, time_ns: int = OLD) -> 
     return file_id
 
 
-def cluster_atime(client: Client, ref: str) -> int:
+def cluster_atime(client: Client, file: str) -> int:
+    ref = by_path(file) if file.startswith("/") else by_id(file)
     return parse_rfc3339_ns(files.get(client, ref).access_time)
 
 
@@ -148,7 +153,7 @@ def test_what_a_client_reads_has_its_time(
             began = cluster_time(simulator)
             for name in NAMES:
                 read(reader, name)
-            list(files.entries(reader, files.get(reader, "/d").id))
+            list(files.entries(reader, files.get(reader, by_path("/d")).ref))
             ended = cluster_time(simulator)
             wait_for(lambda: all(cluster_atime(client, i) >= began for i in ids.values()))
             wait_for(lambda: cluster_atime(client, "/d") >= began)

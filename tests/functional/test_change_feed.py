@@ -24,6 +24,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     Feed,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     BusyError,
     QumuloError,
@@ -420,7 +423,7 @@ def test_a_cluster_that_is_busy_for_too_long_hides_nothing(
     simulator: Simulator, client: Client, settings: Any
 ) -> None:
     simulator.control("files/put", path="/p/a", content="1")
-    info = files.get(client, "/p")
+    info = files.get(client, by_path("/p"))
     records: list[Record] = []
 
     def catch_up(of: Client) -> int:

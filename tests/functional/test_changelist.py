@@ -34,6 +34,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.handles import (
     Identity,
 )
@@ -50,7 +53,7 @@ Tree = dict[str, str]
 def tree(client: Client, snapshot: int) -> Tree:
     """Relative path -> file ID and last change, or "/" for a directory."""
     found: Tree = {}
-    for info in files.walk(client, ["/p"], snapshot=snapshot):
+    for info in files.walk(client, [by_path("/p")], snapshot=snapshot):
         content = f"{info.id} {info.modification_time} {info.change_time}"
         found[info.path[len("/p/") :]] = "/" if info.type == files.DIRECTORY else content
     return found
@@ -65,7 +68,7 @@ class Changer:
         self._chance = random.Random(seed)
 
     def _paths(self) -> list[tuple[str, str]]:
-        return [(i.path, i.type) for i in files.walk(self._client, ["/p"])]
+        return [(i.path, i.type) for i in files.walk(self._client, [by_path("/p")])]
 
     def step(self) -> None:
         paths = sorted(self._paths())
@@ -135,7 +138,7 @@ def test_the_list_turns_the_old_tree_into_the_new(
     changer = Changer(client, seed)
     for _turn in range(25):
         changer.step()
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
     for _turn in range(25):
         changer.step()
@@ -183,7 +186,7 @@ def test_the_list_turns_the_old_tree_into_the_new(
 def small(simulator: Simulator, client: Client) -> Simulator:
     for path in ("/p/kept.txt", "/p/gone/one.txt", "/p/gone/two.txt", "/p/old.txt"):
         simulator.control("files/put", path=path, content="12345")
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
     simulator.control("files/put", path="/p/kept.txt", content="1234567")
     simulator.control("files/put", path="/p/made/in/it.txt", content="1")
@@ -209,7 +212,7 @@ def test_the_xml_is_as_its_consumers_read_it(
     }
 
     def line(name: str, size: int, kind: str, path: str) -> str:
-        known = files.get(client, path)
+        known = files.get(client, by_path(path))
         atime = int(snapshots.parse_rfc3339(known.access_time).timestamp())
         return (
             f'    <file name="{name}" size="{size}" mode="0x777" type="{kind}" '
@@ -232,7 +235,7 @@ def test_the_xml_is_as_its_consumers_read_it(
 
 
 def errors_free(client: Client, path: str) -> Any:
-    return snapshots.parse_rfc3339(files.get(client, path).modification_time)
+    return snapshots.parse_rfc3339(files.get(client, by_path(path)).modification_time)
 
 
 def test_the_sample_shows_names_as_the_list_has_them(
@@ -285,7 +288,7 @@ def test_the_directory_itself_can_have_been_renamed(
     simulator.control("diff/children", listed=children)
     for path in ("/p/again/x", "/p/again/y", "/p/moved/z", "/p/gone/1", "/p/gone/2", "/p/f"):
         simulator.control("files/put", path=path, content="1")
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
     for path in ("/p/again/x", "/p/again/y", "/p/again", "/p/gone/1", "/p/gone/2", "/p/gone"):
         client.rest.fs.delete(path=path)
@@ -315,7 +318,7 @@ def test_the_directory_itself_can_have_been_renamed(
 def test_attributes_from_a_mount_of_the_whole_cluster(
     simulator: Simulator, client: Client, tmp_path: Path
 ) -> None:
-    top = files.get(client, "/").id
+    top = files.get(client, by_path("/")).id
     mount = tmp_path / "mount"
     (mount / "d").mkdir(parents=True)
     client.rest.snapshot.create_snapshot(name="old", source_file_id=top)
@@ -358,7 +361,7 @@ def test_the_same_list_is_left_alone_and_nothing_else_is_there(
 
 def test_owners_have_their_numbers(small: Simulator, client: Client, tmp_path: Path) -> None:
     client.rest.fs.set_file_attr(path="/p/kept.txt", owner=str((3 << 32) + 1234))
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="newest", source_file_id=source)
     text = write(client, tmp_path / "x", format="xml", attributes="api").decode()
     assert 'owner="1234"' in text
@@ -377,7 +380,7 @@ def test_a_group_has_its_own_number(
     monkeypatch.setattr(changelist_attributes, "find_identity", find)
     for path, group in (("/p/kept.txt", "77"), ("/p/made/in/it.txt", "78")):
         client.rest.fs.set_file_attr(path=path, owner="78", group=group)
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="newest", source_file_id=source)
     text = write(client, tmp_path / "x", format="xml", attributes="api").decode()
     assert text.count('owner="6078" group="5077"') == 1
@@ -401,7 +404,9 @@ def test_a_file_without_permission_is_marked(
     small: Simulator, client: Client, settings: Any, tmp_path: Path
 ) -> None:
     client.rest.fs.set_file_attr(path="/p/made/in", mode="0700")
-    client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
+    client.rest.snapshot.create_snapshot(
+        name="x", source_file_id=files.get(client, by_path("/p")).id
+    )
     listed = snapshots.list_all(client)
     with copying(small, settings) as copier:
         order = Order(str(tmp_path / "j"), "jsonl", "api")
@@ -432,7 +437,9 @@ def test_what_is_without_permission_is_in_the_order_of_its_path(
     for number in range(20):
         small.control("files/put", path=f"/p/many/{number:02}/x")
         client.rest.fs.set_file_attr(path=f"/p/many/{number:02}", mode="0700")
-    client.rest.snapshot.create_snapshot(name="x", source_file_id=files.get(client, "/p").id)
+    client.rest.snapshot.create_snapshot(
+        name="x", source_file_id=files.get(client, by_path("/p")).id
+    )
     listed = snapshots.list_all(client)
     with copying(small, settings) as copier:
         order = Order(str(tmp_path / "j"), "jsonl", "none")

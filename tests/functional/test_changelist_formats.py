@@ -28,6 +28,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 
 
@@ -35,7 +38,7 @@ from tests.simulator.harness import Simulator
 def pair(simulator: Simulator, client: Client) -> tuple[snapshots.Snapshot, snapshots.Snapshot]:
     for path in ("/p/a", "/p/b", "/p/d/old"):
         simulator.control("files/put", path=path, content="12345" * 5000)
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
     client.rest.fs.write_file(io.BytesIO(b"new"), path="/p/a", offset=9000)
     client.rest.fs.set_file_attr(path="/p/b", size="10")
@@ -171,7 +174,7 @@ def test_names_that_a_list_can_not_hold_are_counted(
 ) -> None:
     for name in ("#c", ";d", "new\nline", " space ", "Icon\r"):
         simulator.control("files/put", path=f"/p/{name}", content="x")
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="newer", source_file_id=source)
     newer = snapshots.list_all(client)[-1]
     raw = write(client, (newer, pair[0]), tmp_path / "n", "nul").decode().split("\0")
@@ -188,7 +191,7 @@ def test_rclone_is_told_that_a_directory_could_not_be_read(
 ) -> None:
     simulator.control("files/put", path="/p/made/in/x")
     client.rest.fs.set_file_attr(path="/p/made/in", mode="0700")
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     client.rest.snapshot.create_snapshot(name="newer", source_file_id=source)
     newer = snapshots.list_all(client)[-1]
     simulator.control(

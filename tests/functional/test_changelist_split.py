@@ -26,6 +26,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     build,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 
 
@@ -41,7 +44,7 @@ def test_shares_are_about_equal(sizes: list[int], count: int) -> None:
 
 
 def snapshot(client: Client, name: str) -> snapshots.Snapshot:
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     made = client.rest.snapshot.create_snapshot(name=name, source_file_id=source)
     return snapshots.get(client, int(made["id"]))
 

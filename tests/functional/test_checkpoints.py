@@ -29,6 +29,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     runs,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.transport import (
     ClusterConnection,
 )
@@ -120,7 +123,7 @@ def test_only_snapshots_of_its_own_are_touched(
     tree: Simulator, client: Client, tmp_path: Path
 ) -> None:
     tree.control("files/put", path="/q/a", content="1")
-    source = files.get(client, "/p").id
+    source = files.get(client, by_path("/p")).id
     for name in ("nightly", "changelist-nightly", "changelist-nightly.x", "changelist-nightly2.0"):
         client.rest.snapshot.create_snapshot(name=name, source_file_id=source)
     others = names(client)

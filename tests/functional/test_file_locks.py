@@ -18,6 +18,10 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
     files,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    FileRef,
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
     Wanted,
     lock,
@@ -33,7 +37,13 @@ def tree(simulator: Simulator) -> Simulator:
     return simulator
 
 
-def run(client: Client, *names: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
+def refs(names: tuple[str | FileRef, ...]) -> list[FileRef]:
+    return [by_path(name) if isinstance(name, str) else name for name in names]
+
+
+def run(
+    client: Client, *names: str | FileRef, check_mode: bool = False, **options: Any
+) -> dict[str, Any]:
     request = file_locks.make_request(
         now=client.clock().now(),
         retention=options.pop("retention", None),
@@ -50,11 +60,11 @@ def run(client: Client, *names: str, check_mode: bool = False, **options: Any) -
         "max_results": 100,
         **options,
     }
-    return lock(client, names, request, check_mode=check_mode, **values)
+    return lock(client, refs(names), request, check_mode=check_mode, **values)
 
 
 def state(client: Client, path: str) -> file_locks.LockState:
-    return file_locks.LockState.of(files.get(client, path, lock=True))
+    return file_locks.LockState.of(files.get(client, by_path(path), lock=True))
 
 
 def test_create_again_change_again(tree: Simulator, client: Client) -> None:
@@ -109,7 +119,7 @@ def test_in_a_tree_one_failure_does_not_stop_the_others(tree: Simulator, client:
 def test_a_rename_between_seeing_and_locking_changes_nothing(
     tree: Simulator, client: Client
 ) -> None:
-    info = file_locks.read_target(client, "/t/a.pdf")
+    info = file_locks.read_target(client, by_path("/t/a.pdf"))
     client.rest.fs.rename(name="z.pdf", source="/t/a.pdf", dir_path="/t")
     tree.control("files/put", path="/t/a.pdf", content="another")
     request = file_locks.LockRequest(None, True)
@@ -117,7 +127,7 @@ def test_a_rename_between_seeing_and_locking_changes_nothing(
     assert state(client, "/t/z.pdf").hold and not state(client, "/t/a.pdf").hold
 
 
-def show(client: Client, *names: str, **options: Any) -> dict[str, Any]:
+def show(client: Client, *names: str | FileRef, **options: Any) -> dict[str, Any]:
     wanted = Wanted.make(
         now=client.clock().now(),
         status=options.pop("status", "all"),
@@ -135,7 +145,7 @@ def show(client: Client, *names: str, **options: Any) -> dict[str, Any]:
         "check_mode": False,
         **options,
     }
-    return report(client, names, wanted, **values)
+    return report(client, refs(names), wanted, **values)
 
 
 def test_a_report_finds_what_slipped_through(tree: Simulator, client: Client) -> None:
@@ -189,7 +199,7 @@ def test_the_same_locks_give_the_same_file(
 
 def test_what_is_named_twice_counts_once(tree: Simulator, client: Client) -> None:
     tree.control("files/put", path="/t-2/e", content="12345")
-    top = files.get(client, "/t").id
+    top = files.get(client, by_path("/t")).ref
     named = ("/t/deep", "/t/a.pdf", "/t", "/t/", top, "/t/deep/er", "/t-2", "/t/a.pdf")
     assert show(client, *named, exclude=["a.pdf"])["totals"]["files"] == 5
     assert run(client, *named, recurse=True, retention="30d")["locked"] == 5
@@ -202,7 +212,7 @@ def test_somebody_has_to_work(tree: Simulator, client: Client) -> None:
         with pytest.raises(errors.InputError, match="workers is 1 or more"):
             show(client, *names, workers=0)
     with pytest.raises(errors.InputError, match="workers is 1 or more"):
-        list(files.walk(client, ["/t"], workers=0))
+        list(files.walk(client, [by_path("/t")], workers=0))
 
 
 def test_a_directory_that_can_not_be_read_is_counted(

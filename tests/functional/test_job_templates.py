@@ -27,6 +27,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check.
     SERVICES,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.functional import search_engine
 from tests.functional.controller import default, inject, problem, running_controller
 from tests.functional.documented import shown
@@ -203,11 +206,11 @@ def test_lock_finished_project(simulator: Simulator, client: Client, job: Job) -
         simulator.control("files/put", path=f"/p/{name}")
     answers = {"project": "/p", "project_retention": "6mo"}
     assert "1 file below /p is retained until" in job("lock_finished_project", answers)
-    assert files.get(client, "/p/a.pdf", lock=True).lock["retention_period"]  # type: ignore[index]
+    assert files.get(client, by_path("/p/a.pdf"), lock=True).lock["retention_period"]  # type: ignore[index]
     day = (client.clock().now() + timedelta(days=300)).date().isoformat()
     answers["project_retention"] = day
     job("lock_finished_project", {**answers, "project_exclude": ""})
-    info = files.get(client, "/p/b.tmp", lock=True)
+    info = files.get(client, by_path("/p/b.tmp"), lock=True)
     assert info.lock is not None and info.lock["retention_period"] == f"{day}T23:59:59Z"
     answers["project_retention"] = "2y"
     refused = job("lock_finished_project", answers, fails=True)
@@ -283,8 +286,8 @@ def test_quarantine(simulator: Simulator, client: Client, job: Job) -> None:
     told = "/p/a.locked\n/p/gone.locked\n\n/p/b.locked"
     job("quarantine", {"quarantine_directory": "/p", "quarantine_files": told})
     held = {
-        info.name: files.get(client, info.id, lock=True).lock["legal_hold"]  # type: ignore[index]
-        for info in files.walk(client, ["/p"])
+        info.name: files.get(client, info.ref, lock=True).lock["legal_hold"]  # type: ignore[index]
+        for info in files.walk(client, [by_path("/p")])
     }
     assert held == {"a.locked": True, "b.locked": True, "c.odt": False}
     job("quarantine", {"quarantine_directory": "/p"})

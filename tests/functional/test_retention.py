@@ -12,6 +12,9 @@ import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 
 from .module_calls import Call, call
@@ -50,7 +53,7 @@ def until(client: Client) -> Callable[[str], Any]:
     """Asks the cluster until when a file is retained."""
 
     def ask(path: str) -> Any:
-        info = files.get(client, path, lock=True)
+        info = files.get(client, by_path(path), lock=True)
         return None if info.lock is None else info.lock["retention_period"]
 
     return ask
@@ -192,7 +195,7 @@ def test_a_file_that_is_written_while_the_tree_is_walked_is_not_locked(
     from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
 
     simulator.control("files/put", path="/p/a", content="1")
-    listed = next(iter(files.walk(client, ["/p"])))
+    listed = next(iter(files.walk(client, [by_path("/p")])))
     simulator.control("clock/advance", seconds=86400)
     simulator.control("files/put", path="/p/a", content="2")
     limit = listed.modification_time
@@ -205,7 +208,7 @@ def test_a_file_that_is_written_while_the_tree_is_walked_is_not_locked(
         meant=lambda info: info.modification_time <= limit,
     )
     assert outcome.error is None and outcome.value is None
-    info = files.get(client, "/p/a", lock=True)
+    info = files.get(client, by_path("/p/a"), lock=True)
     assert info.lock is not None and not info.lock["retention_period"]
 
 

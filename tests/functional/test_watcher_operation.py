@@ -15,6 +15,9 @@ import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 from tests.tools.services import free_port, wait_for
 
@@ -157,7 +160,7 @@ def test_a_hold_that_was_released_is_told_when_the_evidence_is_checked(
         watcher.wait_recorded("/w/a.pdf")
     evidence = str(watcher.evidence)
     assert watcher.command("verify", evidence, "--cluster").returncode == 0
-    file = file_locks.read_target(client, "/w/a.pdf")
+    file = file_locks.read_target(client, by_path("/w/a.pdf"))
     request = file_locks.LockRequest(None, hold=False)
     assert file_locks.ensure(client, file, request, check_mode=False).changed
     done = watcher.command("verify", evidence, "--cluster")
@@ -183,7 +186,7 @@ def test_a_dry_run_changes_nothing(watched: Make, simulator: Simulator) -> None:
     [
         ({"rules": [{"path": "/w"}]}, "locks nothing"),
         ({"rules": [{"path": "/w", "retention": "20y"}]}, "beyond max_retention"),
-        ({"rules": [{"path": "w", "retention": "1d"}]}, "must begin with a slash"),
+        ({"rules": [{"path": "w", "retention": "1d"}]}, "is not an absolute path"),
         ({"rules": [{"path": "/w", "file_id": "3", "retention": "1d"}]}, "by one of them"),
         ({"rules": []}, "at least one entry"),
         ({"rules": [{"path": "/w", "retention": "1d", "quit": 5}]}, "did you mean 'quiet'"),

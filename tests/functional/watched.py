@@ -20,6 +20,9 @@ import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_locks import (
     LockState,
 )
@@ -125,14 +128,14 @@ class Watched:
 
     def is_locked(self, path: str) -> bool:
         """Ask the cluster."""
-        state = LockState.of(files.get(self.client, path, lock=True))
+        state = LockState.of(files.get(self.client, by_path(path), lock=True))
         return state.is_locked(self.client.clock().now())
 
     def unlocked(self, directory: str) -> set[str]:
         """Files below a directory that are not locked."""
         return {
             info.path
-            for info in files.walk(self.client, [directory])
+            for info in files.walk(self.client, [by_path(directory)])
             if info.type == "file" and not self.is_locked(info.path)
         }
 

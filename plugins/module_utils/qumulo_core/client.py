@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from . import sdk
 from .cluster_clock import Bounds, ClusterClock
@@ -199,11 +199,3 @@ class Client:
         except (KeyError, TypeError) as exc:
             raise ProtocolError("The cluster does not tell its time.") from exc
         return ClusterClock(cluster, datetime.now(timezone.utc), time.monotonic() - began)
-
-
-def ref(path_or_id: str) -> str:
-    """Return a path or file ID as the ``{ref}`` of a URI: every slash of a path is encoded too.
-
-    A path that is no Unicode text is the cluster's to judge.
-    """
-    return quote(path_or_id, safe="", errors="surrogatepass")

@@ -20,6 +20,7 @@ from . import file_locks, files
 from .changelist.entries import raw
 from .changelist.sorting import Sorter
 from .client import Client
+from .domain.file_refs import FileRef
 from .domain.written import AT_ANY_TIME, WrittenBetween
 from .durations import is_over, parse_moment
 from .errors import ConflictError, InputError, QumuloError
@@ -43,25 +44,27 @@ class Targets:
 
     named: list[FileInfo] = field(default_factory=list)
     roots: list[FileInfo] = field(default_factory=list)
-    failed: list[tuple[str, QumuloError]] = field(default_factory=list)
+    failed: list[tuple[FileRef, QumuloError]] = field(default_factory=list)
 
 
-def find_targets(client: Client, names: Sequence[str], *, recurse: bool, workers: int) -> Targets:
+def find_targets(
+    client: Client, refs: Sequence[FileRef], *, recurse: bool, workers: int
+) -> Targets:
     """Read everything that is named.
 
     :raises InputError: nothing is named.
     """
-    if not names:
+    if not refs:
         raise InputError("No file is named: set path or file_id.")
     targets = Targets()
     if not recurse:
-        targets.named, targets.failed = file_locks.read_targets(client, names, workers=workers)
+        targets.named, targets.failed = file_locks.read_targets(client, refs, workers=workers)
         return targets
-    for name in names:
+    for ref in refs:
         try:
-            info = files.get(client, name, lock=True)
+            info = files.get(client, ref, lock=True)
         except QumuloError as exc:
-            targets.failed.append((name, exc))
+            targets.failed.append((ref, exc))
             continue
         (targets.roots if info.type == DIRECTORY else targets.named).append(info)
     targets.named = list({info.id: info for info in targets.named}.values())
@@ -86,7 +89,7 @@ def below(
     wanted = PathFilter(include, exclude)
     known = {info.id for info in named}
     linked: set[str] = set()
-    for info in files.walk(client, [root.id for root in roots], on_error=on_error):
+    for info in files.walk(client, [root.ref for root in roots], on_error=on_error):
         if info.type != FILE or info.id in known or not wanted.matches(info.path):
             continue
         if info.num_links > 1:
@@ -165,7 +168,7 @@ class _Tally:
 
 def lock(
     client: Client,
-    names: Sequence[str],
+    refs: Sequence[FileRef],
     request: LockRequest,
     *,
     recurse: bool,
@@ -188,9 +191,9 @@ def lock(
     def is_meant(info: FileInfo) -> bool:
         return written.matches(info.modification_time)
 
-    targets = find_targets(client, names, recurse=recurse, workers=workers)
-    for name, error in targets.failed:
-        tally.fail(name, error)
+    targets = find_targets(client, refs, recurse=recurse, workers=workers)
+    for ref, error in targets.failed:
+        tally.fail(str(ref), error)
     named = [info for info in targets.named if is_meant(info)]
     tally.left_out += len(targets.named) - len(named)
     for info in named:
@@ -328,7 +331,7 @@ class _Totals:
 
 def report(
     client: Client,
-    names: Sequence[str],
+    refs: Sequence[FileRef],
     wanted: Wanted,
     *,
     recurse: bool,
@@ -347,7 +350,7 @@ def report(
     """
     totals = _Totals()
     unreadable: list[str] = []
-    targets = find_targets(client, names, recurse=recurse, workers=workers)
+    targets = find_targets(client, refs, recurse=recurse, workers=workers)
     if targets.failed:
         raise targets.failed[0][1]
 
@@ -369,7 +372,7 @@ def report(
             )
 
     def work(own: Client, info: FileInfo) -> FileInfo:
-        return info if info.lock is not None else file_locks.read_target(own, info.id)
+        return info if info.lock is not None else file_locks.read_target(own, info.ref)
 
     def listed() -> Iterator[dict[str, Any]]:
         for outcome in map_unordered(client, work, all_files(), workers=workers):

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from . import files
-from .client import Client, ref
+from .client import Client
 from .cluster_clock import ClusterClock
+from .domain.file_refs import FileRef
 from .durations import is_over, is_relative, parse_moment, parse_span, parse_timedelta
 from .errors import ConflictError, InputError, ProtocolError, QumuloError
 from .files import FILE, FileInfo
@@ -199,12 +200,12 @@ def render_lock(info: FileInfo, state: LockState) -> dict[str, Any]:
     }
 
 
-def read_target(client: Client, path_or_id: str) -> FileInfo:
+def read_target(client: Client, ref: FileRef) -> FileInfo:
     """Return a file that is to be locked, with its present lock.
 
     :raises InputError: it is not a regular file.
     """
-    info = files.get(client, path_or_id, lock=True)
+    info = files.get(client, ref, lock=True)
     if info.type != FILE:
         step = (
             "set recurse to lock the files below it"
@@ -228,12 +229,12 @@ def apply(client: Client, info: FileInfo, state: LockState, todo: Plan) -> LockS
     if todo.hold is not None:
         body["legal_hold"] = todo.hold
     # As the SDK's modify_file_lock does, without what it spends on a retry that it never makes.
-    answer = client.rest.request("PATCH", f"/v1/files/{ref(info.id)}/file-lock", body=body)
+    answer = client.rest.request("PATCH", f"/v1/files/{info.ref.quoted}/file-lock", body=body)
     wanted = todo.result(state)
     # Some versions answer with the attributes of the file, some with the lock alone.
     lock = answer.get("lock", answer) if isinstance(answer, dict) else None
     if not isinstance(lock, dict) or "legal_hold" not in lock:
-        confirmed = LockState.of(files.get(client, info.id, lock=True))
+        confirmed = LockState.of(files.get(client, info.ref, lock=True))
     else:
         period = lock.get("retention_period")
         confirmed = LockState(parse_rfc3339(period) if period else None, bool(lock["legal_hold"]))
@@ -273,7 +274,7 @@ def ensure_each(
 
     def work(own: Client, info: FileInfo) -> FileResult | None:
         if info.lock is None:
-            info = read_target(own, info.id)
+            info = read_target(own, info.ref)
         if not meant(info):
             return None
         return ensure(own, info, request, check_mode=check_mode)
@@ -282,15 +283,15 @@ def ensure_each(
 
 
 def read_targets(
-    client: Client, names: Iterable[str], *, workers: int = DEFAULT_WORKERS
-) -> tuple[list[FileInfo], list[tuple[str, QumuloError]]]:
+    client: Client, refs: Iterable[FileRef], *, workers: int = DEFAULT_WORKERS
+) -> tuple[list[FileInfo], list[tuple[FileRef, QumuloError]]]:
     """Read files that are named one by one; return each once, and what could not be read."""
     found: dict[str, FileInfo] = {}
-    failed: list[tuple[str, QumuloError]] = []
-    for outcome in map_unordered(client, read_target, names, workers=workers):
+    failed: list[tuple[FileRef, QumuloError]] = []
+    for outcome in map_unordered(client, read_target, refs, workers=workers):
         if outcome.error is not None:
             failed.append((outcome.item, outcome.error))
         elif outcome.value is not None:
             found.setdefault(outcome.value.id, outcome.value)
-    failed.sort(key=lambda pair: pair[0])
+    failed.sort(key=lambda pair: str(pair[0]))
     return sorted(found.values(), key=lambda info: info.path), failed

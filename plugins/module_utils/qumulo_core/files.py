@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, AnyStr
 
-from .client import Client, ref
-from .domain.paths import normalize
+from .client import Client
+from .domain.file_refs import FileRef, by_id
 from .errors import NotFoundError, ProtocolError, QumuloError
 from .pool import check_workers
 
@@ -55,6 +55,11 @@ class FileInfo:
     group_value: str
     lock: dict[str, Any] | None = None
 
+    @property
+    def ref(self) -> FileRef:
+        """The file by its ID, which survives a rename."""
+        return by_id(self.id)
+
     @classmethod
     def from_attributes(cls, attributes: dict[str, Any]) -> FileInfo:
         """Return the record of an attribute object of the REST API.
@@ -89,17 +94,15 @@ class FileInfo:
 
 
 def get(
-    client: Client, path_or_id: str, *, lock: bool = False, snapshot: int | None = None
+    client: Client, ref: FileRef, *, lock: bool = False, snapshot: int | None = None
 ) -> FileInfo:
-    """Return the attributes of a path or file ID.
+    """Return the attributes of a file.
 
     :param lock: with the state of the WORM lock, for which the account needs READ_ACL.
     :raises NotFoundError: there is nothing.
     :raises InputError: the path contains ``..``.
     """
-    if path_or_id.startswith("/"):
-        path_or_id = normalize(path_or_id)
-    uri = f"/v1/files/{ref(path_or_id)}/info/attributes"
+    uri = f"/v1/files/{ref.quoted}/info/attributes"
     query = []
     if lock:
         query.append("retrieve-file-lock=true")
@@ -108,10 +111,10 @@ def get(
     try:
         attributes = client.get(f"{uri}?{'&'.join(query)}" if query else uri)
     except NotFoundError as exc:
-        what = "the path" if path_or_id.startswith("/") else "the file ID"
+        what = "the path" if ref.is_path else "the file ID"
         where = "on the cluster" if snapshot is None else f"in snapshot {snapshot}"
         raise NotFoundError(
-            f"'{path_or_id}' does not exist {where}: check {what}.",
+            f"'{ref}' does not exist {where}: check {what}.",
             status=exc.status,
             error_class=exc.error_class,
         ) from exc
@@ -119,10 +122,10 @@ def get(
 
 
 def entries(
-    client: Client, directory_id: str, *, snapshot: int | None = None
+    client: Client, directory: FileRef, *, snapshot: int | None = None
 ) -> Iterator[FileInfo]:
     """Yield the entries of a directory, in the cluster's order."""
-    uri = f"/v1/files/{ref(directory_id)}/entries/"
+    uri = f"/v1/files/{directory.quoted}/entries/"
     if snapshot is not None:
         uri += f"?snapshot={snapshot}"
     for entry in client.paged(uri, "files", limit=PAGE):
@@ -144,13 +147,13 @@ class _Walk:
     """
 
     def __init__(
-        self, client: Client, roots: Iterable[str], workers: int, snapshot: int | None
+        self, client: Client, roots: Iterable[FileRef], workers: int, snapshot: int | None
     ) -> None:
         self._client = client
         self._roots = iter(roots)
         self._snapshot = snapshot
         self._condition = threading.Condition()
-        self._waiting: list[tuple[str, str]] = []  # reference, and path for a message
+        self._waiting: list[tuple[FileRef, str]] = []  # and path for a message
         self._busy = 0
         self._alive = workers
         self._stopped = False
@@ -193,13 +196,13 @@ class _Walk:
             if last:
                 self._put(None)
 
-    def _take(self) -> tuple[str, str] | None:
+    def _take(self) -> tuple[FileRef, str] | None:
         with self._condition:
             while not self._stopped:
                 if not self._waiting:
                     root = next(self._roots, None)
                     if root is not None:
-                        self._waiting.append((root, root))
+                        self._waiting.append((root, str(root)))
                 if self._waiting:
                     self._busy += 1
                     return self._waiting.pop()
@@ -214,7 +217,7 @@ class _Walk:
             if not self._busy:
                 self._condition.notify_all()
 
-    def _list(self, client: Client, reference: str) -> None:
+    def _list(self, client: Client, reference: FileRef) -> None:
         batch: list[FileInfo] = []
         for entry in entries(client, reference, snapshot=self._snapshot):
             batch.append(entry)
@@ -224,7 +227,7 @@ class _Walk:
         self._hand_over(batch)
 
     def _hand_over(self, batch: list[FileInfo]) -> None:
-        below = [(entry.id, entry.path) for entry in batch if entry.type == DIRECTORY]
+        below = [(entry.ref, entry.path) for entry in batch if entry.type == DIRECTORY]
         if below:
             with self._condition:
                 self._waiting.extend(below)
@@ -255,7 +258,7 @@ def outermost(paths: Iterable[AnyStr]) -> Iterator[AnyStr]:
 
 def walk(
     client: Client,
-    roots: Iterable[str],
+    roots: Iterable[FileRef],
     *,
     workers: int = 8,
     snapshot: int | None = None,
@@ -267,7 +270,7 @@ def walk(
     followed. What is renamed while the walk goes on may be seen twice or not at all; a walk in a
     snapshot has no such gaps.
 
-    :param roots: paths or IDs of directories; read one at a time, so there may be any number.
+    :param roots: directories; read one at a time, so there may be any number.
     :param workers: threads, each with its own connection.
     :param on_error: is told of a directory that can not be listed; without it that ends the walk.
     """

@@ -14,7 +14,8 @@ import ssl
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .client import USER_AGENT, Client, ref
+from .client import USER_AGENT, Client
+from .domain.file_refs import FileRef
 from .errors import (
     AuthenticationError,
     BusyError,
@@ -67,7 +68,6 @@ class Stream:
     When it has been made, the cluster has registered it: whatever happens afterwards is told.
     Used as a context manager, or closed, from any thread.
 
-    :param directory: path or file ID.
     :param recursive: what is below directories in it, too.
     :param types: names of events; none for all.
     :param silence: seconds without a sign of life that end it.
@@ -78,7 +78,7 @@ class Stream:
     def __init__(
         self,
         client: Client,
-        directory: str,
+        directory: FileRef,
         *,
         recursive: bool,
         types: Iterable[str] = (),
@@ -87,7 +87,7 @@ class Stream:
         if _REQUESTS_ERROR is not None:
             raise LibraryMissingError("requests", str(_REQUESTS_ERROR))
         listed = ",".join(sorted(types))
-        uri = f"/v1/files/{ref(directory)}/notify?recursive={'true' if recursive else 'false'}"
+        uri = f"/v1/files/{directory.quoted}/notify?recursive={'true' if recursive else 'false'}"
         if listed:
             uri += f"&filter={listed}"
         self._web = requests.Session()

@@ -13,6 +13,7 @@ from typing import Any
 
 from . import files
 from .client import Client
+from .domain.file_refs import by_path
 from .durations import is_over, is_relative, parse_moment, parse_timedelta
 from .errors import ConflictError, InputError, NotFoundError, ProtocolError, QumuloError
 from .times import format_rfc3339, parse_rfc3339
@@ -209,7 +210,7 @@ def source(client: Client, path: str) -> files.FileInfo:
 
     :raises InputError: it is none.
     """
-    info = files.get(client, path)
+    info = files.get(client, by_path(path))
     if info.type != files.DIRECTORY:
         raise InputError(f"{info.path} is a {info.type}: snapshots are taken of directories.")
     return info

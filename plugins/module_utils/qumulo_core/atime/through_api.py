@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import by_id
 from ..errors import (
     MissingPrivilegeError,
     NotFoundError,
@@ -36,7 +37,7 @@ def set_access_time(client: Client, file_id: str, time_ns: int, least_ns: int) -
     :raises QumuloError: it could not be set, for another reason than those of :class:`Outcome`.
     """
     try:
-        present = parse_rfc3339_ns(files.get(client, file_id).access_time)
+        present = parse_rfc3339_ns(files.get(client, by_id(file_id)).access_time)
         if time_ns - present < least_ns:
             return Outcome.FRESH
         client.rest.fs.set_file_attr(id_=file_id, access_time=format_rfc3339_ns(time_ns))

@@ -22,6 +22,7 @@ from ..changelist import diff, entries
 from ..changelist.entries import DELETE
 from ..changelist.sorting import Sorter
 from ..client import Client
+from ..domain.file_refs import by_path
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
@@ -212,7 +213,7 @@ class CatchUp:
 
         def read(client: Client, entry: entries.Entry) -> FileInfo | None:
             try:
-                return files.get(client, entry.path, snapshot=newer)
+                return files.get(client, by_path(entry.path), snapshot=newer)
             except NotFoundError:
                 return None
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from .. import environment
 from ..common.secrets import read_password
-from ..domain.paths import normalize
+from ..domain.file_refs import FileRef
 from ..errors import InputError
 from ..globs import PathFilter
 from ..notifications import SILENCE
@@ -34,7 +34,7 @@ MOST_IN_A_BATCH = 10_000
 class Config:
     """What is watched and how it is told.
 
-    :param directory: path or file ID.
+    :param directory: of the cluster, by its path or its ID.
     :param types: of notifications.
     :param batch: records that are handed on together, at the most.
     :param gather: how long a record waits for others to be handed on with.
@@ -47,7 +47,7 @@ class Config:
     """
 
     cluster: Settings
-    directory: str
+    directory: FileRef
     recursive: bool
     types: frozenset[str]
     names: PathFilter
@@ -74,11 +74,7 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
     with Section(options) as section:
         if section.has("path") == section.has("file_id"):
             raise InputError("The directory must be named by 'path' or by 'file_id', by one.")
-        directory = section.text("path") if section.has("path") else section.text("file_id")
-        if section.has("path"):
-            directory = normalize(directory, option="path")
-        if section.has("file_id") and not directory.isdigit():
-            raise InputError(f"'file_id' must be a number: '{directory}'.")
+        directory = section.file_ref()
         checkpoint = section.optional_text("checkpoint")
         if checkpoint is not None:
             check_name(checkpoint)
@@ -98,7 +94,7 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
         batch = section.integer("batch_size", 1, least=1, most=MOST_IN_A_BATCH)
         return Config(
             cluster=_cluster(section, variables),
-            directory=directory.rstrip("/") or "/",
+            directory=directory,
             recursive=recursive,
             types=expand_types(section.texts("types", DEFAULT_GROUPS)),
             names=PathFilter(section.texts("include", ()), section.texts("exclude", ())),

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import by_id
 from ..errors import (
     AuthenticationError,
     InputError,
@@ -243,7 +244,7 @@ class Feed:
         """
         config = self._config
         try:
-            with Stream(self._client, root.id, recursive=config.recursive, types=config.types):
+            with Stream(self._client, root.ref, recursive=config.recursive, types=config.types):
                 pass
         except NotFoundError:
             pass  # it has just gone, and may come back
@@ -290,11 +291,11 @@ class Feed:
             # All that is in it has come with it, without an event of its own.
             yield from self._moved_in(event.file_id, root)
 
-    def _moved_in(self, directory: str, root: Root) -> Iterator[Record]:
+    def _moved_in(self, directory_id: str, root: Root) -> Iterator[Record]:
         with self._client.clone() as client:
             # With a checkpoint, what can not be listed breaks the stream, to be caught up.
             on_error = _not_listed if self._config.checkpoint is None else _not_listed_now
-            for info in files.walk(client, [directory], on_error=on_error):
+            for info in files.walk(client, [by_id(directory_id)], on_error=on_error):
                 relative = root.relative(info.path)
                 if relative:
                     yield of_walk(info.type, root, relative, info.id)

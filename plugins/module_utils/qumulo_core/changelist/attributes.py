@@ -11,6 +11,7 @@ from datetime import datetime
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import by_path
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import FileInfo
 from ..smb_locks.handles import Identity
@@ -120,7 +121,7 @@ def from_api(
         try:
             info = files.get(
                 own,
-                place.in_older(entry.path),
+                by_path(place.in_older(entry.path)),
                 snapshot=snapshot,
                 lock=lock and not entry.is_directory,
             )

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import by_path
 from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from . import directories, entries
@@ -201,7 +202,7 @@ def _walk(
     place = wanted.place_in(snapshot)
     walked = files.walk(
         client,
-        map(place.in_older, _outermost(tops)),
+        (by_path(place.in_older(top)) for top in _outermost(tops)),
         workers=wanted.workers,
         snapshot=snapshot,
         on_error=lambda path, error: wanted.on_error(place.in_newer(path), error),

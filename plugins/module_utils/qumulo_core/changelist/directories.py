@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from .. import files
-from ..client import Client, ref
+from ..client import Client
+from ..domain.file_refs import by_path
 from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
 from ..pool import map_unordered
@@ -135,7 +136,7 @@ def read(
     lock = threading.Lock()
 
     def work(own: Client, group: Group) -> None:
-        reference = ref(place.in_older(group.directory).rstrip("/") or "/")
+        reference = by_path(place.in_older(group.directory).rstrip("/") or "/").quoted
         uri = f"/v1/files/{reference}/entries/?snapshot={snapshot}&limit={files.PAGE}"
         pages = found = 0
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import by_id
 from ..errors import PermissionDeniedError
 from ..snapshots import Snapshot
 
@@ -41,7 +42,7 @@ def find(client: Client, newer: Snapshot, older: Snapshot) -> Place:
     """Ask the cluster where the directory was."""
     try:
         now, then = (
-            files.get(client, newer.source_id, snapshot=snapshot.id).path.rstrip("/")
+            files.get(client, by_id(newer.source_id), snapshot=snapshot.id).path.rstrip("/")
             for snapshot in (newer, older)
         )
     except PermissionDeniedError:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..client import Client, ref
+from ..client import Client
+from ..domain.file_refs import by_id
 from ..errors import NotFoundError, PermissionDeniedError, ProtocolError
 from ..files import FILE
 from .asking import ask
@@ -26,7 +27,7 @@ def read(client: Client, newer: int, older: int, file_id: str) -> tuple[Range, .
 
     :raises NotFoundError: it is in neither snapshot.
     """
-    uri = f"/v2/snapshots/{newer}/changes-since/{older}/files/{ref(file_id)}?limit={_PAGE}"
+    uri = f"/v2/snapshots/{newer}/changes-since/{older}/files/{by_id(file_id).quoted}?limit={_PAGE}"
     found: list[Range] = []
     for page in client.pages(uri):
         try:
@@ -42,7 +43,7 @@ def read(client: Client, newer: int, older: int, file_id: str) -> tuple[Range, .
 
 def differs(client: Client, newer: int, older: int, file_id: str) -> bool:
     """Tell whether any byte of a file changed."""
-    uri = f"/v2/snapshots/{newer}/changes-since/{older}/files/{ref(file_id)}?limit=1"
+    uri = f"/v2/snapshots/{newer}/changes-since/{older}/files/{by_id(file_id).quoted}?limit=1"
     return any(page["entries"] for page in client.pages(uri))
 
 

@@ -10,7 +10,8 @@ from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 
-from ..client import Client, ref
+from ..client import Client
+from ..domain.file_refs import by_id
 from ..errors import PermissionDeniedError, QumuloError
 from ..files import FileInfo
 from ..snapshots import Snapshot
@@ -204,7 +205,7 @@ class Run:
 
 def _entries_below(client: Client, snapshot: Snapshot) -> int | None:
     """Return how many entries a snapshot holds, for an estimate; None if that can not be told."""
-    uri = f"/v1/files/{ref(snapshot.source_id)}/recursive-aggregates/"
+    uri = f"/v1/files/{by_id(snapshot.source_id).quoted}/recursive-aggregates/"
     try:
         (top, *_below) = client.get(f"{uri}?max-entries=1&max-depth=1&snapshot={snapshot.id}")
         kinds = ("files", "directories", "symlinks", "other_objects")

@@ -12,7 +12,7 @@ from itertools import islice
 from .. import files
 from ..client import Client
 from ..errors import NotFoundError, QumuloError
-from .paths import normalize
+from .file_refs import by_path
 
 #: Entries of a directory that are compared with a name.
 _COMPARED = 10_000
@@ -27,9 +27,10 @@ def existing(client: Client, path: str, *, lock: bool = False) -> files.FileInfo
     :raises InputError: the path cannot name anything.
     :raises NotFoundError: it does not exist; a similar path is named, if there is one.
     """
-    path = normalize(path)
+    ref = by_path(path)
+    path = ref.text
     try:
-        return files.get(client, path, lock=lock)
+        return files.get(client, ref, lock=lock)
     except NotFoundError as exc:
         near = near_path(client, path)
         if near is None:
@@ -68,14 +69,14 @@ def near_path(client: Client, path: str) -> str | None:
 
 def _exists(client: Client, path: str) -> bool:
     try:
-        files.get(client, path)
+        files.get(client, by_path(path))
     except NotFoundError:
         return False
     return True
 
 
 def _similar(client: Client, directory: str, name: str) -> str | None:
-    entries = [entry.name for entry in islice(files.entries(client, directory), _COMPARED)]
+    entries = [entry.name for entry in islice(files.entries(client, by_path(directory)), _COMPARED)]
     for entry in entries:
         if _fold(entry) == _fold(name):
             return entry

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..common.secrets import read_password
+from ..domain.file_refs import FileRef, by_id, by_path
 from ..durations import Span, parse_span, parse_timedelta
 from ..errors import InputError, LibraryMissingError
 from ..settings import DEFAULT_PORT, Settings
@@ -186,6 +187,12 @@ class Section:
             if not self.has(key):
                 raise
             raise InputError(f"'{self.name(key)}': {exc}") from exc
+
+    def file_ref(self) -> FileRef:
+        """Return a directory of the cluster, from ``path`` or from ``file_id``."""
+        if self.has("path"):
+            return by_path(self.text("path"), self.name("path"))
+        return by_id(self.text("file_id"), self.name("file_id"))
 
     def section(self, key: str) -> Section:
         """Return a mapping below; an empty one if it is not there."""

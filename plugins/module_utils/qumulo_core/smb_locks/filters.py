@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..common.addresses import Address, Network, is_within, parse_address, parse_network
+from ..domain.file_refs import by_id
 from ..domain.paths import normalize
 from ..errors import InputError
 from ..globs import PathFilter
@@ -38,13 +39,13 @@ class UserFilter:
         kind, colon, value = text.strip().partition(":")
         kind = kind.lower()
         if colon and kind in ("uid", "auth_id", "sid", "name"):
-            if not value or (kind in ("uid", "auth_id") and not value.isdigit()):
+            if not value or (kind in ("uid", "auth_id") and not _is_number(value)):
                 raise InputError(f"'{text}' names no user: put a value after '{kind}:'.")
             return cls(kind, value.lower(), text.strip())
         text = text.strip()
         if not text:
             raise InputError("An empty user name matches nobody: leave it out.")
-        if text.isdigit():
+        if _is_number(text):
             raise InputError(
                 f"'{text}' could be a UID or an auth ID: write uid:{text} or auth_id:{text}."
             )
@@ -81,6 +82,10 @@ class UserFilter:
         if self.kind in ("uid", "sid"):
             nameless = nameless and holder.sid is None and holder.uid is None
         return self.matches(holder) or (nameless and self.kind != "auth_id")
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
 
 
 def parse_node(text: str) -> Address:
@@ -130,6 +135,8 @@ class HandleFilter:
         :param file_ids: None: any file; empty: none of them exists, so no handle is meant.
         :raises InputError: a value makes no sense.
         """
+        for file_id in file_ids or ():
+            by_id(file_id)
         unknown = [word for word in access if word not in ACCESS_WORDS]
         if unknown:
             raise InputError(f"'{unknown[0]}' is no access: use {', '.join(ACCESS_WORDS)}.")

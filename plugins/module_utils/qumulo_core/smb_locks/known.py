@@ -16,6 +16,7 @@ from .. import files
 from ..client import Client
 from ..common.addresses import parse_address
 from ..domain import named
+from ..domain.file_refs import by_id
 from ..errors import InputError, MissingPrivilegeError, NotFoundError, QumuloError
 from .filters import HandleFilter, UserFilter
 from .handles import Handle
@@ -70,7 +71,7 @@ def _check_directory(client: Client, path: str) -> list[str]:
 
 def _check_file_id(client: Client, file_id: str) -> list[str]:
     try:
-        files.get(client, file_id)
+        files.get(client, by_id(file_id))
     except NotFoundError:
         raise
     except QumuloError as exc:

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any
 
-from ..client import Client, ref
+from ..client import Client
 from ..common.addresses import canonical
+from ..domain.file_refs import by_id
 from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..pool import map_unordered
 from .filters import HandleFilter
@@ -153,7 +154,7 @@ def _of_holders(
 
 
 def _grants(client: Client, kind: str, file_id: str | None) -> Iterator[dict[str, Any]]:
-    middle = "" if file_id is None else f"{ref(file_id)}/"
+    middle = "" if file_id is None else f"{by_id(file_id).quoted}/"
     yield from client.paged(f"/v1/files/{middle}locks/smb/{kind}/", "grants", limit=PAGE)
 
 

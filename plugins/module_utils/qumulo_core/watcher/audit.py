@@ -110,9 +110,9 @@ def audit(
         seen: set[str] = set()
         for root, recursive, _types in _outermost(rules):
             listing = (
-                files.walk(client, [root.id], on_error=on_error)
+                files.walk(client, [root.ref], on_error=on_error)
                 if recursive
-                else files.entries(client, root.id)
+                else files.entries(client, root.ref)
             )
             for info in listing:
                 if info.type != FILE or not rules.decide(info.path).covered:
@@ -125,7 +125,7 @@ def audit(
 
     def read(own: Client, info: FileInfo) -> FileInfo:
         # By the name it was found under, whichever of its hard links the cluster names it by.
-        return replace(files.get(own, info.id, lock=True), path=info.path)
+        return replace(files.get(own, info.ref, lock=True), path=info.path)
 
     for outcome in map_unordered(client, read, watched(), workers=workers):
         if outcome.error is not None:
@@ -156,7 +156,7 @@ def audit(
 
 def _look_again(client: Client, info: FileInfo, rules: RuleSet, spool: Spool) -> Unlocked | None:
     try:
-        fresh = replace(files.get(client, info.id, lock=True), path=info.path)
+        fresh = replace(files.get(client, info.ref, lock=True), path=info.path)
     except NotFoundError:
         return None  # deleted meanwhile
     return judge(fresh, LockState.of(fresh), rules, spool, client.clock().now())

@@ -14,7 +14,8 @@ from datetime import datetime
 from .. import files, snapshots
 from ..changelist.diff import changes
 from ..changelist.entries import CREATE, MODIFY
-from ..client import Client, ref
+from ..client import Client
+from ..domain.file_refs import by_path
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
@@ -210,7 +211,8 @@ class CatchUp:
                 doubtful = []
         yield from self._written(doubtful, older, newer)
         # A created directory stands for all that is in it, whether that is listed or not.
-        for info in files.walk(self._client, files.outermost(sorted(created)), snapshot=newer):
+        roots = map(by_path, files.outermost(sorted(created)))
+        for info in files.walk(self._client, roots, snapshot=newer):
             if info.type == FILE:
                 yield info
 
@@ -255,7 +257,7 @@ class CatchUp:
         def was_written(client: Client, info: FileInfo) -> bool:
             # Whoever writes can set the time back: then only the data tell.
             try:
-                before = files.get(client, info.path, snapshot=older.id)
+                before = files.get(client, by_path(info.path), snapshot=older.id)
             except NotFoundError:
                 return True
             if (before.id, before.size, before.modification_time) != (
@@ -264,7 +266,8 @@ class CatchUp:
                 info.modification_time,
             ):
                 return True
-            uri = f"/v2/snapshots/{newer}/changes-since/{older.id}/files/{ref(info.path)}?limit=1"
+            name = by_path(info.path).quoted
+            uri = f"/v2/snapshots/{newer}/changes-since/{older.id}/files/{name}?limit=1"
             return bool(client.get(uri)["entries"])
 
         for outcome in map_unordered(self._client, was_written, unsure, workers=_WORKERS):
@@ -275,7 +278,7 @@ class CatchUp:
 
     def _listing_pays(self, directory: str, count: int, snapshot: int) -> bool:
         """Tell whether to list a directory rather than to ask for so many files in it."""
-        uri = f"/v1/files/{ref(directory or '/')}/info/attributes?snapshot={snapshot}"
+        uri = f"/v1/files/{by_path(directory or '/').quoted}/info/attributes?snapshot={snapshot}"
         try:
             entries = int(self._client.get(uri)["child_count"])
         except (NotFoundError, KeyError, TypeError, ValueError):
@@ -283,7 +286,7 @@ class CatchUp:
         return entries <= count * _PAYS
 
     def _listed(self, directory: str, names: set[str], snapshot: int) -> Iterator[FileInfo]:
-        for info in files.entries(self._client, directory or "/", snapshot=snapshot):
+        for info in files.entries(self._client, by_path(directory or "/"), snapshot=snapshot):
             if info.name in names and info.type == FILE:
                 yield replace(info, path=f"{directory}/{info.name}")
 
@@ -291,7 +294,7 @@ class CatchUp:
         def read(client: Client, path: str) -> FileInfo | None:
             try:
                 # By this name, whichever of its hard links the cluster names it by.
-                return replace(files.get(client, path, snapshot=snapshot), path=path)
+                return replace(files.get(client, by_path(path), snapshot=snapshot), path=path)
             except NotFoundError:
                 return None
 
@@ -302,7 +305,7 @@ class CatchUp:
                 yield outcome.value
 
     def _all_files(self, snapshot: int | None) -> Iterator[FileInfo]:
-        for info in files.walk(self._client, [self._root.id], snapshot=snapshot):
+        for info in files.walk(self._client, [self._root.ref], snapshot=snapshot):
             if info.type == FILE:
                 yield info
 
@@ -327,14 +330,15 @@ class CatchUp:
             if not isinstance(error, NotFoundError):
                 raise error
 
-        for info in files.walk(self._client, [self._root.id], on_error=on_error):
+        for info in files.walk(self._client, [self._root.ref], on_error=on_error):
             new = since is None or parse_rfc3339(info.change_time) >= since
             if info.type == FILE and new:
                 yield info
             elif info.type == DIRECTORY and new and since is not None:
                 # What was moved in with it has kept its times. The path sorts with a slash.
                 changed.append(info.path + "/")
-        for info in files.walk(self._client, files.outermost(sorted(changed)), on_error=on_error):
+        roots = map(by_path, files.outermost(sorted(changed)))
+        for info in files.walk(self._client, roots, on_error=on_error):
             if info.type == FILE:
                 yield info
 

@@ -10,7 +10,6 @@ import socket
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
-from ..domain.paths import normalize
 from ..durations import Span
 from ..errors import InputError
 from ..notifications import SILENCE
@@ -111,11 +110,7 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
             raise InputError(
                 f"Rule '{name}' must name its directory by 'path' or by 'file_id', by one of them."
             )
-        directory = section.text("path") if section.has("path") else section.text("file_id")
-        if section.has("path"):
-            directory = normalize(directory, option=section.name("path"))
-        if section.has("file_id") and not directory.isdigit():
-            raise InputError(f"'{section.name('file_id')}' must be a number: '{directory}'.")
+        directory = section.file_ref()
         retention = None
         if section.has("retention"):
             retention = section.calendar_span("retention")
@@ -140,7 +135,7 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
         defaults = NEVER_FINISHED if section.flag("exclude_unfinished", True) else ()
         return Rule(
             name=name,
-            directory=directory.rstrip("/") or "/",
+            directory=directory,
             recursive=section.flag("recursive", True),
             include=section.texts("include", ()),
             exclude=(*section.texts("exclude", ()), *defaults),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import FileRef
 from ..errors import NotFoundError
 from ..files import DIRECTORY
 from ..service.spool import Spool
@@ -43,14 +44,14 @@ class Directories:
     def replace(self, rules: Sequence[Rule]) -> None:
         """Go by other rules; what is known of directories stays known."""
         with self._lock:
-            known = {root.id: root for root in self._rules.roots if root is not None}
+            known = {root.ref: root for root in self._rules.roots if root is not None}
             for rule, root in zip(self._rules.rules, self._rules.roots):
                 if root is not None:
                     known[rule.directory] = root
             self._rules = RuleSet(rules, [known.get(rule.directory) for rule in rules])
             self._looked = 0.0  # directories that are new have not been looked at
 
-    def absent(self) -> list[str]:
+    def absent(self) -> list[FileRef]:
         """Return the directories of rules that are not there."""
         rules = self._rules
         pairs = zip(rules.rules, rules.roots)
@@ -74,7 +75,7 @@ class Directories:
         while True:
             began = time.monotonic()
             rules = self._rules.rules
-            found: dict[str, Root | None] = {}
+            found: dict[FileRef, Root | None] = {}
             for directory in dict.fromkeys(rule.directory for rule in rules):
                 try:
                     info = files.get(client, directory)
@@ -104,7 +105,7 @@ class Directories:
                 return self._rules
             return self.look(client)
 
-    def _note(self, directory: str, known: Root | None, root: Root | None) -> None:
+    def _note(self, directory: FileRef, known: Root | None, root: Root | None) -> None:
         """Remember which directory it was, over restarts, too: in another one all is new."""
         if root is None:
             if known is not None:

@@ -181,7 +181,7 @@ class Follower:
         self.state = CONNECTING
         with Stream(
             client,
-            self.root.id,
+            self.root.ref,
             recursive=self.recursive,
             types=self.types,
             silence=self._silence,

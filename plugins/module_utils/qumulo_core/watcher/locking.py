@@ -14,6 +14,7 @@ from typing import Any
 
 from .. import file_locks, files
 from ..client import Client
+from ..domain.file_refs import by_id, by_path
 from ..errors import NotFoundError, QumuloError
 from ..file_locks import LockRequest, LockState
 from ..files import DIRECTORY, FILE, FileInfo
@@ -145,13 +146,13 @@ def _decide(
 
 def _is_at(client: Client, file_id: str, path: str) -> bool:
     try:
-        return files.get(client, path).id == file_id
+        return files.get(client, by_path(path)).id == file_id
     except NotFoundError:
         return False
 
 
 def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
-    info = files.get(client, pending.file_id, lock=True)
+    info = files.get(client, by_id(pending.file_id), lock=True)
     info, decision = _decide(client, info, pending, time.monotonic(), context)
     rule = decision.rule
     if rule is None:
@@ -229,7 +230,7 @@ def _expand(client: Client, item: Item, pending: Pending, context: Context) -> O
             troubles.append(error)
 
     # Few threads of its own: this runs on one of the workers.
-    for info in files.walk(client, [pending.file_id], workers=4, on_error=on_error):
+    for info in files.walk(client, [by_id(pending.file_id)], workers=4, on_error=on_error):
         if info.type == FILE:
             batch.append(info)
         if len(batch) >= _BATCH:

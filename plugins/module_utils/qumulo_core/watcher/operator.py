@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import files
 from ..client import Client
+from ..domain.file_refs import by_id
 from ..errors import NotFoundError
 from ..file_locks import LockState
 from ..pool import map_unordered
@@ -165,7 +166,7 @@ def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
         until = record["retention_until"]
         wanted = None if until is None else parse_rfc3339(until)
         try:
-            state = LockState.of(files.get(own, record["file_id"], lock=True))
+            state = LockState.of(files.get(own, by_id(record["file_id"]), lock=True))
         except NotFoundError:
             if wanted is not None and wanted <= now:
                 return None  # its time is over, and it was deleted

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ..domain.file_refs import FileRef, by_id
 from ..durations import Span
 from ..errors import InputError
 from ..globs import PathFilter
@@ -50,7 +51,7 @@ class Rule:
     """One rule.
 
     :param name: for people: in logs, evidence and metrics.
-    :param directory: path or file ID of the directory.
+    :param directory: of the cluster, by its path or its ID.
     :param recursive: what is below directories in it, too.
     :param min_size: bytes; smaller files are left alone.
     :param retention: span from the time of locking, or None.
@@ -61,7 +62,7 @@ class Rule:
     """
 
     name: str
-    directory: str
+    directory: FileRef
     recursive: bool = True
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = NEVER_FINISHED
@@ -124,6 +125,11 @@ class Root:
     id: str
     path: str
 
+    @property
+    def ref(self) -> FileRef:
+        """The directory by its ID, which survives a rename."""
+        return by_id(self.id)
+
     def relative(self, path: str) -> str | None:
         """Return a path relative to the directory, or None if it is not below it."""
         above = "/" if self.path == "/" else self.path + "/"
@@ -148,8 +154,8 @@ def _relative(rule: Rule, root: Root | None, path: str) -> str | None:
     A rule that names a path means that path, whatever directory is there; one that names an ID
     means that directory, wherever it is.
     """
-    if rule.directory.startswith("/"):
-        root = Root("", rule.directory)
+    if rule.directory.is_path:
+        root = Root("", rule.directory.text)
     return None if root is None else root.relative(path)
 
 

@@ -18,6 +18,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     records,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import entries
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.events import (
     Event,
@@ -268,7 +271,7 @@ def test_where_the_cluster_is_comes_from_the_environment():
     cluster = made.cluster
     assert (cluster.hosts, cluster.port) == (("a", "b"), 8001)
     assert (cluster.username, cluster.password) == ("jane", "x")
-    assert made.directory == "/projects" and made.checkpoint is None and made.batch == 1
+    assert made.directory == by_path("/projects") and made.checkpoint is None and made.batch == 1
 
 
 def test_a_token_of_the_environment_goes_before_a_password():
@@ -303,7 +306,7 @@ def test_a_password_comes_from_a_file(tmp_path):
         ({}, "by 'path' or by 'file_id'"),
         ({"path": "/a", "file_id": "3"}, "by 'path' or by 'file_id'"),
         ({"path": "a"}, "slash"),
-        ({"file_id": "x"}, "number"),
+        ({"file_id": "x"}, "is not a file ID"),
         ({"path": "/a", "password": "x"}, "'password' does not belong into a rulebook: set QUM"),
         ({"path": "/a", "access_token": "x"}, "'access_token' does not belong into a rulebook"),
         ({"path": "/a", "chekpoint": "x"}, "did you mean 'checkpoint'"),

@@ -12,6 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors, file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.durations import (
     parse_span,
 )
@@ -55,7 +58,7 @@ FILE = FileInfo(
 
 def rule(quiet: float = 60.0, **options: Any) -> Rule:
     values: dict[str, Any] = {"retention": parse_span("30d"), **options}
-    return Rule("r", "/w", quiet=timedelta(seconds=quiet), **values)
+    return Rule("r", by_path("/w"), quiet=timedelta(seconds=quiet), **values)
 
 
 def written(moment: datetime) -> FileInfo:
@@ -215,8 +218,8 @@ def test_what_is_left_out_can_be_added_to_or_taken_away() -> None:
         ),
         ({"quiet": "5m"}, r"'rules\[1\]\.quiet': '5m' could be minutes or months"),
         ({"retention": None}, "locks nothing"),
-        ({"path": "w"}, "must begin with a slash"),
-        ({"path": None, "file_id": "x"}, "must be a number"),
+        ({"path": "w"}, "begin the path in"),
+        ({"path": None, "file_id": "x"}, "is not a file ID"),
         ({"path": None}, "by one of them"),
         ({"events": ["deleted"]}, "choose from added, moved, written"),
         ({"min_size": -1}, "min_size"),
@@ -244,5 +247,5 @@ def test_names_are_told_apart_and_become_part_of_others() -> None:
         configured({"name": "a"}, {"name": "a"})
     with pytest.raises(errors.InputError, match="use letters, digits"):
         configured({}, name="a/b")
-    assert configured({"path": "/w//"}).rules[0].directory == "/w"
-    assert configured({"path": "/"}).rules[0].directory == "/"
+    assert configured({"path": "/w//"}).rules[0].directory.text == "/w"
+    assert configured({"path": "/"}).rules[0].directory.text == "/"

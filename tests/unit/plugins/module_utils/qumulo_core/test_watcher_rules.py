@@ -10,6 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_id,
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.durations import (
     parse_span,
 )
@@ -39,7 +43,8 @@ ROOT = Root("5", "/w")
 
 def rule(name: str = "r", directory: str = "/w", **options: object) -> Rule:
     values: dict[str, object] = {"retention": WEEK, "quiet": timedelta(0), **options}
-    return Rule(name=name, directory=directory, **values)  # type: ignore[arg-type]
+    ref = by_path(directory) if directory.startswith("/") else by_id(directory)
+    return Rule(name=name, directory=ref, **values)  # type: ignore[arg-type]
 
 
 def rules(*listed: Rule, roots: list[Root | None] | None = None) -> RuleSet:
