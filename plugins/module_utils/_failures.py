@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -36,6 +37,9 @@ def guarded(module: AnsibleModule, work: Callable[[], Value]) -> Value:
     module.no_log_values.update(redaction.forms())
     if module._verbosity >= _VERBOSE:
         failure["exception"] = traceback
+        if "exception" in inspect.signature(module.fail_json).parameters:
+            # From ansible-core 2.19 on it is shown only where a setting asks for it.
+            failure["traceback"] = traceback.splitlines()
     module.fail_json(**failure)
     raise AssertionError("fail_json does not return")
 
