@@ -99,6 +99,15 @@ options:
     type: str
     choices: [jsonl, csv, xml, nul, parquet, rclone, bulk]
     default: jsonl
+  formula_guard:
+    description:
+      - With O(format=csv), put an apostrophe before each cell that begins with an apostrophe, C(=), C(+), C(-), C(@), a tab, a carriage return,
+        a line feed, or a full-width form of these, so that a spreadsheet does not take a file name for a formula.
+      - Set it for lists that people open. Programs read the text as it is without it.
+      - To get the text back, remove the first character of each cell that begins with an apostrophe.
+    type: bool
+    default: false
+    version_added: 1.1.0
   compress:
     description:
       - Compress the list. V(zstd) needs the Python library C(zstandard). Parquet is compressed inside.
@@ -350,7 +359,16 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules impo
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import runs
 
 _OF_LISTS = (
-    *("dest", "format", "compress", "split", "attributes", "file_locks", "deletes"),
+    *(
+        "dest",
+        "format",
+        "formula_guard",
+        "compress",
+        "split",
+        "attributes",
+        "file_locks",
+        "deletes",
+    ),
     *("expand_deleted", "separate_deletes", "renames", "ranges", "base_path", "map_to", "index"),
     *("workers", "status", "auto_commit"),
 )
@@ -361,6 +379,7 @@ RULES = [
     Needs(("map_to",), "attributes", ("mount",)),
     Needs(("index",), "format", ("xml",)),
     Needs(("renames",), "format", ("jsonl", "csv", "parquet")),
+    Needs(("formula_guard",), "format", ("csv",)),
     Needs(("file_locks",), "format", ("jsonl", "csv", "parquet", "bulk")),
 ]
 
@@ -383,6 +402,7 @@ def main():
                 "choices": ["jsonl", "csv", "xml", "nul", "parquet", "rclone", "bulk"],
                 "default": "jsonl",
             },
+            "formula_guard": {"type": "bool", "default": False},
             "compress": {"type": "str", "choices": ["gzip", "zstd"]},
             "split": {"type": "int", "default": 1},
             "attributes": {"type": "str", "choices": ["api", "mount", "none"], "default": "api"},

@@ -79,6 +79,15 @@ options:
     type: str
     choices: [csv, jsonl]
     default: csv
+  formula_guard:
+    description:
+      - With O(format=csv), put an apostrophe before each cell that begins with an apostrophe, C(=), C(+), C(-), C(@), a tab, a carriage return,
+        a line feed, or a full-width form of these, so that a spreadsheet does not take a file name for a formula.
+      - Set it to V(false) for a program that takes the text as it is.
+      - To get the text back, remove the first character of each cell that begins with an apostrophe.
+    type: bool
+    default: true
+    version_added: 1.1.0
   workers:
     description:
       - Files that are looked at at a time, each with its own connection.
@@ -186,6 +195,7 @@ def show_locks(client, params, check_mode):
         exclude=params["exclude"],
         dest=params["dest"],
         form=params["format"],
+        formula_guard=params["formula_guard"],
         workers=params["workers"],
         max_results=params["max_results"],
         check_mode=check_mode,
@@ -212,6 +222,7 @@ def main():
             "newer_than": {"type": "str"},
             "dest": {"type": "path"},
             "format": {"type": "str", "choices": ["csv", "jsonl"], "default": "csv"},
+            "formula_guard": {"type": "bool", "default": True},
             "workers": {"type": "int", "default": 32},
             "max_results": {"type": "int", "default": 1000},
         },
@@ -219,7 +230,8 @@ def main():
         rules=[
             Needs(("include", "exclude"), "recurse"),
             Needs(("before",), "status", ("expiring",)),
-            Needs(("format",), "dest"),
+            Needs(("format", "formula_guard"), "dest"),
+            Needs(("formula_guard",), "format", ("csv",)),
             Excludes(("max_results",), "dest"),
         ],
         answer=_answers.file_locks,

@@ -36,6 +36,15 @@ options:
     choices: [csv, jsonl]
     default: csv
     version_added: 1.1.0
+  formula_guard:
+    description:
+      - With O(format=csv), put an apostrophe before each cell that begins with an apostrophe, C(=), C(+), C(-), C(@), a tab, a carriage return,
+        a line feed, or a full-width form of these, so that a spreadsheet does not take a file name for a formula.
+      - Set it to V(false) for a program that takes the text as it is.
+      - To get the text back, remove the first character of each cell that begins with an apostrophe.
+    type: bool
+    default: true
+    version_added: 1.1.0
   max_results:
     description:
       - Maximum number of handles to return in RV(handles), from V(0). The counts always cover all handles.
@@ -205,6 +214,7 @@ dest:
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
+from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import (
     FILTER_SPEC,
     make_filter,
@@ -235,7 +245,15 @@ def list_locks(client, params, check_mode):
         "warnings": check_known(client, wanted, handles, file_ids=params["file_id"] or ()),
     }
     if params["dest"] is not None:
-        result.update(write_list(handles, params["format"], params["dest"], dry_run=check_mode))
+        result.update(
+            write_list(
+                handles,
+                params["format"],
+                params["dest"],
+                guard=params["formula_guard"],
+                dry_run=check_mode,
+            )
+        )
     else:
         shown = handles[: params["max_results"]]
         result["handles"] = [handle.render() for handle in shown]
@@ -248,9 +266,16 @@ def main():
         FILTER_SPEC,
         dest={"type": "path"},
         format={"type": "str", "choices": ["csv", "jsonl"], "default": "csv"},
+        formula_guard={"type": "bool", "default": True},
         max_results={"type": "int", "default": 1000},
     )
-    run(list_locks, spec, answer=_answers.smb_locks, supports_check_mode=True)
+    run(
+        list_locks,
+        spec,
+        rules=[Needs(("formula_guard",), "dest"), Needs(("formula_guard",), "format", ("csv",))],
+        answer=_answers.smb_locks,
+        supports_check_mode=True,
+    )
 
 
 if __name__ == "__main__":

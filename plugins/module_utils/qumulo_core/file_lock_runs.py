@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import csv
 import heapq
-import io
 import json
 import os
 import threading
@@ -20,6 +18,7 @@ from . import file_locks, files
 from .changelist.entries import raw
 from .changelist.sorting import Sorter
 from .client import Client
+from .common.csv_text import CsvText
 from .domain.file_refs import FileRef
 from .domain.written import AT_ANY_TIME, WrittenBetween
 from .durations import is_over, parse_moment
@@ -339,6 +338,7 @@ def report(
     exclude: Sequence[str],
     dest: str | None,
     form: str,
+    formula_guard: bool = True,
     workers: int,
     max_results: int,
     check_mode: bool,
@@ -346,6 +346,7 @@ def report(
     """Report on locks and return what a module shows.
 
     :param dest: write the list there, so that it takes no memory.
+    :param formula_guard: disarm what a spreadsheet would take for formulas, in CSV.
     :raises ConflictError: something that is named can not be read.
     """
     totals = _Totals()
@@ -400,7 +401,7 @@ def report(
             for item in listed():
                 sorter.add(b"%s\0%s" % (raw(item["path"]), json.dumps(item).encode()))
             ordered = (json.loads(record.partition(b"\0")[2]) for record in sorter)
-            count = _write(ordered, form, output)
+            count = _write(ordered, form, output, formula_guard=formula_guard)
             result["changed"] = output.commit(dry_run=check_mode)
         result.update(files=[], listed=count, truncated=False, dest=output.path)
     result["totals"] = dict(vars(totals))
@@ -437,21 +438,20 @@ _COLUMNS = (
 )
 
 
-def _write(items: Iterable[dict[str, Any]], form: str, output: AtomicFile) -> int:
+def _write(
+    items: Iterable[dict[str, Any]], form: str, output: AtomicFile, *, formula_guard: bool
+) -> int:
     count = 0
-    text = io.StringIO()
-    rows = csv.DictWriter(text, _COLUMNS)
-    if form == "csv":
-        rows.writeheader()
+    if form != "csv":
+        for item in items:
+            count += 1
+            output.write(json.dumps(item).encode() + b"\n")
+        return count
+    table = CsvText(_COLUMNS, guard=formula_guard)
     for item in items:
         count += 1
-        if form == "csv":
-            rows.writerow(item)
-        else:
-            text.write(json.dumps(item) + "\n")
-        if text.tell() > 1 << 16:
-            output.write(text.getvalue().encode("utf-8", "surrogatepass"))
-            text.seek(0)
-            text.truncate()
-    output.write(text.getvalue().encode("utf-8", "surrogatepass"))
+        table.extend([[item[column] for column in _COLUMNS]])
+        if table.length > 1 << 16:
+            output.write(table.drain().encode("utf-8", "surrogatepass"))
+    output.write(table.drain().encode("utf-8", "surrogatepass"))
     return count

@@ -129,7 +129,7 @@ def _maker(
         more = [*(["from"] if order.renames else []), *(["ranges"] if order.ranges else [])]
         more += ["retention_period", "legal_hold"] if order.file_locks else []
         more += ["owner_name", "group_name"] if order.owner_names else []
-        return rows.comma_separated(relative, tuple(more))
+        return rows.comma_separated(relative, tuple(more), guard=order.formula_guard)
     if form == BULK:
         return bulk.bulk(relative)
     if form == NUL:

@@ -34,6 +34,7 @@ class Order:
     :param split: number of lists.
     :param compress: ``gzip``, ``zstd``, or None.
     :param owner_names: with the names of owners and groups beside their IDs.
+    :param formula_guard: disarm what a spreadsheet would take for formulas, in CSV.
     """
 
     dest: str
@@ -52,6 +53,7 @@ class Order:
     split: int = 1
     compress: str | None = None
     owner_names: bool = False
+    formula_guard: bool = False
 
     @property
     def finds_renames(self) -> bool:

@@ -5,13 +5,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO
 
+from ..common.csv_text import CsvText
 from ..files import DIRECTORY, FILE
 from .entries import Block, Entry, Plain, Range, raw
 from .formats import Maker, Relative, Totals, columns_of, type_of
@@ -81,19 +80,22 @@ def jsonl(relative: Relative) -> Maker:
 
 class _Csv:
     def __init__(
-        self, output: BinaryIO, totals: Totals, relative: Relative, columns: tuple[str, ...]
+        self,
+        output: BinaryIO,
+        totals: Totals,
+        relative: Relative,
+        columns: tuple[str, ...],
+        guard: bool,
     ) -> None:
         self._output = output
         self._totals = totals
         self._relative = relative
         self._columns = columns
-        self._text = io.StringIO()
-        self._rows = csv.writer(self._text)
-        self._rows.writerow(columns)
+        self._table = CsvText(columns, guard=guard)
 
     def extend(self, entries: Block) -> None:
         self._totals.count(entries)
-        self._rows.writerows(map(self._row, entries))
+        self._table.extend(map(self._row, entries))
         self._move()
 
     def _row(self, entry: Entry) -> list[Any]:
@@ -114,18 +116,19 @@ class _Csv:
         return [row.get(column, "") for column in self._columns]
 
     def _move(self) -> None:
-        self._output.write(raw(self._text.getvalue()))
-        self._text.seek(0)
-        self._text.truncate()
+        self._output.write(raw(self._table.drain()))
 
     def close(self) -> None:
         self._move()
 
 
-def comma_separated(relative: Relative, more: tuple[str, ...] = ()) -> Maker:
+def comma_separated(
+    relative: Relative, more: tuple[str, ...] = (), *, guard: bool = False
+) -> Maker:
     """CSV (RFC 4180) with a header.
 
     :param more: further columns: ``from``, ``ranges``, ``retention_period``, ``legal_hold``,
         ``owner_name``, ``group_name``.
+    :param guard: disarm what a spreadsheet would take for formulas.
     """
-    return lambda output, totals: _Csv(output, totals, relative, COLUMNS + more)
+    return lambda output, totals: _Csv(output, totals, relative, COLUMNS + more, guard)

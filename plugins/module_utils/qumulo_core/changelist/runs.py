@@ -37,6 +37,7 @@ _ORDER = (
     "split",
     "compress",
     "owner_names",
+    "formula_guard",
 )
 
 

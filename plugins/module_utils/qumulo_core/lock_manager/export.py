@@ -1,22 +1,19 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tables as CSV files that a spreadsheet opens without harm."""
+"""Tables of the page as CSV files, for people: a spreadsheet finds no formula in them."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ..common.csv_text import CsvText
 from ..smb_locks.words import describe_access
 from ..times import format_rfc3339
 from .board import Entry
 
 _ROWS = 500
-#: A cell that begins with one of these is a formula to a spreadsheet (OWASP, CSV injection).
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 HANDLE_COLUMNS = (
     "path",
@@ -49,9 +46,8 @@ RECORD_COLUMNS = (
 
 
 def cell(value: Any) -> str:
-    """Return a value as the text of a cell that is no formula."""
-    text = ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    """Return a value as the text of a cell."""
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def handle_row(entry: Entry) -> list[Any]:
@@ -78,20 +74,11 @@ def record_row(record: Mapping[str, Any]) -> list[Any]:
 
 
 def to_csv(header: Iterable[str], rows: Iterable[Iterable[Any]]) -> Iterator[bytes]:
-    """Yield a table as CSV (RFC 4180) in pieces; the mark at its beginning says UTF-8 to Excel."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(header)
+    """Yield a table as CSV in pieces; the mark at its beginning says UTF-8 to Excel."""
+    table = CsvText(header, guard=True)
     yield b"\xef\xbb\xbf"
     for number, row in enumerate(rows, 1):
-        writer.writerow([cell(value) for value in row])
+        table.extend([map(cell, row)])
         if number % _ROWS == 0:
-            yield _drain(buffer)
-    yield _drain(buffer)
-
-
-def _drain(buffer: io.StringIO) -> bytes:
-    text = buffer.getvalue()
-    buffer.seek(0)
-    buffer.truncate()
-    return text.encode("utf-8", "replace")
+            yield table.drain().encode("utf-8", "replace")
+    yield table.drain().encode("utf-8", "replace")

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ..common.csv_text import CsvText
 from ..output import AtomicFile
 from .handles import Handle
 
@@ -35,32 +34,28 @@ _COLUMNS = (
 _CHUNK = 1 << 16  # characters
 
 
-def write_list(handles: Sequence[Handle], form: str, dest: str, *, dry_run: bool) -> dict[str, Any]:
+def write_list(
+    handles: Sequence[Handle], form: str, dest: str, *, guard: bool, dry_run: bool
+) -> dict[str, Any]:
     """Write handles to a file and return what a module reports.
 
     :param form: one of :data:`FORMATS`.
+    :param guard: disarm what a spreadsheet would take for formulas.
     :param dry_run: only compare with what is there.
     :raises InputError: the file cannot be written.
     """
-    text = io.StringIO()
     with AtomicFile(dest) as output:
-
-        def flush() -> None:
-            output.write(text.getvalue().encode("utf-8", "surrogatepass"))
-            text.seek(0)
-            text.truncate()
-
         if form == "csv":
-            text.write(_row(_COLUMNS))
-        for handle in handles:
-            shown = handle.render()
-            if form == "csv":
-                text.write(_row(_cell(shown[column]) for column in _COLUMNS))
-            else:
-                text.write(json.dumps(shown) + "\n")
-            if text.tell() > _CHUNK:
-                flush()
-        flush()
+            table = CsvText(_COLUMNS, guard=guard)
+            for handle in handles:
+                shown = handle.render()
+                table.extend([[_cell(shown[column]) for column in _COLUMNS]])
+                if table.length > _CHUNK:
+                    output.write(table.drain().encode("utf-8", "surrogatepass"))
+            output.write(table.drain().encode("utf-8", "surrogatepass"))
+        else:
+            for handle in handles:
+                output.write(json.dumps(handle.render()).encode() + b"\n")
         return {"changed": output.commit(dry_run=dry_run), "dest": output.path}
 
 
@@ -70,10 +65,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return "; ".join(value) if isinstance(value, list) else str(value)
-
-
-def _row(cells: Iterable[str]) -> str:
-    """Return one line of a CSV file, with every field quoted."""
-    line = io.StringIO()
-    csv.writer(line, quoting=csv.QUOTE_ALL).writerow(cells)
-    return line.getvalue()
