@@ -62,6 +62,7 @@ DEFAULTS: dict[str, Any] = {
     "separate_deletes": False,
     "split": 1,
     "compress": None,
+    "owner_names": False,
     "formula_guard": False,
 }
 

@@ -14,7 +14,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.csv_text import (
     FORMULA_STARTS,
@@ -81,11 +80,12 @@ def test_reports_are_guarded_and_lists_are_not(
     simulator: Simulator, client: Client, call: Call, tmp_path: Path, guard: bool | None
 ) -> None:
     simulator.control("files/put", path="/p/first")
-    client.rest.snapshot.create_snapshot(name="old", source_file_id=files.get(client, "/p").id)
+    source = client.rest.fs.get_file_attr(path="/p")["id"]
+    client.rest.snapshot.create_snapshot(name="old", source_file_id=source)
     for name in NAMES:
         simulator.control("files/put", path=f"/p/{name}")
         simulator.control("smb/open", user=f"CORP\\{name}", path=f"/p/{name}")
-    client.rest.snapshot.create_snapshot(name="new", source_file_id=files.get(client, "/p").id)
+    client.rest.snapshot.create_snapshot(name="new", source_file_id=source)
     pair = {"newer": "new", "older": "old", "format": "csv"}
     for module, options, column, default in (
         ("qumulo_changelist", pair, "path", False),

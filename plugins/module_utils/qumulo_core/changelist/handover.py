@@ -151,6 +151,7 @@ def _options(arguments: argparse.Namespace, dest: str | None) -> dict[str, Any]:
         "separate_deletes": False,
         "split": 1,
         "compress": None,
+        "owner_names": False,
         "formula_guard": False,
     }
 

@@ -32,7 +32,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_m
     Entry,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.export import (  # noqa: E501
-    cell,
+    to_csv,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.plans import (  # noqa: E501
     Choice,
@@ -279,7 +279,8 @@ def test_how_long_seen() -> None:
     ],
 )
 def test_cells_are_no_formulas(value: Any, text: str) -> None:
-    assert cell(value) == text
+    (_mark, line) = to_csv(["a"], [[value]])
+    assert line.decode() == f'"a"\r\n"{text}"\r\n'
 
 
 # -- who may ------------------------------------------------------------------------------------
