@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from tests.simulator.harness import Simulator
+from tests.tools import needs
 from tests.tools.lock_manager_page import running_page
 
 TIMEOUT = 300_000  # ms
@@ -35,15 +35,16 @@ class Times:
 
 def measure(simulator: Simulator, directory: Path, peak_mib: Callable[[], float]) -> Times | None:
     """Log in and use the page; None without a browser."""
-    program = shutil.which("chromium")
-    if program is None:
+    if needs.lacking(needs.BROWSER):
         return None
     # The first list is what is measured, not how the next one gets in the way of a search.
     with (
         running_page(simulator, directory, refresh_interval="10min") as server,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=needs.find("chromium"), args=["--no-sandbox"]
+        )
         context = browser.new_context(
             ignore_https_errors=True, viewport={"width": 1280, "height": 800}
         )

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.simulator.fixtures import running_simulator, simulator
 from tests.simulator.harness import Simulator
+from tests.tools import needs
 from tests.tools.lock_manager_page import running_page
 from tests.tools.pictures import SCREENSHOTS
 
@@ -29,12 +29,14 @@ TIMEOUT = 120_000
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window."""
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.fail("Chromium is missing: apt-get install chromium")
+    absent = needs.lacking(needs.BROWSER)
+    if absent:
+        pytest.fail(needs.sentence("A test with a browser", absent))
     with sync_playwright() as playwright:
         # CI runs as root, for which Chromium has no sandbox.
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=needs.find("chromium"), args=["--no-sandbox"]
+        )
         yield browser
         browser.close()
 

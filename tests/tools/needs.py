@@ -27,11 +27,15 @@ _HOSTS = {
     "/usr/lib/podman/netavark": "netavark",
     "/usr/lib/podman/aardvark-dns": "aardvark-dns",
 }
+#: What shows the pages.
+BROWSER = {
+    "chromium": "chromium",
+    "libatomic.so.1": "libatomic1",  # Playwright's own Node.js is linked to it
+}
 #: Step -> command, library or pattern of files -> the Debian package that it is in.
 NEEDS: dict[str, dict[str, str]] = {
     "pytest": {
-        "chromium": "chromium",  # shows the pages
-        "libatomic.so.1": "libatomic1",  # Playwright's own Node.js is linked to it
+        **BROWSER,
         "npm": "npm",  # fetches axe-core
         "rsync": "rsync",  # the playbook that copies
         "rsyslogd": "rsyslog",
@@ -62,7 +66,12 @@ _lists: list[str] = []
 
 def missing(step: str) -> dict[str, str]:
     """What a step needs and this machine does not have, with the packages."""
-    return {name: package for name, package in NEEDS.get(step, {}).items() if not _is_here(name)}
+    return lacking(NEEDS.get(step, {}))
+
+
+def lacking(wanted: dict[str, str]) -> dict[str, str]:
+    """Those of some commands, libraries and files that this machine does not have."""
+    return {name: package for name, package in wanted.items() if not _is_here(name)}
 
 
 def _is_here(name: str) -> bool:
@@ -89,11 +98,11 @@ def provide(step: str, run: Run) -> dict[str, str]:
     :param run: runs a command, and raises if it fails.
     """
     with _one_at_a_time:  # steps run beside each other
-        lacking = missing(step)
-        if not lacking or os.geteuid() != 0 or shutil.which("apt-get") is None:
-            return lacking
+        absent = missing(step)
+        if not absent or os.geteuid() != 0 or shutil.which("apt-get") is None:
+            return absent
         try:
-            install(sorted(set(lacking.values())), run)
+            install(sorted(set(absent.values())), run)
         except (StepError, subprocess.SubprocessError):
             pass  # the log says why; what is missing now counts
         return missing(step)
@@ -139,9 +148,9 @@ def _is_locked(path: Path) -> bool:
     return False
 
 
-def sentence(step: str, lacking: dict[str, str]) -> str:
+def sentence(who: str, absent: dict[str, str]) -> str:
     """Say what a step needs and where that is."""
-    named = [f"{name} (package {package})" for name, package in lacking.items()]
+    named = [f"{name} (package {package})" for name, package in absent.items()]
     listed = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
-    packages = " ".join(sorted(set(lacking.values())))
-    return f"{step} needs {listed}: run 'apt-get install {packages}' as root"
+    packages = " ".join(sorted(set(absent.values())))
+    return f"{who} needs {listed}: run 'apt-get install {packages}' as root"
