@@ -370,7 +370,7 @@ _OF_LISTS = (
         "deletes",
     ),
     *("expand_deleted", "separate_deletes", "renames", "ranges", "base_path", "map_to", "index"),
-    *("workers", "status", "auto_commit"),
+    *("workers", "status", "auto_commit", "owner_names"),
 )
 RULES = [
     Needs(("path", "auto_commit", "keep"), "checkpoint"),

@@ -200,6 +200,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.limits import (
+    check_max_results,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
     by_options,
 )
@@ -211,6 +214,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
 
 def lock_files(client, params, check_mode):
     """Bring the locks to what is asked for."""
+    check_max_results(params["max_results"], "files")
     clock = client.clock()
     now = clock.now()
     request = file_locks.make_request(

@@ -168,6 +168,9 @@ dest:
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
 from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Excludes, Needs
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.limits import (
+    check_max_results,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
     by_options,
 )
@@ -179,6 +182,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
 
 def show_locks(client, params, check_mode):
     """Show the locks that are asked for."""
+    check_max_results(params["max_results"], "files")
     wanted = Wanted.make(
         now=client.clock().now(),
         status=params["status"],

@@ -145,6 +145,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters impor
     FILTER_SPEC,
     make_filter,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.limits import (
+    check_max_results,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
 )
@@ -163,7 +166,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 def break_locks(client, params, check_mode):
     """Close the handles that match."""
     limit = params["max_results"]
-    summary.check_max_results(limit)
+    check_max_results(limit, "handles")
     wanted = make_filter(client, params)
     matching = list_handles(client, wanted)
     warnings = check_known(

@@ -214,10 +214,13 @@ dest:
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import run
-from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Needs
+from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules import Excludes, Needs
 from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters import (
     FILTER_SPEC,
     make_filter,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.limits import (
+    check_max_results,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks import summary
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.export import (
@@ -233,7 +236,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
 
 def list_locks(client, params, check_mode):
     """List the handles that match."""
-    summary.check_max_results(params["max_results"])
+    check_max_results(params["max_results"], "handles")
     wanted = make_filter(client, params)
     handles = list_handles(client, wanted)
     result = {
@@ -272,7 +275,11 @@ def main():
     run(
         list_locks,
         spec,
-        rules=[Needs(("formula_guard",), "dest"), Needs(("formula_guard",), "format", ("csv",))],
+        rules=[
+            Needs(("format", "formula_guard"), "dest"),
+            Needs(("formula_guard",), "format", ("csv",)),
+            Excludes(("max_results",), "dest"),
+        ],
         answer=_answers.smb_locks,
         supports_check_mode=True,
     )

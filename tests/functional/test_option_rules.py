@@ -24,6 +24,7 @@ NOWHERE = {
 }
 LOCK, LOCK_INFO = "qumulo_file_lock", "qumulo_file_lock_info"
 SNAPSHOT, LIST = "qumulo_snapshot", "qumulo_changelist"
+SMB, SMB_INFO = "qumulo_smb_lock", "qumulo_smb_lock_info"
 PAIR = {"newer": "a", "older": "b", "dest": "/tmp/list"}
 POINT = {"checkpoint": "c", "path": "/p"}
 COMMIT = {**POINT, "state": "committed"}
@@ -44,6 +45,12 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ),
     (LOCK_INFO, {"path": ["/a"]}, {"format": "csv"}, "dest"),
     (LOCK_INFO, {"path": ["/a"], "dest": "/tmp/x"}, {"max_results": 1000}, "with dest"),
+    (LOCK, {"path": ["/a"], "retention": "1d"}, {"max_results": -1}, "0 or more, not -1: files"),
+    (LOCK_INFO, {"path": ["/a"]}, {"max_results": -1}, "0 or more, not -1: files"),
+    (SMB, {"path": ["/a"]}, {"max_results": -1}, "0 or more, not -1: handles"),
+    (SMB_INFO, {}, {"max_results": -1}, "0 or more, not -1: handles"),
+    (SMB_INFO, {}, {"format": "csv"}, "dest"),
+    (SMB_INFO, {"dest": "/tmp/x"}, {"max_results": 1000}, "with dest"),
     (SNAPSHOT, {"name": "n"}, {"slack": "1h"}, "expiration"),
     (SNAPSHOT, {"name": "n"}, {"keep": 2}, "for state absent"),
     (SNAPSHOT, {"state": "absent", "name": "n"}, {"slack": "1h"}, "expiration"),
@@ -86,6 +93,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
             "workers": 16,
             "status": "/tmp/s",
             "auto_commit": True,
+            "owner_names": True,
         }.items()
     ],
 ]

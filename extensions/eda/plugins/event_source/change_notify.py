@@ -87,7 +87,7 @@ options:
   batch_delay:
     description:
       - How long a change waits for others to be told with, such as V(5s).
-      - The default is V(1s) with O(batch_size) above 1, and V(0s) otherwise.
+      - Needs O(batch_size) above 1, with which the default is V(1s).
     type: str
   checkpoint:
     description:
@@ -97,7 +97,7 @@ options:
     type: str
   checkpoint_interval:
     description:
-      - How often a new checkpoint takes the place of the old one while all goes well.
+      - How often a new checkpoint takes the place of the old one while all goes well. Needs O(checkpoint).
     type: str
     default: 1h
   quiet:
@@ -107,12 +107,12 @@ options:
     type: str
   quiet_depth:
     description:
-      - How many levels below the directory the folders of O(quiet) are. With V(1) they are those directly in it.
+      - How many levels below the directory the folders of O(quiet) are. With V(1) they are those directly in it. Needs O(quiet).
     type: int
     default: 1
   poll_interval:
     description:
-      - How often to catch up if the cluster is set not to tell what is below directories.
+      - How often to catch up if the cluster does not send recursive notifications. Needs O(checkpoint).
     type: str
     default: 5min
   silence:

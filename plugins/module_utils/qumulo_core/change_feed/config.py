@@ -85,13 +85,22 @@ def parse(options: Mapping[str, Any], variables: Mapping[str, str] | None = None
                 "'recursive: false', or 'checkpoint'."
             )
         quiet = section.span("quiet", positive=True) if section.has("quiet") else None
-        for option, other in (("quiet_depth", "quiet"), ("checkpoint_interval", "checkpoint")):
+        for option, other in (
+            ("quiet_depth", "quiet"),
+            ("checkpoint_interval", "checkpoint"),
+            ("poll_interval", "checkpoint"),
+        ):
             if section.has(option) and not section.has(other):
                 raise InputError(
                     f"'{option}' has no effect without '{other}': set that, or leave '{option}' "
                     "out."
                 )
         batch = section.integer("batch_size", 1, least=1, most=MOST_IN_A_BATCH)
+        if section.has("batch_delay") and batch == 1:
+            raise InputError(
+                "'batch_delay' has no effect without a 'batch_size' above 1: set that, or leave "
+                "'batch_delay' out."
+            )
         return Config(
             cluster=_cluster(section, variables),
             directory=directory,

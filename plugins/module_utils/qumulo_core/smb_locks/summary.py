@@ -9,17 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import InputError
 from .handles import Handle
-
-
-def check_max_results(max_results: int) -> None:
-    """Refuse a limit that means nothing.
-
-    :raises InputError: it is negative.
-    """
-    if max_results < 0:
-        raise InputError(f"max_results is 0 or more, not {max_results}: handles to return.")
 
 
 def count(handles: Sequence[Handle]) -> dict[str, Any]:

@@ -1,0 +1,18 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limits that people set."""
+
+from __future__ import annotations
+
+from ..errors import InputError
+
+
+def check_max_results(max_results: int, things: str) -> None:
+    """Refuse a limit that means nothing.
+
+    :param things: what is returned, such as ``files``.
+    :raises InputError: it is negative.
+    """
+    if max_results < 0:
+        raise InputError(f"max_results is 0 or more, not {max_results}: {things} to return.")
