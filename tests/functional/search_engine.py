@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,17 +33,20 @@ class SearchEngine:
     :ivar indexes: mappings by index.
     :ivar documents: of all indexes, by ID.
     :ivar bodies: of the requests to ``_bulk``.
+    :ivar raw: answered to everything instead.
     :ivar failures: answered to the next requests to ``_bulk``, one each: a status, or a status of
         each entry as ``{"items": 429}``, or "silence".
     """
 
     def __init__(self) -> None:
         self.port = 0
+        self.scheme = "http"
         self.indexes: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, dict[str, Any]] = {}
         self.bodies: list[bytes] = []
         self.failures: list[Any] = []
         self.limit = 100 * 1024 * 1024
+        self.raw: bytes | None = None
         self.login: tuple[str, str] | None = None
         self.requests: list[str] = []
         self.silent = threading.Event()
@@ -50,7 +54,7 @@ class SearchEngine:
     @property
     def url(self) -> str:
         """URL of the index ``files``."""
-        return f"http://127.0.0.1:{self.port}/files"
+        return f"{self.scheme}://127.0.0.1:{self.port}/files"
 
     @property
     def paths(self) -> list[str]:
@@ -151,14 +155,21 @@ def _fits(field: dict[str, Any], value: Any) -> bool:
 
 
 @contextmanager
-def running() -> Iterator[SearchEngine]:
-    """A search engine that runs on a port of this host."""
+def running(context: ssl.SSLContext | None = None) -> Iterator[SearchEngine]:
+    """A search engine that runs on a port of this host.
+
+    :param context: for TLS
+    """
     engine = SearchEngine()
 
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"] or 0))
             status = 200
+            if engine.raw is not None:
+                self.wfile.write(engine.raw)
+                self.close_connection = True
+                return
             try:
                 found = engine.answer(self.command, self.path, self.headers, body)
             except _Refused as exc:
@@ -180,6 +191,9 @@ def running() -> Iterator[SearchEngine]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     engine.port = server.server_port
+    if context is not None:
+        engine.scheme = "https"
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

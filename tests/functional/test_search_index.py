@@ -163,8 +163,13 @@ def test_failed_request_is_repeated_by_the_next_run(
     engine.failures = [None, failure]
     assert said in refused(feed(search_requests="2", search_timeout="2"))
     assert len(engine.bodies) == 2 and committed(client) == 0
+    # What has arrived, and is gone before the next run, goes from the index.
+    assert len(engine.documents) == 2
+    for path in engine.paths:
+        client.rest.fs.delete(path=f"/p/{path}")
+    left = sorted(set("abcdefg") - set(engine.paths))
     ok(feed())
-    assert engine.paths == list("abcdefg") and committed(client) == 1
+    assert engine.paths == left and committed(client) == 1
 
 
 def test_busy_engine_is_asked_again(simulator: Simulator, feed: Play, engine: SearchEngine) -> None:
@@ -320,3 +325,17 @@ def test_names_of_owners_can_be_left_out(
     ok(feed(search_owner_names="false"))
     (document,) = engine.documents.values()
     assert "owner_name" not in document and document["owner"] == "500"
+
+
+def test_each_hard_link_is_a_document(
+    simulator: Simulator, client: Client, feed: Play, engine: SearchEngine
+) -> None:
+    simulator.control("files/put", path="/p/one")
+    client.rest.fs.create_link(name="two", target="/p/one", dir_path="/p")
+    ok(feed())
+    assert engine.paths == ["one", "two"]
+    assert len({document["file_id"] for document in engine.documents.values()}) == 1
+    assert {document["num_links"] for document in engine.documents.values()} == {2}
+    client.rest.fs.delete(path="/p/one")
+    ok(feed())
+    assert engine.paths == ["two"]

@@ -158,9 +158,11 @@ class Cluster:
         allowed = self.identities.is_allowed
         if allowed(user, privilege) or allowed(user, "PRIVILEGE_FILE_FULL_ACCESS"):
             return
-        raise ApiError(
-            403, f"Access denied to {self.fs.path_of(inode.id)}", "fs_access_denied_error"
-        )
+        try:
+            path = self.fs.path_of(inode.id)
+        except ModelError:
+            path = f"file {inode.id}"  # it is only in a snapshot
+        raise ApiError(403, f"Access denied to {path}", "fs_access_denied_error")
 
     # -- small things that handlers share ---------------------------------------------------
 

@@ -196,7 +196,7 @@ class CatchUp:
                     expand_deleted=False,
                     packs=diff.Packs(),
                     workers=_WORKERS,
-                    on_error=go_on_without,
+                    on_error=lambda _operation, path, error: go_on_without(path, error),
                     on_progress=lambda _phase, _count: None,
                 ),
             )

@@ -104,7 +104,7 @@ class Wanted:
     :param source: path of the snapshots' directory.
     :param gone: None: deletions are not wanted.
     :param directory: place for further runs.
-    :param on_error: is told of what can not be listed.
+    :param on_error: gets the operation and path of a directory that cannot be listed, and why.
     :param on_progress: is told the phase, and how much of it is done.
     :param place: where the snapshots' directory was in the older one.
     """
@@ -118,7 +118,7 @@ class Wanted:
     expand_deleted: bool
     packs: Packs
     workers: int
-    on_error: Callable[[str, QumuloError], None]
+    on_error: Callable[[str, str, QumuloError], None]
     on_progress: Callable[[str, int], None]
     place: Place = UNMOVED
 
@@ -205,7 +205,7 @@ def _walk(
         (by_path(place.in_older(top)) for top in _outermost(tops)),
         workers=wanted.workers,
         snapshot=snapshot,
-        on_error=lambda path, error: wanted.on_error(place.in_newer(path), error),
+        on_error=lambda path, error: wanted.on_error(operation, place.in_newer(path), error),
     )
     for found, info in enumerate(walked, 1):
         path = place.in_newer(info.path) + ("/" if info.type == DIRECTORY else "")

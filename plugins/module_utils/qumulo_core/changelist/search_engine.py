@@ -12,11 +12,10 @@ import random
 import re
 import socket
 import ssl
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import sleep
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -67,7 +66,6 @@ class Engine:
     ca_path: str | None = None
     timeout: float = 120.0
     retries: int = 5
-    sleep: Callable[[float], None] = time.sleep
 
     def __post_init__(self) -> None:
         _check_url(self.url)
@@ -155,7 +153,7 @@ class Connection:
             delay = min(float(retry_after), _LONGEST_WAIT)
         else:
             delay = random.uniform(0.5, 1.0) * min(2.0**attempt, _LONGEST_WAIT)
-        self.engine.sleep(delay)
+        sleep(delay)
 
     def _once(self, method: str, path: str, body: bytes | None, kind: str) -> Answer:
         headers = {**self._headers, "Accept": _JSON}

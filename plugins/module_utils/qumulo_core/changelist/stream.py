@@ -64,12 +64,12 @@ class Run:
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
 
-    def _on_error(self, path: str, error: QumuloError) -> None:
+    def _on_error(self, operation: str, path: str, error: QumuloError) -> None:
         # Only what asking again can not mend is a matter of the list. A cluster that was busy, or a
         # snapshot that is gone, would make it lack what is there, and it would be committed so.
         if not isinstance(error, PermissionDeniedError):
             raise error
-        self._problems.append(Entry(CREATE, path.rstrip("/"), True, problem=error.message))
+        self._problems.append(Entry(operation, path.rstrip("/"), True, problem=error.message))
 
     def _on_progress(self, phase: str, done: int) -> None:
         self._seen[phase] = done
