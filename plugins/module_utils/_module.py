@@ -108,7 +108,7 @@ def run(
 
     def work() -> tuple[str, dict[str, Any]]:
         _environment.check_port(module.params)
-        _option_rules.check(_option_rules.Options(module.params, module.named), rules)
+        _option_rules.check(_option_rules.Options(module.params, module.named, spec), rules)
         with Client(_settings(module.params)) as client:
             result = action(client, module.params, module.check_mode)
         return answer(result, module.check_mode), result

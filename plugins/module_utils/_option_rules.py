@@ -18,18 +18,23 @@ class Options:
 
     :param params: values, defaults included.
     :param named: names of the options that the task has.
+    :param spec: the argument specification.
     """
 
     params: Mapping[str, Any]
     named: Collection[str]
+    spec: Mapping[str, Mapping[str, Any]]
 
     def given(self, name: str) -> bool:
         """Tell whether the task asks for something by an option.
 
-        A default asks for nothing, nor does a value that is null, false or empty.
+        A default asks for nothing, nor does a value that is null or empty, or false where that is
+        the default.
         """
         value = self.params[name]
-        return name in self.named and value is not None and value is not False and value != []
+        if name not in self.named or value is None or value == []:
+            return False
+        return value is not False or self.spec[name].get("default") is True
 
 
 @dataclass(frozen=True)

@@ -359,18 +359,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules impo
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import runs
 
 _OF_LISTS = (
-    *(
-        "dest",
-        "format",
-        "formula_guard",
-        "compress",
-        "split",
-        "attributes",
-        "file_locks",
-        "deletes",
-    ),
-    *("expand_deleted", "separate_deletes", "renames", "ranges", "base_path", "map_to", "index"),
-    *("workers", "status", "auto_commit", "owner_names"),
+    *("dest", "format", "formula_guard", "compress", "split", "attributes", "file_locks"),
+    *("deletes", "expand_deleted", "separate_deletes", "renames", "ranges", "base_path", "map_to"),
+    *("index", "workers", "status", "auto_commit", "owner_names"),
 )
 RULES = [
     Needs(("path", "auto_commit", "keep"), "checkpoint"),

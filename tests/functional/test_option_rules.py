@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from .module_calls import Call, call
+from .test_examples import documented
 
 __all__ = ["call"]
 
@@ -45,6 +46,8 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ),
     (LOCK_INFO, {"path": ["/a"]}, {"format": "csv"}, "dest"),
     (LOCK_INFO, {"path": ["/a"], "dest": "/tmp/x"}, {"max_results": 1000}, "with dest"),
+    (LOCK_INFO, {"path": ["/a"]}, {"formula_guard": False}, "dest"),
+    (SMB_INFO, {}, {"formula_guard": False}, "dest"),
     (LOCK, {"path": ["/a"], "retention": "1d"}, {"max_results": -1}, "0 or more, not -1: files"),
     (LOCK_INFO, {"path": ["/a"]}, {"max_results": -1}, "0 or more, not -1: files"),
     (SMB, {"path": ["/a"]}, {"max_results": -1}, "0 or more, not -1: handles"),
@@ -94,6 +97,7 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
             "status": "/tmp/s",
             "auto_commit": True,
             "owner_names": True,
+            "formula_guard": True,
         }.items()
     ],
 ]
@@ -109,6 +113,13 @@ def test_an_option_without_effect_is_refused(
     message = str(result["msg"])
     assert name in message and "\n" not in message
     assert re.search(told, message), message
+
+
+def test_each_option_of_a_list_is_refused_when_one_is_committed() -> None:
+    options = set(documented(LIST, "DOCUMENTATION")["options"])
+    refused = {name for _module, right, more, _told in CASES if right is COMMIT for name in more}
+    of_both = {"state", "checkpoint", "path", "delivery", "keep"}
+    assert options - of_both - {"newer", "older"} == refused
 
 
 @pytest.mark.parametrize(
