@@ -230,12 +230,21 @@ def test_lists_wait_for_another_process_that_updates_them(
         other.wait(60)
     monkeypatch.setattr(needs, "_lists", [])
 
+    monkeypatch.setattr(needs, "_PAUSE", 0.0)
+    tries.clear()
+
     def fail(_command: Sequence[str]) -> None:
-        tries.clear()
+        tries.append(1)
         raise StepError("apt-get exited with 100")
 
-    with pytest.raises(StepError):  # at once: nobody has the lock
+    with pytest.raises(StepError):  # nobody has the lock
         needs.update(fail)
+    assert len(tries) == 3
+
+
+def test_a_command_that_fails_is_named(log: Log) -> None:
+    with pytest.raises(StepError, match="^false exited with 1$"):
+        log.run(["env", "A=b", "false"])
 
 
 def test_a_command_that_is_not_installed_is_named(log: Log) -> None:

@@ -144,15 +144,15 @@ class Log:
         began = self._file.tell()
         environment = {**base_environment(), **(env or {})}
         with RUNNING.start(command, cwd=cwd, env=environment, output=self._file) as process:
-            self._wait(process, Path(command[0]).name)
+            self._wait(process, _name(command))
         self._file.seek(0, os.SEEK_END)
         with open(self._file.name, encoding="utf-8", errors="replace") as text:
             text.seek(began)
             output = text.read()
         if "All targets skipped" in output:
-            raise StepError(f"{Path(command[0]).name} found nothing to do")
+            raise StepError(f"{_name(command)} found nothing to do")
         if process.returncode:
-            failure = f"{Path(command[0]).name} exited with {process.returncode}"
+            failure = f"{_name(command)} exited with {process.returncode}"
             raise StepError(failure, read_counts(output) if count else None)
         return read_counts(output) if count else Counts()
 
@@ -187,6 +187,12 @@ class Log:
         """Return all that was logged."""
         self._file.flush()
         return Path(self._file.name).read_text(encoding="utf-8", errors="replace")
+
+
+def _name(command: Sequence[str]) -> str:
+    """Return the name of what a command line runs, without what sets its environment."""
+    words = [word for word in command if word != "env" and "=" not in word]
+    return Path(words[0]).name
 
 
 def read_counts(output: str) -> Counts:

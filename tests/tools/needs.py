@@ -56,6 +56,8 @@ NEEDS: dict[str, dict[str, str]] = {
 }
 #: Seconds to wait while another process has apt's locks.
 _PATIENCE = 300
+#: Failures of an update that no other process explains, and seconds between two tries.
+_FAILURES, _PAUSE = 3, 2.0
 _LISTS_LOCK = Path("/var/lib/apt/lists/lock")
 
 Run = Callable[[Sequence[str]], object]
@@ -119,14 +121,16 @@ def update(run: Run) -> None:
     if _lists:
         return
     until = time.monotonic() + _PATIENCE
+    failures = 0
     while True:
         try:
             run(_apt("update"))
         except (StepError, subprocess.SubprocessError):
-            # DPkg::Lock::Timeout is not for this lock.
-            if time.monotonic() > until or not _is_locked(_LISTS_LOCK):
+            # DPkg::Lock::Timeout is not for this lock. It may have been let go meanwhile.
+            failures += not _is_locked(_LISTS_LOCK)
+            if failures >= _FAILURES or time.monotonic() > until:
                 raise
-            time.sleep(2)
+            time.sleep(_PAUSE)
         else:
             _lists.append("up to date")
             return
