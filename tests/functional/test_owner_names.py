@@ -31,6 +31,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
     Entry,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 
 JANE = "Smith, omar {{ 1 }}"
@@ -44,9 +47,11 @@ def newest(simulator: Simulator, client: Client) -> Iterator[snapshots.Snapshot]
     for name, owner in (("hers", jane["id"]), ("mine", None), ("unknown", "999999")):
         simulator.control("files/put", path=f"/p/{name}", content="1")
         if owner is not None:
-            uri = f"/v1/files/{files.get(client, f'/p/{name}').id}/info/attributes"
+            uri = f"/v1/files/{files.get(client, by_path(f'/p/{name}')).id}/info/attributes"
             client.rest.request("PATCH", uri, body={"owner": owner})
-    made = client.rest.snapshot.create_snapshot(name="s", source_file_id=files.get(client, "/p").id)
+    made = client.rest.snapshot.create_snapshot(
+        name="s", source_file_id=files.get(client, by_path("/p")).id
+    )
     yield snapshots.get(client, int(made["id"]))
 
 

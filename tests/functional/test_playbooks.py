@@ -19,6 +19,9 @@ import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT, linked_tree
 
@@ -70,7 +73,7 @@ def test_a_finished_project_is_locked(simulator: Simulator, client: Client, play
     again = play("lock_finished_project", **variables)
     assert again.returncode == 0 and "changed=0" in again.stdout, again.stdout
     for path, locked in (("/p,1/a.pdf", True), ("/p,1/c.tmp", False), ("/p/untouched", False)):
-        lock = files.get(client, path, lock=True).lock
+        lock = files.get(client, by_path(path), lock=True).lock
         assert lock is not None and bool(lock["retention_period"]) is locked
 
 
