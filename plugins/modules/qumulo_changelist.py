@@ -37,7 +37,7 @@ options:
     version_added: 1.1.0
   checkpoint:
     description:
-      - Name of the consumer, instead of O(newer) and O(older). Up to where each consumer has got everything is kept in the cluster itself, in snapshots
+      - Name of the consumer, instead of two snapshots. Up to where each consumer has got everything is kept in the cluster itself, in snapshots
         called C(changelist-NAME.RANDOM), so that it does not matter which host runs this.
       - A committed snapshot never expires. One whose list was not committed expires after 90 days; one whose run was killed after five minutes,
         and until then another run is refused.
@@ -69,12 +69,22 @@ options:
     version_added: 1.1.0
   newer:
     description:
-      - ID or name of the newer snapshot.
+      - Name of the newer snapshot, with or without the ID in front. A number is a name, and never an ID.
     type: str
+  newer_id:
+    description:
+      - ID of the newer snapshot, instead of O(newer).
+    type: int
+    version_added: 1.1.0
   older:
     description:
-      - ID or name of the older snapshot, of the same directory.
+      - Name of the older snapshot, of the same directory, with or without the ID in front. A number is a name, and never an ID.
     type: str
+  older_id:
+    description:
+      - ID of the older snapshot, instead of O(older).
+    type: int
+    version_added: 1.1.0
   dest:
     description:
       - File to write, on the host that the module runs on. Required unless O(state=committed).
@@ -386,7 +396,9 @@ def main():
             "delivery": {"type": "int"},
             "keep": {"type": "int", "default": 1},
             "newer": {"type": "str"},
+            "newer_id": {"type": "int"},
             "older": {"type": "str"},
+            "older_id": {"type": "int"},
             "dest": {"type": "path"},
             "format": {
                 "type": "str",

@@ -146,8 +146,8 @@ def lock_serially(client: Client, where: dict[str, Any]) -> int:
 def changelist(client: Client, where: dict[str, Any]) -> int:
     """Write the list of the changes between two snapshots."""
     listed = snapshots.list_all(client)
-    newer = snapshots.find(listed, where["newer"])
-    older = snapshots.find(listed, where["older"])
+    newer = snapshots.find(listed, None, int(where["newer"]), "newer")
+    older = snapshots.find(listed, None, int(where["older"]), "older")
     order = Order(where["dest"], "jsonl", where["attributes"], deletes=True, workers=32)
     result = build(client, newer, older, order, check_mode=False)
     totals = result.totals

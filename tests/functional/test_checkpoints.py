@@ -43,6 +43,8 @@ DEFAULTS: dict[str, Any] = {
     "checkpoint": "nightly",
     "path": "/p",
     "newer": None,
+    "newer_id": None,
+    "older_id": None,
     "older": None,
     "delivery": None,
     "auto_commit": False,

@@ -67,8 +67,9 @@ def test_its_callers_know_the_exit_codes(
     config.write_text(text.replace(f"Port={simulator.port}", "Port=99999"))
     assert run(simulator, config, "--checkpoint=x") == 23
     config.write_text(text)
-    assert run(simulator, config, "--newer=1", "--older=2") == 1
-    assert "There is no snapshot '1'" in capsys.readouterr().err
+    for pair in (("--newer=1", "--older=2"), ("--newer-id=1", "--older-id=2")):
+        assert run(simulator, config, *pair) == 1
+        assert "There is no snapshot" in capsys.readouterr().err
     assert run(simulator, config, "--checkpoint=x", "--project=../x") == 4
     config.write_text(text.replace(f"{tmp_path}/work", f"{config}/work"))
     assert run(simulator, config, "--checkpoint=x") == 4

@@ -65,21 +65,28 @@ def test_several_of_one_name_are_told_with_their_ids(client: Client) -> None:
         client.rest.snapshot.create_snapshot(name="twin", source_file_id="2")
     with pytest.raises(errors.ConflictError, match="1, 2"):
         ensure(client, name="twin")
-    with pytest.raises(errors.ConflictError, match="1, 2"):
-        snapshots.find(snapshots.list_all(client), "twin")
-    assert snapshots.find(snapshots.list_all(client), "2_twin").id == 2
-    assert snapshots.find(snapshots.list_all(client), "1").id == 1
+    known = snapshots.list_all(client)
+    with pytest.raises(errors.ConflictError, match=r"1, 2.*give one ID as 'newer_id'"):
+        snapshots.find(known, "twin", None, "newer")
+    assert snapshots.find(known, "2_twin", None, "newer").id == 2
+    assert snapshots.find(known, None, 1, "newer").id == 1
 
 
 def test_a_name_can_be_a_number(client: Client) -> None:
     for name in ("20261121", "1"):
         client.rest.snapshot.create_snapshot(name=name, source_file_id="2")
     known = snapshots.list_all(client)
-    assert snapshots.find(known, "20261121").id == 1
-    assert snapshots.find(known, "1").id == 1
+    assert snapshots.find(known, "20261121", None, "older").id == 1
+    assert snapshots.find(known, "1", None, "older").id == 2
+    assert snapshots.find(known, None, 1, "older").id == 1
     for missing in ("20261122", "\u00b2"):
-        with pytest.raises(errors.NotFoundError):
-            snapshots.find(known, missing)
+        with pytest.raises(errors.NotFoundError, match="list them with qumulo_snapshot_info"):
+            snapshots.find(known, missing, None, "older")
+    with pytest.raises(errors.NotFoundError, match="snapshot '2': give an ID as 'older_id'"):
+        snapshots.find(known, "2", None, "older")
+    for name, snapshot_id in ((None, None), ("1", 1)):
+        with pytest.raises(errors.InputError, match="by 'older' or by 'older_id', not by both"):
+            snapshots.find(known, name, snapshot_id, "older")
 
 
 def test_a_series_keeps_the_newest_and_nothing_of_others(client: Client) -> None:

@@ -99,24 +99,35 @@ def list_all(client: Client) -> list[Snapshot]:
     return sorted(found, key=lambda snapshot: snapshot.id)
 
 
-def find(snapshots: Sequence[Snapshot], text: str) -> Snapshot:
-    """Return the one snapshot of an ID, a full name, or a name without the ID.
+def find(
+    snapshots: Sequence[Snapshot], name: str | None, snapshot_id: int | None, option: str
+) -> Snapshot:
+    """Return the one snapshot that is named by its name or by its ID.
 
-    A name can be a number, such as a date; an ID of the same digits comes first.
+    A name can be a number, such as a date, so a name is never taken for an ID.
 
-    :raises NotFoundError: there is none.
-    :raises ConflictError: there are several of the name; the IDs are told.
+    :param name: with or without the ID in front.
+    :param option: of the name; that of the ID has ``_id`` behind it.
+    :raises InputError: not exactly one of the two is given.
+    :raises NotFoundError: there is no such snapshot.
+    :raises ConflictError: there are several of the name; their IDs are in the message.
     """
-    found = [s for s in snapshots if str(s.id) == text]
-    found = found or [s for s in snapshots if s.name == text]
-    found = found or [s for s in snapshots if s.suffix == text]
+    if (name is None) == (snapshot_id is None):
+        raise InputError(f"Name one snapshot by '{option}' or by '{option}_id', not by both.")
+    if name is None:
+        found = [s for s in snapshots if s.id == snapshot_id]
+        named = f"with the ID {snapshot_id}"
+    else:
+        found = [s for s in snapshots if name in (s.name, s.suffix)]
+        named = f"'{name}'"
     if not found:
-        raise NotFoundError(
-            f"There is no snapshot '{text}': see what there is with qumulo_snapshot_info."
-        )
+        is_id = any(str(s.id) == name for s in snapshots)
+        step = f"give an ID as '{option}_id'" if is_id else "list them with qumulo_snapshot_info"
+        raise NotFoundError(f"There is no snapshot {named}: {step}.")
     if len(found) > 1:
         raise ConflictError(
-            f"{len(found)} snapshots are called '{text}' (IDs {_ids(found)}): name one by its ID."
+            f"{len(found)} snapshots are called '{name}' (IDs {_ids(found)}): give one ID as "
+            f"'{option}_id'."
         )
     return found[0]
 

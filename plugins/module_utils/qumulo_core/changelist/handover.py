@@ -112,8 +112,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--index", type=int, default=1, help="number of the source folder")
     parser.add_argument("--path", help="directory whose changes a checkpoint lists")
     parser.add_argument("--checkpoint", help="name of the consumer; instead of two snapshots")
-    parser.add_argument("--newer", help="ID or name of the newer snapshot")
-    parser.add_argument("--older", help="ID or name of the older snapshot")
+    for which in ("newer", "older"):
+        parser.add_argument(f"--{which}", help=f"name of the {which} snapshot")
+        parser.add_argument(f"--{which}-id", type=int, help=f"ID of the {which} snapshot")
     parser.add_argument("--commit", action="store_true", help="say that a list is worked off")
     parser.add_argument("--delivery", type=int, help="which list; by default the newest")
     parser.add_argument("--deletions", action="store_true", help="list what was deleted, too")
@@ -131,7 +132,9 @@ def _options(arguments: argparse.Namespace, dest: str | None) -> dict[str, Any]:
         "checkpoint": arguments.checkpoint,
         "path": arguments.path,
         "newer": arguments.newer,
+        "newer_id": arguments.newer_id,
         "older": arguments.older,
+        "older_id": arguments.older_id,
         "delivery": arguments.delivery,
         "auto_commit": False,
         "keep": 1,

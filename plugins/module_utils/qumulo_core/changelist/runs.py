@@ -20,6 +20,8 @@ from .order import Order, check_order
 from .progress import Progress, check_status, journal
 
 LISTED, COMMITTED = "listed", "committed"
+#: The two snapshots that are compared.
+_PAIR = ("newer", "older")
 _ORDER = (
     "dest",
     "format",
@@ -58,11 +60,12 @@ def run(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[str
         check_status(params["status"], order.dest)
     if params["checkpoint"] is not None:
         return _deliver(client, params, order, check_mode)
-    if params["newer"] is None or params["older"] is None:
+    if any(params[name] is None and params[f"{name}_id"] is None for name in _PAIR):
         raise InputError("Name two snapshots (newer and older), or a checkpoint and its path.")
     known = snapshots.list_all(client)
-    newer = snapshots.find(known, params["newer"])
-    older = snapshots.find(known, params["older"])
+    newer, older = (
+        snapshots.find(known, params[name], params[f"{name}_id"], name) for name in _PAIR
+    )
     with _progress(params, order) as progress:
         result = build(client, newer, older, order, check_mode=check_mode, progress=progress)
     return {**_report(result, order, newer, older), "changed": result.changed}
@@ -97,7 +100,7 @@ def _report(
 
 
 def _path(params: Mapping[str, Any]) -> str:
-    if params["newer"] is not None or params["older"] is not None:
+    if any(params[name] is not None for name in (*_PAIR, *(f"{name}_id" for name in _PAIR))):
         raise InputError("A checkpoint knows its snapshots: leave newer and older out.")
     if params["path"] is None:
         raise InputError("A checkpoint needs the path of its directory.")
