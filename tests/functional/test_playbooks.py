@@ -49,16 +49,6 @@ def play(simulator: Simulator) -> Play:
     return run
 
 
-def test_a_locked_file_is_freed(simulator: Simulator, play: Play) -> None:
-    simulator.control("files/put", path="/f.xlsx")
-    simulator.control("smb/open", user="CORP\\jane", path="/f.xlsx", count=2)
-    done = play("free_locked_file", locked_file="/f.xlsx")
-    assert done.returncode == 0, done.stdout
-    assert "jane from 10.0.0.1: open for writing" in done.stdout
-    assert simulator.control("state")["handles"] == 0
-    assert "changed=0" in play("free_locked_file", locked_file="/f.xlsx").stdout
-
-
 def test_a_finished_project_is_locked(simulator: Simulator, client: Client, play: Play) -> None:
     for name in ("a.pdf", "deep/b.pdf", "c.tmp"):
         simulator.control("files/put", path=f"/p,1/{name}")
