@@ -72,10 +72,11 @@ def test_every_playbook_has_a_job_template_or_a_reason() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(PLAYBOOKS.rglob("*.yml")), ids=lambda path: path.name)
-def test_no_playbook_asks(path: Path) -> None:
+def test_a_playbook_waits_for_nobody_who_is_not_asked_for(path: Path) -> None:
     text = path.read_text()
     assert "vars_prompt" not in text
-    assert not re.search(r"\bpause:", text)
+    for task in re.findall(r"\bpause:.*?(?=\n\n|\Z)", text, re.DOTALL):
+        assert "- locked_file_confirm | bool" in task
 
 
 @pytest.mark.parametrize(("name", "question"), QUESTIONS)
@@ -193,12 +194,23 @@ def test_free_locked_file(simulator: Simulator, job: Job) -> None:
     answers = {
         "locked_file": "/f.xlsx",
         "locked_file_only_idle": "false",
-        "locked_file_spare": "CORP\\backup\nCORP\\nobody",
+        "locked_file_spare": "CORP\\backup\n\nnobody\n",
     }
-    job("free_locked_file", answers)
+    shown = job("free_locked_file", answers)
+    assert simulator.control("state")["handles"] == 3
+    assert "2 handles would be closed, 1 would be spared" in shown
+    (plan,) = re.findall(r"-e locked_file_plan=([^\s\"]+)", shown)
+    job("free_locked_file", {**answers, "locked_file_plan": plan})
     assert simulator.control("state")["handles"] == 1
-    job("free_locked_file", {**answers, "locked_file_spare": ""})
+    everybody = {**answers, "locked_file_spare": ""}
+    assert "opened since the plan" in " ".join(
+        job("free_locked_file", {**everybody, "locked_file_plan": plan}, fails=True).split()
+    )
+    (plan,) = re.findall(r"-e locked_file_plan=([^\s\"]+)", job("free_locked_file", everybody))
+    lines = plan.replace(",", "\n")
+    job("free_locked_file", {**everybody, "locked_file_plan": lines, "locked_file_max_close": 1})
     assert simulator.control("state")["handles"] == 0
+    assert "Nobody holds /f.xlsx open" in job("free_locked_file", answers)
 
 
 def test_lock_finished_project(simulator: Simulator, client: Client, job: Job) -> None:

@@ -35,6 +35,7 @@ TASKS = [block for block in BLOCKS if block.is_tasks]
 TYPED = {
     ("README.md", "ansible localhost -m lockstep.qumulo.qumulo_smb_lock_info -a"): '"count": 1',
     ("docs/incremental_copies.md", "ansible-playbook lockstep.qumulo.incremental_copy"): "failed=0",
+    ("README.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
     ("docs/locked_files.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
     ("docs/worm.md", "ansible-playbook lockstep.qumulo.lock_finished_project"): "+++ after",
     ("playbooks/check_connection.yml", "ansible-playbook"): "logged in as admin.",
@@ -76,6 +77,8 @@ NOT_RUN = {
     ("docs/first_day.md", "ansible-galaxy collection install"): (
         "It fetches from Galaxy; test_execution_environment installs the Python packages."
     ),
+    ("docs/locked_files.md", "-e locked_file_plan="): "test_free_locked_file types it.",
+    ("docs/locked_files.md", "-e locked_file_confirm="): "test_free_locked_file types it.",
     ("CONTRIBUTING.md", "git clone"): "It is how these tests are run.",
     ("SECURITY.md", "sha256sum"): "The step 'release' types it where it has built the artifact.",
     ("playbooks/awx/apply.yml", "ansible-playbook"): "test_job_templates applies it.",
