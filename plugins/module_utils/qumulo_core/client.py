@@ -80,6 +80,11 @@ class Client:
         """Return the JSON body of ``GET uri``."""
         return self._connection.send_request("GET", uri).data
 
+    def get_tagged(self, uri: str) -> tuple[Any, str]:
+        """Return the JSON body of ``GET uri`` and its ETag; an empty one, if there is none."""
+        answer = self._connection.send_request("GET", uri)
+        return answer.data, answer.etag or ""
+
     def pages(self, uri: str) -> Iterator[dict[str, Any]]:
         """Yield the pages of a collection, one request each, until ``paging.next`` is empty.
 

@@ -35,6 +35,8 @@ class FileInfo:
     """Attributes of a file, directory or other object.
 
     Times are RFC 3339 as the API writes them, with nanoseconds. ``path`` has no slash at the end.
+    ``data_revision`` numbers the versions of a file's data; directories have none. ``etag`` is of
+    the whole file, and known only where it was read by itself.
     """
 
     id: str
@@ -54,6 +56,8 @@ class FileInfo:
     group_type: str
     group_value: str
     lock: dict[str, Any] | None = None
+    data_revision: str = ""
+    etag: str = ""
 
     @property
     def ref(self) -> FileRef:
@@ -61,7 +65,7 @@ class FileInfo:
         return by_id(self.id)
 
     @classmethod
-    def from_attributes(cls, attributes: dict[str, Any]) -> FileInfo:
+    def from_attributes(cls, attributes: dict[str, Any], etag: str = "") -> FileInfo:
         """Return the record of an attribute object of the REST API.
 
         :raises ProtocolError: it lacks an attribute.
@@ -88,6 +92,8 @@ class FileInfo:
                 group_type=group["id_type"],
                 group_value=str(group["id_value"]),
                 lock=attributes.get("lock"),
+                data_revision=str(attributes.get("data_revision") or ""),
+                etag=etag,
             )
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
             raise ProtocolError(f"The cluster described a file without {exc}.") from exc
@@ -109,7 +115,7 @@ def get(
     if snapshot is not None:
         query.append(f"snapshot={snapshot}")
     try:
-        attributes = client.get(f"{uri}?{'&'.join(query)}" if query else uri)
+        attributes, etag = client.get_tagged(f"{uri}?{'&'.join(query)}" if query else uri)
     except NotFoundError as exc:
         what = "the path" if ref.is_path else "the file ID"
         where = "on the cluster" if snapshot is None else f"in snapshot {snapshot}"
@@ -118,7 +124,7 @@ def get(
             status=exc.status,
             error_class=exc.error_class,
         ) from exc
-    return FileInfo.from_attributes(attributes)
+    return FileInfo.from_attributes(attributes, etag)
 
 
 def entries(

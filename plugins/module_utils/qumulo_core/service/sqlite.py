@@ -124,7 +124,7 @@ class SqliteSpool:
             if "since" not in [column[1] for column in columns]:  # of an earlier release
                 self._database.execute(_SINCE)
             self._database.execute(_SINCE_INDEX)
-        with self._writing() as database:
+        with self.writing() as database:
             row = database.execute("SELECT max(number) FROM item").fetchone()
             self._number = max(int(row[0] or 0), self._noted_number(database))
             # An earlier release noted it now and then only.
@@ -140,7 +140,7 @@ class SqliteSpool:
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Take entries, durably, all or none."""
-        with self._writing() as database:
+        with self.writing() as database:
             if self._limit and self._size + len(entries) > self._limit:
                 self._size = size = self._count(database)
                 too_many = size + len(entries) - self._limit
@@ -179,13 +179,13 @@ class SqliteSpool:
         """Return entries that are due, the earliest first."""
         wanted = f"state = {_WAITING} AND due <= ?"
         query = f"SELECT {_COLUMNS} FROM item WHERE {wanted} ORDER BY due LIMIT ?"
-        with self._reading() as database:
+        with self.reading() as database:
             return [Item(*row) for row in database.execute(query, (now, limit))]
 
     def done(self, items: Iterable[Item]) -> int:
         """Remove items, unless they were put again meanwhile; return how many were."""
         rows = _in_order([(item.key, item.number, item.version) for item in items])
-        with self._writing() as database:
+        with self.writing() as database:
             change = f"DELETE FROM item WHERE {_THIS}"
             return database.executemany(change, rows).rowcount
 
@@ -195,7 +195,7 @@ class SqliteSpool:
             (due, bool(why), _storable(why), item.key, item.number, item.version)
             for item, due, why in items
         ]
-        with self._writing() as database:
+        with self.writing() as database:
             database.executemany(
                 "UPDATE item SET due = ?, attempts = attempts + ?, error = ?, "
                 "since = CASE WHEN attempts = 0 THEN due ELSE coalesce(since, due) END "
@@ -206,7 +206,7 @@ class SqliteSpool:
     def give_up(self, items: Iterable[tuple[Item, str]]) -> None:
         """Keep items for an operator; each with the reason."""
         rows = [(_storable(why), item.key, item.number, item.version) for item, why in items]
-        with self._writing() as database:
+        with self.writing() as database:
             database.executemany(
                 f"UPDATE item SET state = {_GIVEN_UP}, attempts = attempts + 1, error = ? "
                 f"WHERE {_THIS}",
@@ -215,7 +215,7 @@ class SqliteSpool:
 
     def counts(self) -> Counts:
         """Return how much there is."""
-        with self._reading() as database:
+        with self.reading() as database:
             rows = dict(database.execute("SELECT state, n FROM tally"))
             oldest = [
                 found
@@ -233,13 +233,13 @@ class SqliteSpool:
     def items(self, *, given_up: bool, limit: int) -> list[Item]:
         """Return entries that wait, or that were given up, the earliest first."""
         query = f"SELECT {_COLUMNS} FROM item WHERE state = ? ORDER BY due LIMIT ?"
-        with self._reading() as database:
+        with self.reading() as database:
             rows = database.execute(query, (_GIVEN_UP if given_up else _WAITING, limit))
             return [Item(*row) for row in rows]
 
     def get(self, key: Key) -> tuple[Item, bool] | None:
         """Return the entry of a key and whether it was given up, or None."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute(
                 f"SELECT {_COLUMNS}, state FROM item WHERE key = ?", (key,)
             ).fetchone()
@@ -248,7 +248,7 @@ class SqliteSpool:
     def known(self, keys: Sequence[Key]) -> list[Key]:
         """Return those of some keys that have an entry."""
         found: list[Key] = []
-        with self._reading() as database:
+        with self.reading() as database:
             for at in range(0, len(keys), _KEYS):
                 some = keys[at : at + _KEYS]
                 marks = ",".join("?" * len(some))
@@ -266,7 +266,7 @@ class SqliteSpool:
             "attempts = 0, version = version + 1 "
             f"WHERE state = {_GIVEN_UP}"
         )
-        with self._writing() as database:
+        with self.writing() as database:
             if keys is None:
                 return database.execute(change, (now,)).rowcount
             return sum(
@@ -275,7 +275,7 @@ class SqliteSpool:
 
     def first_number(self) -> int | None:
         """Return the least number of all entries that wait, or None if none does."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute(
                 f"SELECT min(number) FROM item WHERE state = {_WAITING}"
             ).fetchone()
@@ -290,13 +290,13 @@ class SqliteSpool:
 
     def note(self, name: str) -> str | None:
         """Return what was noted under a name, or None."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
     def set_notes(self, **notes: str) -> None:
         """Note something durably."""
-        with self._writing() as database:
+        with self.writing() as database:
             database.executemany(_NOTE, list(notes.items()))
 
     # -- the database ---------------------------------------------------------------------------
@@ -315,12 +315,14 @@ class SqliteSpool:
         database.execute(_NOTE, ("number", str(self._number)))
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give the database to one reader; services keep tables of their own in it."""
         with self._lock, self._errors():
             yield self._database
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Give the database to one writer; what it does is durable, all or none."""
         with self._lock, self._errors():
             self._database.execute("BEGIN IMMEDIATE")
             try:

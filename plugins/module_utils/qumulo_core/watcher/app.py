@@ -23,6 +23,7 @@ from ..service.spool import Entry
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
+from . import evidence
 from .catchup import CatchUp
 from .config import Config
 from .directories import Directories
@@ -32,6 +33,7 @@ from .locking import Context, Outcome, What
 from .meters import Gauges, Meters
 from .pending import translate
 from .rules import Root
+from .versions import Versions
 from .workers import Workers
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -72,6 +74,7 @@ class Watcher:
         self._manager_client = self._client.clone()
         path = ":memory:" if dry_run else self.config.spool
         self.spool = SqliteSpool(path, postpone=True)
+        self._versions = Versions(self.spool)
         self._evidence: Evidence | None = None
         if not dry_run:
             self._evidence = Evidence(
@@ -236,6 +239,7 @@ class Watcher:
         self._ask_settings()
         rules = self._directories.look(self._manager_client)
         if self._workers is None:
+            self._read_evidence()
             self._workers = self._start_workers()
         wanted = rules.watched()
         for root_id, follower in list(self._followers.items()):
@@ -258,6 +262,16 @@ class Watcher:
             if root_id in self._followers or root_id in busy or self._stopped.is_set():
                 continue
             self._follow(root, recursive, types)
+
+    def _read_evidence(self) -> None:
+        """Remember what was locked, as the evidence has it, if the spool is a new one."""
+        if self._evidence is None or self._versions.complete:
+            return
+        self._message = "reading the evidence"
+        for _lines in self._versions.read(evidence.sequence(self.config.evidence)):
+            self._beat = time.monotonic()
+            if self._stopped.is_set():
+                return
 
     def _measure_clock(self) -> None:
         self._clock = self._manager_client.measure_clock(uncertainty=CLOCK_WITHIN)
@@ -301,6 +315,7 @@ class Watcher:
             rules=lambda: self._directories.rules,
             refresh=self._directories.look_since,
             put=self._put,
+            versions=self._versions,
             cluster=config.cluster.hosts[0],
             max_attempts=config.max_attempts,
             dry_run=self._dry_run,

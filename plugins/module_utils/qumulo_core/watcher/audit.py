@@ -10,19 +10,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from .. import files
+from .. import file_locks, files
 from ..client import Client
 from ..errors import NotFoundError, QumuloError
 from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
 from ..service.spool import Spool
+from .requests import HOLD_RELEASED, request_of, was_released
 from .rules import Root, Rule, RuleSet
+from .versions import Versions
 
-PENDING, FAILED, EXCLUDED, MISSED, UNREADABLE = (
+PENDING, FAILED, EXCLUDED, RELEASED, MISSED, UNREADABLE = (
     "pending",
     "failed",
     "excluded",
+    "released",
     "missed",
     "unreadable",
 )
@@ -51,6 +54,7 @@ class Totals:
     pending: int = 0
     failed: int = 0
     excluded: int = 0
+    released: int = 0
     missed: int = 0
     unreadable: int = 0
 
@@ -58,7 +62,8 @@ class Totals:
         """Return the numbers for a person."""
         return (
             f"{self.files} files: {self.locked} locked, {self.pending} pending, "
-            f"{self.failed} failed, {self.excluded} excluded, {self.missed} missed"
+            f"{self.failed} failed, {self.excluded} excluded, {self.released} released, "
+            f"{self.missed} missed"
             + (f"; {self.unreadable} could not be looked at" if self.unreadable else "")
         )
 
@@ -77,27 +82,43 @@ def find_roots(client: Client, rules: Sequence[Rule]) -> RuleSet:
 
 
 def judge(
-    info: FileInfo, state: LockState, rules: RuleSet, spool: Spool, now: datetime
+    info: FileInfo,
+    state: LockState,
+    rules: RuleSet,
+    spool: Spool,
+    versions: Versions,
+    now: datetime,
 ) -> Unlocked | None:
-    """Decide about one file; None if it is locked."""
-    if state.is_locked(now):
+    """Decide about one file; None if it is locked, with the hold that its rule requires."""
+    rule = rules.decide(info.path, info.size).rule
+    locked = state.is_locked(now)
+    if locked and (rule is None or state.hold or not rule.hold):
         return None
-    known = spool.get(info.id)
-    if known is not None:
-        item, given_up = known
-        if given_up:
-            return Unlocked(info.path, info.id, FAILED, item.error)
-        return Unlocked(info.path, info.id, PENDING, item.error or "it waits until it is quiet")
-    decision = rules.decide(info.path, info.size)
-    if decision.rule is None:
-        return Unlocked(info.path, info.id, EXCLUDED, decision.reason)
-    if state.until is not None:
-        return Unlocked(info.path, info.id, EXCLUDED, "its retention period is over")
-    return Unlocked(info.path, info.id, MISSED, f"rule '{decision.rule.name}' covers it")
+    waiting = spool.get(info.id)
+    if waiting is not None:
+        item, given_up = waiting
+        why, detail = FAILED if given_up else PENDING, item.error
+        return Unlocked(info.path, info.id, why, detail or "it waits until it is quiet")
+    if rule is None:
+        reason = rules.decide(info.path, info.size).reason
+        return Unlocked(info.path, info.id, EXCLUDED, reason)
+    known = versions.get(info.id)
+    if file_locks.plan(info.path, state, request_of(rule, info, state, known, now)).changes:
+        lacking = "requires a legal hold" if locked else "covers it"
+        return Unlocked(info.path, info.id, MISSED, f"rule '{rule.name}' {lacking}")
+    if was_released(info, state, known):
+        return Unlocked(info.path, info.id, RELEASED, f"{state.describe()}: {HOLD_RELEASED}")
+    return Unlocked(info.path, info.id, EXCLUDED, "its retention period is over")
 
 
 def audit(
-    client: Client, rules: RuleSet, spool: Spool, totals: Totals, *, workers: int = 32
+    client: Client,
+    rules: RuleSet,
+    spool: Spool,
+    versions: Versions,
+    totals: Totals,
+    *,
+    workers: int = 32,
 ) -> Iterator[Unlocked]:
     """Walk the watched directories; yield each file that is not locked, and count all."""
     now = client.clock().now()
@@ -137,10 +158,10 @@ def audit(
         elif outcome.value is not None:
             totals.files += 1
             info = outcome.value
-            unlocked = judge(info, LockState.of(info), rules, spool, now)
+            unlocked = judge(info, LockState.of(info), rules, spool, versions, now)
             if unlocked is not None and unlocked.why == MISSED:
                 # Between the look at the file and that into the spool it may have been locked.
-                unlocked = _look_again(client, info, rules, spool)
+                unlocked = _look_again(client, info, rules, spool, versions)
             if unlocked is None:
                 totals.locked += 1
             else:
@@ -154,12 +175,15 @@ def audit(
         yield troubles.pop()
 
 
-def _look_again(client: Client, info: FileInfo, rules: RuleSet, spool: Spool) -> Unlocked | None:
+def _look_again(
+    client: Client, info: FileInfo, rules: RuleSet, spool: Spool, versions: Versions
+) -> Unlocked | None:
     try:
         fresh = replace(files.get(client, info.ref, lock=True), path=info.path)
     except NotFoundError:
         return None  # deleted meanwhile
-    return judge(fresh, LockState.of(fresh), rules, spool, client.clock().now())
+    now = client.clock().now()
+    return judge(fresh, LockState.of(fresh), rules, spool, versions, now)
 
 
 def _outermost(rules: RuleSet) -> list[tuple[Root, bool, frozenset[str]]]:

@@ -25,8 +25,8 @@ from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
 from .config import Config
-from .locking import CLOCK_ERROR
 from .pending import of_listing
+from .requests import CLOCK_ERROR
 from .rules import WRITTEN, Root, RuleSet
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -137,7 +137,7 @@ class CatchUp:
                 if marks is not None:
                     path = self._root.path
                     _LOG.warning("the checkpoint is gone: looking at all files of %s", path)
-                count = self._store(self._all_files(taken.id), first=marks is None)
+                count = self._store(self._all_files(taken.id))
             self._note(taken)
         except QumuloError:
             if found:  # otherwise it is all that tells when this began
@@ -319,7 +319,7 @@ class CatchUp:
             count = 0
         else:
             since = parse_rfc3339(noted) if noted else None
-            count = self._store(self._newer_than(since), first=since is None)
+            count = self._store(self._newer_than(since))
         self._spool.set_notes(**{self._walked: _since(began)})
         return count
 
@@ -342,17 +342,14 @@ class CatchUp:
             if info.type == FILE:
                 yield info
 
-    def _store(self, found: Iterable[FileInfo], *, first: bool = False) -> int:
-        """Put files that some rule wants locked into the spool; return how many.
-
-        :param first: nothing of the directory has ever been looked at.
-        """
+    def _store(self, found: Iterable[FileInfo]) -> int:
+        """Put files that some rule wants locked into the spool; return how many."""
         count = 0
         batch: list[FileInfo] = []
 
         def flush() -> int:
             now = self._now().timestamp()
-            entries = of_listing(batch, self._rules(), now, caught_up=not first)
+            entries = of_listing(batch, self._rules(), now)
             if entries:
                 self._put(entries)
             batch.clear()

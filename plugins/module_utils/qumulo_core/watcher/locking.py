@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -16,21 +16,24 @@ from .. import file_locks, files
 from ..client import Client
 from ..domain.file_refs import by_id, by_path
 from ..errors import NotFoundError, QumuloError
-from ..file_locks import LockRequest, LockState
+from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..service.retries import FOR_NOW, retry_after
 from ..service.spool import Entry, Item
 from ..smb_locks import listing
 from ..times import format_rfc3339, parse_rfc3339
 from .pending import Pending, of_listing
+from .requests import (
+    HOLD_RELEASED,
+    depends_on_past,
+    quiet_until,
+    request_of,
+    running_since,
+    was_released,
+)
 from .rules import Decision, Rule, RuleSet
+from .versions import Version, Versions
 
-#: A lock that already reaches as far as a new one would, less this part of the period, is enough:
-#: two watchers on one directory must not outbid each other.
-SLACK = 0.1
-MAX_SLACK = timedelta(days=1)
-#: The cluster's clock is known to about a second: a time that is no further ahead of it counts.
-CLOCK_ERROR = timedelta(seconds=5)
 #: Seconds between looks at a file that somebody holds open.
 LOOK_AGAIN = 5.0
 #: Entries that a directory puts into the spool at a time.
@@ -43,6 +46,7 @@ class What(Enum):
     LOCKED = "locked"
     ALREADY = "already locked"
     DONE = "done"
+    GONE = "gone"
     LATER = "later"
     GIVE_UP = "given up"
 
@@ -55,6 +59,7 @@ class Outcome:
     :param due: when to try again; seconds of the cluster's clock.
     :param reason: for people; for ``LATER`` empty if it was not in vain.
     :param rule: name of the rule that locked it.
+    :param version: to remember.
     """
 
     item: Item
@@ -63,6 +68,7 @@ class Outcome:
     record: dict[str, Any] | None = None
     due: float = 0.0
     rule: str = ""
+    version: Version | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Context:
     :param refresh: looks where the watched directories are, unless that was done after a moment
         (``time.monotonic()``); returns the rules that go by it.
     :param put: puts entries into the spool.
+    :param versions: remembers what was locked.
     """
 
     now: Callable[[], datetime]
@@ -82,29 +89,10 @@ class Context:
     rules: Callable[[], RuleSet]
     refresh: Callable[[Client, float], RuleSet]
     put: Callable[[list[Entry]], None]
+    versions: Versions
     cluster: str
     max_attempts: int
     dry_run: bool
-
-
-def quiet_until(rule: Rule, pending: Pending, info: FileInfo, now: datetime) -> datetime:
-    """Return when a file will have been quiet for long enough.
-
-    Both what was seen and the file's own modification time count, so that what was written
-    while nobody listened counts, too. A time in the future is somebody's mistake, and does not.
-    """
-    if not rule.quiet:
-        return pending.seen_at
-    written = parse_rfc3339(info.modification_time)
-    last = max(pending.seen_at, written) if written <= now + CLOCK_ERROR else pending.seen_at
-    return last + rule.quiet
-
-
-def request_of(rule: Rule, now: datetime) -> LockRequest:
-    """Return the lock that a rule asks for at ``now``; a longer one is left alone."""
-    until = rule.until(now)
-    slack = timedelta(0) if until is None else min((until - now) * SLACK, MAX_SLACK)
-    return LockRequest(until, True if rule.hold else None, slack, keep_longer=True)
 
 
 def handle(client: Client, item: Item, context: Context) -> Outcome:
@@ -115,7 +103,7 @@ def handle(client: Client, item: Item, context: Context) -> Outcome:
             return _expand(client, item, pending, context)
         return _file(client, item, pending, context)
     except NotFoundError:
-        return Outcome(item, What.DONE, "it is gone")
+        return Outcome(item, What.GONE, "it is gone")
     except QumuloError as exc:
         return failed(item, exc, context)
 
@@ -167,33 +155,41 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
     if ready > context.surely():
         return Outcome(item, What.LATER, due=ready.timestamp())
     state = LockState.of(info)
-    request = request_of(rule, now)
+    known = context.versions.get(info.id) if depends_on_past(rule, state) else None
+    request = request_of(rule, info, state, known, now)
+    since = running_since(info, state, known, now)
     todo = file_locks.plan(info.path, state, request)
-    if pending.caught_up and todo.hold is None and _is_over(info, state, now):
-        return Outcome(
-            item, What.DONE, "its retention period is over, and it has not changed since"
-        )
     if not todo.changes:
-        record = _record(info, state, rule, context, "already locked")
-        return Outcome(item, What.ALREADY, record=record, rule=rule.name)
+        return _as_it_is(item, info, state, known, rule, context)
     if rule.wait_for_handles and listing.is_open_for_writing(client, info.id):
         return Outcome(item, What.LATER, due=now.timestamp() + LOOK_AGAIN)
     dry = context.dry_run
     state = todo.result(state) if dry else file_locks.apply(client, info, state, todo)
     record = _record(info, state, rule, context, "locked")
-    return Outcome(item, What.LOCKED, record=record, rule=rule.name)
+    version = Version.of(info, state, since or now, known)
+    return Outcome(item, What.LOCKED, record=record, rule=rule.name, version=version)
 
 
-def _is_over(info: FileInfo, state: LockState, now: datetime) -> bool:
-    """Tell whether a file's retention has ended and nothing has been done to it since.
-
-    Catching up comes upon such a file again, and must not lock it for another period.
-    """
-    return (
-        state.until is not None
-        and state.until <= now
-        and parse_rfc3339(info.change_time) <= state.until
-    )
+def _as_it_is(
+    item: Item,
+    info: FileInfo,
+    state: LockState,
+    known: Version | None,
+    rule: Rule,
+    context: Context,
+) -> Outcome:
+    """Return what becomes of a file to which nothing has to be done."""
+    if known is not None and known.is_of(info) and known.until == state.until:
+        if was_released(info, state, known):
+            return Outcome(item, What.DONE, HOLD_RELEASED)
+        if known.held == state.hold:
+            return Outcome(item, What.DONE, "its lock is as recorded, and its data are the same")
+    version = Version.of(info, state, parse_rfc3339(info.change_time), known)
+    if not state.is_locked(context.now()):
+        reason = "its retention period is over, and its data are the same"
+        return Outcome(item, What.DONE, reason, version=version)
+    record = _record(info, state, rule, context, "already locked")
+    return Outcome(item, What.ALREADY, record=record, rule=rule.name, version=version)
 
 
 def _record(
@@ -206,6 +202,7 @@ def _record(
         "path": info.path,
         "size": info.size,
         "modification_time": info.modification_time,
+        "data_revision": info.data_revision,
         "retention_until": None if state.until is None else format_rfc3339(state.until),
         "legal_hold": state.hold,
         "rule": rule.name,

@@ -26,6 +26,8 @@ from ..times import format_rfc3339, parse_rfc3339
 from . import audit, evidence
 from .config import Config
 from .pending import Pending
+from .requests import HOLD_RELEASED
+from .versions import Versions
 
 
 def check(config: Config) -> int:
@@ -119,7 +121,8 @@ def run_audit(config: Config, options: argparse.Namespace) -> int:
         for rule, root in zip(rules.rules, rules.roots):
             if root is None:
                 say(f"Rule '{rule.name}': {rule.directory} is not there.")
-        for found in audit.audit(client, rules, _spool(config), totals):
+        spool = _spool(config)
+        for found in audit.audit(client, rules, spool, Versions(spool), totals):
             if found.why == audit.EXCLUDED and not options.excluded:
                 continue
             if options.json:
@@ -174,7 +177,7 @@ def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
         if wanted is not None and (state.until is None or state.until < wanted):
             return f"{record['path']}: {state.describe()}, though it was {_held(record)}"
         if record["legal_hold"] and not state.hold:
-            return f"{record['path']}: {state.describe()}: its legal hold was released"
+            return f"{record['path']}: {state.describe()}: {HOLD_RELEASED}"
         return None
 
     for outcome in map_unordered(client, look, newest.values(), workers=16):

@@ -26,23 +26,21 @@ class Pending:
     """A file that waits until it is quiet, or a directory whose files are to be looked at.
 
     :param seen: seconds since 1970 on the cluster's clock at which it was last seen to change.
-    :param caught_up: found by catching up, which may come upon files that have not changed.
     """
 
     file_id: str
     path: str
     seen: float
     is_directory: bool
-    caught_up: bool = False
 
     @classmethod
     def of(cls, item: Item) -> Pending:
         """Return what an item of the spool is about."""
-        path, seen, *caught_up = json.loads(item.payload)
+        path, seen = json.loads(item.payload)[:2]  # an earlier release noted more
         key = str(item.key)  # other services have bytes
         if key.startswith(_DIRECTORY):
             return cls(key[len(_DIRECTORY) :], path, seen, is_directory=True)
-        return cls(key, path, seen, is_directory=False, caught_up=bool(caught_up))
+        return cls(key, path, seen, is_directory=False)
 
     @property
     def seen_at(self) -> datetime:
@@ -50,12 +48,9 @@ class Pending:
         return datetime.fromtimestamp(self.seen, timezone.utc)
 
 
-def file_entry(
-    file_id: str, path: str, seen: float, quiet: float, *, caught_up: bool = False
-) -> Entry:
+def file_entry(file_id: str, path: str, seen: float, quiet: float) -> Entry:
     """Return the entry of a file that is due when it has been quiet for ``quiet`` seconds."""
-    payload = json.dumps([path, seen, True] if caught_up else [path, seen])
-    return Entry(file_id, payload, 0, seen + quiet)
+    return Entry(file_id, json.dumps([path, seen]), 0, seen + quiet)
 
 
 def directory_entry(file_id: str, path: str, seen: float) -> Entry:
@@ -111,22 +106,16 @@ def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -
 
 
 def of_listing(
-    found: Iterable[FileInfo],
-    rules: RuleSet,
-    now: float,
-    *,
-    moved: bool = False,
-    caught_up: bool = False,
+    found: Iterable[FileInfo], rules: RuleSet, now: float, *, moved: bool = False
 ) -> list[Entry]:
     """Return entries for files of a listing that some rule wants locked.
 
     :param moved: they came with a directory that was moved: the rule must count that.
-    :param caught_up: they were found by catching up.
     """
     entries = []
     for info in found:
         rule = rules.decide(info.path, info.size).rule
         if rule is not None and (not moved or MOVED in rule.events):
             quiet = rule.quiet.total_seconds()
-            entries.append(file_entry(info.id, info.path, now, quiet, caught_up=caught_up))
+            entries.append(file_entry(info.id, info.path, now, quiet))
     return entries

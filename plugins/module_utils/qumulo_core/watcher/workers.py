@@ -10,7 +10,6 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Any
 
 from ..client import Client
@@ -28,12 +27,6 @@ AHEAD = 8
 _AGAIN = 1.0
 #: Results that are written back at once.
 _BATCH = 2000
-#: Records that are remembered.
-_REMEMBERED = 50_000
-
-
-def _lock_of(record: dict[str, Any]) -> tuple[str | None, bool]:
-    return record["retention_until"], record["legal_hold"]
 
 
 class Workers:
@@ -61,8 +54,6 @@ class Workers:
         self._in_flight: set[Key] = set()
         self._queue: queue.Queue[Item | None] = queue.Queue(count * AHEAD)
         self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-        #: What was recorded last, the oldest first.
-        self._recorded: dict[object, tuple[str | None, bool]] = {}
         self.beat = time.monotonic()
         self._lockers = Threads()
         self._lockers.add("take", self._take)
@@ -181,9 +172,9 @@ class Workers:
             try:
                 if not recorded:
                     # First the record: what is not recorded is looked at again.
-                    self._record([o.record for o in batch if o.record and not self._told(o)])
+                    self._record([o.record for o in batch if o.record])
                     recorded = True
-                    self._remember(batch)
+                self._remember(batch)
                 self._settle(batch)
                 return True
             except (EvidenceError, SpoolError) as exc:
@@ -191,26 +182,15 @@ class Workers:
                 if self._stopped.wait(_AGAIN):
                     return False
 
-    def _told(self, outcome: Outcome) -> bool:
-        """Tell whether a lock that was found is one that was recorded not long ago.
-
-        A lock changes its file, so that the next catch-up looks at it again.
-        """
-        if outcome.what is not What.ALREADY or outcome.record is None:
-            return False
-        return self._recorded.get(outcome.item.key) == _lock_of(outcome.record)
-
     def _remember(self, batch: list[Outcome]) -> None:
-        for outcome in batch:
-            if outcome.record is not None:
-                self._recorded.pop(outcome.item.key, None)
-                self._recorded[outcome.item.key] = _lock_of(outcome.record)
-        for key in list(islice(self._recorded, max(0, len(self._recorded) - _REMEMBERED))):
-            del self._recorded[key]
+        """Remember what was locked, so that what ended since does not begin again."""
+        versions = self._context.versions
+        versions.remember((str(o.item.key), o.version) for o in batch if o.version is not None)
+        versions.forget([str(o.item.key) for o in batch if o.what is What.GONE])
 
     def _settle(self, batch: list[Outcome]) -> None:
         """Let go of what is done, and put off what is not."""
-        ended = (What.LOCKED, What.ALREADY, What.DONE)
+        ended = (What.LOCKED, What.ALREADY, What.DONE, What.GONE)
         done = [o.item for o in batch if o.what in ended]
         later = [(o.item, o.due, o.reason) for o in batch if o.what is What.LATER]
         given_up = [(o.item, o.reason) for o in batch if o.what is What.GIVE_UP]

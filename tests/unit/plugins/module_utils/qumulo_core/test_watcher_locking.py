@@ -26,6 +26,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.servic
     Section,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import Item
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (
+    SqliteSpool,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times import (
     format_rfc3339,
 )
@@ -33,20 +36,25 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watche
     parse,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.locking import (
-    CLOCK_ERROR,
     Context,
     What,
     failed,
-    quiet_until,
-    request_of,
     retry_after,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.pending import (
     Pending,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.requests import (
+    CLOCK_ERROR,
+    quiet_until,
+    request_of,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import (
     Rule,
     RuleSet,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.versions import (
+    Versions,
 )
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=timezone.utc)
@@ -62,7 +70,8 @@ def rule(quiet: float = 60.0, **options: Any) -> Rule:
 
 
 def written(moment: datetime) -> FileInfo:
-    return replace(FILE, modification_time=format_rfc3339(moment))
+    time = format_rfc3339(moment)
+    return replace(FILE, modification_time=time, change_time=time)
 
 
 def seen(moment: datetime) -> Pending:
@@ -106,7 +115,7 @@ def test_a_lock_is_never_shortened_nor_a_hold_released(
 ) -> None:
     wanted = rule(retention=None if retention is None else parse_span(retention), hold=True)
     before = LockState(NOW + timedelta(days=days) if days else None, held)
-    todo = file_locks.plan("/w/a", before, request_of(wanted, NOW))
+    todo = file_locks.plan("/w/a", before, request_of(wanted, written(NOW), before, None, NOW))
     after = todo.result(before)
     assert after.hold
     if before.until is not None:
@@ -122,7 +131,7 @@ def test_a_lock_is_never_shortened_nor_a_hold_released(
 
 
 def test_a_rule_without_a_hold_does_not_touch_one() -> None:
-    request = request_of(rule(), NOW)
+    request = request_of(rule(), written(NOW), LockState(None, False), None, NOW)
     assert request.hold is None
     assert request.until == NOW + timedelta(days=30)
 
@@ -140,6 +149,7 @@ CONTEXT = Context(
     rules=lambda: RuleSet([], []),
     refresh=lambda client, since: RuleSet([], []),
     put=lambda entries: None,
+    versions=Versions(SqliteSpool(":memory:", postpone=True)),
     cluster="c",
     max_attempts=3,
     dry_run=False,

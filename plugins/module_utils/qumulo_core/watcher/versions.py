@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which version of a file was locked: what ended since must not begin again.
+
+A file whose retention period is over, or whose legal hold was released, comes back to the watcher
+by many paths: a catch-up, a move, a change of its mode. Only new data make it a file to be locked
+again. The cluster numbers a file's data (``data_revision``), and the watcher remembers the number.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..errors import QumuloError
+from ..file_locks import LockState
+from ..files import FileInfo
+from ..service.sqlite import SqliteSpool
+from ..times import parse_rfc3339
+from . import evidence
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS version (file TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+"""
+_REMEMBER = """
+INSERT INTO version (file, value) VALUES (?, ?)
+ON CONFLICT (file) DO UPDATE SET value = excluded.value
+"""
+#: Name of the note that the evidence was read: it is, when there is a new spool.
+_READ = "versions"
+#: Records that are taken from the evidence at a time.
+_BATCH = 5000
+
+
+@dataclass(frozen=True)
+class Version:
+    """The data of a file that was locked, and the lock.
+
+    :param revision: the cluster's number of the data; empty in the evidence of earlier releases.
+    :param modification_time: of the data, as the API writes it.
+    :param until: end of the retention period, or None.
+    :param held: a legal hold was set.
+    :param locked_at: the cluster's own time of the lock.
+    """
+
+    revision: str
+    modification_time: str
+    until: datetime | None
+    held: bool
+    locked_at: datetime
+
+    @classmethod
+    def of(
+        cls, info: FileInfo, state: LockState, locked_at: datetime, known: Version | None
+    ) -> Version:
+        """Return the version that a locked file has.
+
+        :param known: what was remembered: a hold that was set once stays known.
+        """
+        held = state.hold or (known is not None and known.held and known.is_of(info))
+        return cls(info.data_revision, info.modification_time, state.until, held, locked_at)
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> Version:
+        """Return the version that a record of the evidence tells of.
+
+        :raises KeyError, TypeError, ValueError: it is no such record.
+        """
+        until = record["retention_until"]
+        return cls(
+            str(record.get("data_revision") or ""),
+            str(record["modification_time"]),
+            None if until is None else parse_rfc3339(until),
+            bool(record["legal_hold"]),
+            parse_rfc3339(record.get("change_time") or record["time"]),
+        )
+
+    def is_of(self, info: FileInfo) -> bool:
+        """Tell whether a file has the same data as then."""
+        if self.revision and info.data_revision:
+            return self.revision == info.data_revision
+        return self.modification_time == info.modification_time
+
+    def dump(self) -> str:
+        """Return it as a line."""
+        until = None if self.until is None else self.until.isoformat()
+        locked_at = self.locked_at.isoformat()
+        return json.dumps(
+            [self.revision, self.modification_time, until, self.held, locked_at],
+            separators=(",", ":"),
+        )
+
+    @classmethod
+    def load(cls, line: str) -> Version:
+        """Return what :meth:`dump` made a line of."""
+        revision, modification_time, until, held, locked_at = json.loads(line)
+        return cls(
+            revision,
+            modification_time,
+            None if until is None else datetime.fromisoformat(until),
+            held,
+            datetime.fromisoformat(locked_at),
+        )
+
+
+class Versions:
+    """The version of each file that was locked last, in the spool's database.
+
+    All methods are for any thread.
+    """
+
+    def __init__(self, spool: SqliteSpool) -> None:
+        self._spool = spool
+        with spool.writing() as database:
+            database.execute(_SCHEMA)
+
+    def get(self, file_id: str) -> Version | None:
+        """Return the version of a file that was locked last, or None."""
+        with self._spool.reading() as database:
+            row = database.execute(
+                "SELECT value FROM version WHERE file = ?", (file_id,)
+            ).fetchone()
+        return None if row is None else Version.load(row[0])
+
+    def remember(self, versions: Iterable[tuple[str, Version]]) -> None:
+        """Remember versions by file ID, durably."""
+        rows = [(file_id, version.dump()) for file_id, version in versions]
+        if rows:
+            with self._spool.writing() as database:
+                database.executemany(_REMEMBER, sorted(rows))
+
+    def forget(self, file_ids: Sequence[str]) -> None:
+        """Forget files that are gone."""
+        if file_ids:
+            with self._spool.writing() as database:
+                database.executemany(
+                    "DELETE FROM version WHERE file = ?", [(file_id,) for file_id in file_ids]
+                )
+
+    @property
+    def complete(self) -> bool:
+        """False if the evidence has to be read first, as with a new spool."""
+        return self._spool.note(_READ) is not None
+
+    def read(self, paths: Sequence[str]) -> Iterator[int]:
+        """Take the versions from the evidence; yield how many lines were read, now and then.
+
+        A line that cannot be read tells nothing, and ``verify`` reports it.
+
+        :param paths: of its files, the oldest first.
+        """
+        found: dict[str, Version] = {}
+        count = 0
+        for _path, _number, line in evidence.read(paths):
+            count += 1
+            try:
+                record = json.loads(line)
+                found[str(record["file_id"])] = Version.of_record(record)
+            except (KeyError, TypeError, ValueError, QumuloError):
+                continue
+            if len(found) >= _BATCH:
+                self.remember(found.items())
+                found.clear()
+                yield count
+        self.remember(found.items())
+        self._spool.set_notes(**{_READ: "read"})
+        yield count
+
+
+def is_unchanged(info: FileInfo, state: LockState, known: Version | None) -> bool:
+    """Tell whether a file still has the data that its retention period was for.
+
+    While the period lasted, nobody could write to the file. So what was written last before its
+    end is what was retained. A modification time can be set to any time, and to one in the future
+    too: it is no later than the last change. Where the watcher remembers what it locked, the
+    number of the data decides.
+
+    :param state: has a retention period.
+    :param known: what is remembered of the file.
+    """
+    if state.until is None:
+        return False
+    if known is not None:
+        if known.is_of(info):
+            return True
+        if known.until == state.until:
+            return False  # nobody has locked it since, so that it was written afterwards
+    written = min(parse_rfc3339(info.modification_time), parse_rfc3339(info.change_time))
+    return written <= state.until
