@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .client import Client
+from .errors import InputError, ProtocolError
 
 #: Name -> (URI, method that changes it).
 _SETTINGS = {
@@ -25,16 +26,18 @@ class Change:
     """One setting before and after.
 
     :param wanted: members that were asked for.
+    :param confirmed: the setting as the cluster has it after the change; None: it was not changed.
     """
 
     name: str
     before: dict[str, Any]
     wanted: dict[str, Any]
+    confirmed: dict[str, Any] | None = None
 
     @property
     def after(self) -> dict[str, Any]:
-        """The setting as it shall be."""
-        return {**self.before, **self.wanted}
+        """The setting as it is now, or would be in check mode."""
+        return {**self.before, **self.wanted} if self.confirmed is None else self.confirmed
 
     @property
     def changes(self) -> bool:
@@ -43,9 +46,32 @@ class Change:
 
 
 def plan(name: str, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
-    """Decide what has to change; members that are not asked for stay as they are."""
+    """Decide what has to change; members that are not asked for stay as they are.
+
+    :raises InputError: nothing is asked for.
+    """
     asked = {key: value for key, value in wanted.items() if value is not None}
-    return Change(name, {k: v for k, v in before.items() if k != "etag"}, asked)
+    if not asked:
+        raise InputError(f"{name} is empty: name at least one setting in it, or leave it out.")
+    return Change(name, _without_etag(before), asked)
+
+
+def confirm(change: Change, answer: Mapping[str, Any]) -> Change:
+    """Return a change with the setting that the cluster has now.
+
+    :raises ProtocolError: it is not what was asked for.
+    """
+    for key, value in change.wanted.items():
+        if answer.get(key) != value:
+            raise ProtocolError(
+                f"The cluster did not set {change.name}: {key} is {answer.get(key)!r}, not "
+                f"{value!r}. Check the setting on the cluster."
+            )
+    return replace(change, confirmed=_without_etag(answer))
+
+
+def _without_etag(setting: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in setting.items() if key != "etag"}
 
 
 def ensure(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -60,7 +86,10 @@ def ensure(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[
         change = plan(name, client.get(uri), params[name])
         if change.changes and not check_mode:
             body = change.wanted if method == "PATCH" else change.after
-            client.rest.request(method, uri, body=body)
+            answer = client.rest.request(method, uri, body=body)
+            if not isinstance(answer, dict) or not answer.keys() >= change.wanted.keys():
+                answer = client.get(uri)
+            change = confirm(change, answer)
         changes.append(change)
     return {
         "changed": any(change.changes for change in changes),

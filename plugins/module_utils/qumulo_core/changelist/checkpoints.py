@@ -281,12 +281,16 @@ def plan_commit(state: State, name: str, delivery: int | None, keep: int) -> Com
     return Commit(target, new_base, [s for s in gone if s.lock_key is None])
 
 
-def commit(client: Client, plan: Commit) -> None:
+def commit(client: Client, plan: Commit) -> Snapshot:
     """Move the checkpoint, and only then delete what it leaves behind.
 
     Needs PRIVILEGE_SNAPSHOT_WRITE.
+
+    :return: the snapshot that the checkpoint is at, as the cluster has it now.
     """
+    base = plan.base
     if plan.target is not None:
-        snapshots.set_expiration(client, plan.target, Expiration(None))
+        base = snapshots.set_expiration(client, plan.target, Expiration(None))
     for snapshot in plan.deleted:
         snapshots.delete(client, snapshot)
+    return base

@@ -143,8 +143,7 @@ def _deliver(
     if params["auto_commit"]:
         state = checkpoints.of_checkpoint(client, name, path)
         plan = checkpoints.plan_commit(state, name, delivery.newer.id, params["keep"])
-        checkpoints.commit(client, plan)
-        reported["newer"] = {**reported["newer"], "expiration": snapshots.NEVER}
+        reported["newer"] = checkpoints.commit(client, plan).render()
     return {
         **reported,
         "changed": True,
@@ -159,15 +158,16 @@ def _commit(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict
     name, path = params["checkpoint"], _path(params)
     state = checkpoints.of_checkpoint(client, name, path)
     plan = checkpoints.plan_commit(state, name, params["delivery"], params["keep"])
+    newer = {**plan.base.render(), "expiration": snapshots.NEVER}
     if not check_mode:
-        checkpoints.commit(client, plan)
+        newer = checkpoints.commit(client, plan).render()
     before = [*state.committed, *state.delivered]
     gone = {snapshot.id for snapshot in plan.deleted}
     return {
         "changed": plan.target is not None or bool(plan.deleted),
         "delivery": plan.base.id,
         "committed": True,
-        "newer": {**plan.base.render(), "expiration": snapshots.NEVER},
+        "newer": newer,
         "deleted": [snapshot.render() for snapshot in plan.deleted],
         "diff": {
             "before": "".join(f"{one.describe()}\n" for one in before),

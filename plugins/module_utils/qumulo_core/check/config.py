@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from .. import environment
 from ..errors import InputError
@@ -39,10 +40,13 @@ def parse(section: config.Section) -> Config:
     with section:
         services = section.texts("services", SERVICES)
         check_services(services)
+        every = section.span("every", timedelta(minutes=1))
+        if every < timedelta(seconds=1):
+            raise InputError(f"'{section.name('every')}' must be 1s or more, such as 60s.")
         return Config(
             cluster=config.cluster(section.section("cluster")),
             services=services,
-            every=max(1.0, section.span("every", 60).total_seconds()),
+            every=every.total_seconds(),
             metrics_port=section.optional_integer("metrics_port", least=0, most=65535),
             lock_file=section.text("lock_file", f"{instance.DIRECTORY}/check.lock"),
             log_format=section.choice("log_format", logs.FORMATS, "plain"),

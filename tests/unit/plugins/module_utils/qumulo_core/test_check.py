@@ -13,6 +13,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check 
     findings,
     probes,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check.config import parse
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check.findings import (
     Finding,
 )
@@ -20,6 +21,10 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check.
     NEEDS,
     SERVICES,
     Needs,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.config import (
+    Section,
 )
 
 OK, WARNING, FAILED = findings.OK, findings.WARNING, findings.FAILED
@@ -83,3 +88,11 @@ def test_the_worst_finding_counts() -> None:
     assert findings.summary([*found, Finding("c", FAILED, ".")]) == (
         "1 of 3 checks pass, 1 with a warning, 1 failed"
     )
+
+
+@pytest.mark.parametrize("every", ["0s", 0, 0.5])
+def test_an_interval_below_a_second_is_refused_and_not_changed(every: object) -> None:
+    given = {"cluster": {"host": "127.0.0.1"}, "every": every}
+    with pytest.raises(InputError, match="'every' must be 1s or more"):
+        parse(Section(given))
+    assert parse(Section({**given, "every": "5min"})).every == 300
