@@ -174,7 +174,14 @@ class Synced:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What a person asks."""
         return subprocess.run(
-            [sys.executable, "-m", "qumulo_core.atime", "--config", str(self.config), *arguments],
+            [
+                sys.executable,
+                "-m",
+                "qumulo_core.atime.main",
+                "--config",
+                str(self.config),
+                *arguments,
+            ],
             env=core_environment(),
             capture_output=True,
             text=True,

@@ -31,7 +31,7 @@ def check(simulator: Simulator) -> Check:
 
     def run(*arguments: str, user: str = "admin", **changes: str) -> Any:
         return subprocess.run(
-            [sys.executable, "-m", "qumulo_core.check", *arguments],
+            [sys.executable, "-m", "qumulo_core.check.main", *arguments],
             env={**core_environment(), **simulator.environment(user), **changes},
             capture_output=True,
             text=True,
@@ -136,7 +136,7 @@ def test_a_service_says_how_it_is(service: tuple[Process, Path], simulator: Simu
 def test_a_second_one_is_refused(service: tuple[Process, Path]) -> None:
     process, path = service
     second = subprocess.run(
-        [sys.executable, "-m", "qumulo_core.check", "--config", str(path), "--serve"],
+        [sys.executable, "-m", "qumulo_core.check.main", "--config", str(path), "--serve"],
         env=core_environment(),
         capture_output=True,
         text=True,

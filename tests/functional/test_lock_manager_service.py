@@ -57,7 +57,14 @@ def url(service: Process) -> str:
 
 def check(path: Path) -> subprocess.CompletedProcess[str]:
     """Only look at a configuration."""
-    command = [sys.executable, "-m", "qumulo_core.lock_manager", "--config", str(path), "--check"]
+    command = [
+        sys.executable,
+        "-m",
+        "qumulo_core.lock_manager.main",
+        "--config",
+        str(path),
+        "--check",
+    ]
     return subprocess.run(
         command, env=core_environment(), capture_output=True, text=True, timeout=60, check=False
     )

@@ -95,7 +95,14 @@ class Watched:
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """What a person asks."""
         return subprocess.run(
-            [sys.executable, "-m", "qumulo_core.watcher", "--config", str(self.config), *arguments],
+            [
+                sys.executable,
+                "-m",
+                "qumulo_core.watcher.main",
+                "--config",
+                str(self.config),
+                *arguments,
+            ],
             env=core_environment(),
             capture_output=True,
             text=True,

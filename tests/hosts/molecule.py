@@ -28,7 +28,7 @@ BIN = Path(sys.executable).parent
 SCENARIOS = ROOT / "extensions" / "molecule"
 #: Collections of others that roles and scenarios use, from the package that bundles them.
 BUNDLE = ROOT / "requirements" / "ansible-collections.txt"
-WANTED = ("ansible/posix", "awx/awx")
+WANTED = ("awx/awx",)
 #: Requirements that are installed on hosts.
 SERVICES = tuple(sorted(ROOT.glob("roles/*/files/requirements*.txt")))
 

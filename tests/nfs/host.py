@@ -115,7 +115,6 @@ class Host:
                     "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
                     "ANSIBLE_COLLECTIONS_PATH": f"{linked_tree()}{os.pathsep}{self._collections}",
                     "ANSIBLE_HOME": str(CACHE / "ansible"),
-                    "ANSIBLE_CALLBACKS_ENABLED": "ansible.posix.profile_tasks",
                     "ANSIBLE_PIPELINING": "true",
                     "ANSIBLE_SSH_ARGS": " ".join(self.guest.ssh_options),
                     "ANSIBLE_TIMEOUT": "60",

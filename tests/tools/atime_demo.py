@@ -122,7 +122,14 @@ def run(simulator: Simulator, place: Path) -> bool:
             wait_for(lambda: "idle: 0 waiting" in service.status)
             show(admin)
             print("== What the syncer says of itself", flush=True)
-            command = [sys.executable, "-m", "qumulo_core.atime", "--config", str(config), "status"]
+            command = [
+                sys.executable,
+                "-m",
+                "qumulo_core.atime.main",
+                "--config",
+                str(config),
+                "status",
+            ]
             subprocess.run(command, env=core_environment(), check=True, timeout=_LIMIT)
     untouched = str(admin.attributes(FILES[2])["access_time"]).startswith("2020")
     print(

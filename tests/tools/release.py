@@ -42,8 +42,8 @@ SHIPPED = (
     *("CHANGELOG.rst", "CONTRIBUTING.md", "LICENSE", "README.md", "SECURITY.md"),
     *("changelogs/", "docs/", "extensions/eda/", "meta/", "playbooks/", "plugins/", "roles/"),
 )
-#: What of that is for the checkout alone. Hubs take no module_utils called ``__main__``.
-KEPT_BACK = ("docs/conf.py", "plugins/module_utils/*/__main__.py")
+#: What of that is for the checkout alone.
+KEPT_BACK = ("docs/conf.py",)
 #: What must never be in it, whatever the lists above say.
 FORBIDDEN = (
     *("*.pyc", "*__pycache__*", "*.orig", "*.rej", "*~", "*.swp", "*.log", "*.db", "*.sqlite*"),

@@ -188,7 +188,7 @@ def start_service(
         told = {"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "3000000"}
         with open(log, "wb") as output:
             popen = subprocess.Popen(
-                [sys.executable, "-m", f"qumulo_core.{name}", *arguments],
+                [sys.executable, "-m", f"qumulo_core.{name}.main", *arguments],
                 env={**core_environment(), **told, **(environment or {})},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

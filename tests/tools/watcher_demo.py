@@ -113,7 +113,7 @@ class Demo:
     def ask(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the watcher, and show what it says."""
         print(f"   $ lockstep-watcher {' '.join(arguments)}", flush=True)
-        command = [sys.executable, "-m", "qumulo_core.watcher", "--config", str(self.config)]
+        command = [sys.executable, "-m", "qumulo_core.watcher.main", "--config", str(self.config)]
         done = subprocess.run(
             [*command, *arguments],
             env=core_environment(),

@@ -22,12 +22,13 @@ from pathlib import Path
 #: What the library consists of; no byte code, no editor's back-ups.
 SUFFIXES = frozenset([".py", ".html", ".css", ".js", ".svg"])
 LIBRARY = Path("plugins/module_utils/qumulo_core")
-#: What makes ``python -m qumulo_core.NAME`` work. Hubs take no file of this name, so that it is
-#: not in the collection as it is installed, and is made here.
-RUN = b"""from .main import main
+#: What makes ``python -m qumulo_core.NAME`` work on hosts, where units name it. Hubs refuse files of
+#: this name, so the collection has none, and there it is ``python -m qumulo_core.NAME.main``.
+RUN = b"""from ..service import command
+from .main import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(command.entry(main))
 """
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m qumulo_core.check``: a line for each thing that must be right, or a service."""
+"""``python3 -m qumulo_core.check.main``: a line for each thing that must be right, or a service."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_once(found: Config, *, as_json: bool) -> int:
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m qumulo_core.check", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python3 -m qumulo_core.check.main", description=__doc__)
     parser.add_argument("--config", help="YAML file; without it QUMULO_HOST and so on are read")
     parser.add_argument("--for", dest="services", help=f"of {', '.join(SERVICES)}; with commas")
     parser.add_argument("--json", action="store_true", help="a JSON object a line")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m qumulo_core.lock_manager``: the page on which the help desk frees files."""
+"""``python3 -m qumulo_core.lock_manager.main``: the page on which the help desk frees files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from .daemon import LockManager
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m qumulo_core.lock_manager", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python3 -m qumulo_core.lock_manager.main", description=__doc__
+    )
     parser.add_argument("--config", required=True, help="YAML file")
     parser.add_argument("--check", action="store_true", help="only see whether FILE makes sense")
     return parser.parse_args(arguments)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``python -m qumulo_core.watcher``: the service, and what people ask it."""
+"""``python3 -m qumulo_core.watcher.main``: the service, and what people ask it."""
 
 from __future__ import annotations
 
