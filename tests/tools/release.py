@@ -297,11 +297,53 @@ def bill(release: Release) -> None:
     print(f"{release.bill.relative_to(ROOT)}, {len(found['components'])} packages")
 
 
+#: A command of the collection as guides show it, and what makes it work.
+_COMMAND = re.compile(r"python3? -m (qumulo_core[\w.]*)")
+_PATH = re.compile(r"^(?:\$ )?(export PYTHONPATH=~/\.ansible/.*)$", re.MULTILINE)
+
+
+def commands(collection: Path) -> tuple[set[str], set[str]]:
+    """Return the commands that guides show, and the lines that come before them.
+
+    :raises ReleaseError: there is none, or one that a hub would refuse
+    """
+    texts = [
+        path.read_text(encoding="utf-8")
+        for pattern in ("*.md", "docs/**/*.md", "roles/*/README.md", "playbooks/**/*.yml")
+        for path in sorted(collection.glob(pattern))
+    ]
+    names = {name.rstrip(".") for text in texts for name in _COMMAND.findall(text)}
+    before = {line for text in texts for line in _PATH.findall(text)}
+    if not names or not before:
+        raise ReleaseError("the guides show no command of the collection")
+    return names, before
+
+
+def at_home(release: Release) -> None:
+    """Install the artifact as a person does: offline, into an empty home; start each command."""
+    with tempfile.TemporaryDirectory(prefix="lockstep-home-") as home:
+        # What is typed goes by the defaults of Ansible.
+        typed = ["env", "-u", "ANSIBLE_HOME", "-u", "ANSIBLE_COLLECTIONS_PATH"]
+        typed += [f"HOME={home}", f"PATH={BIN}{os.pathsep}{os.environ['PATH']}", "sh", "-euc"]
+        script = f"ansible-galaxy collection install ./{release.artifact.name} --offline"
+        run([*typed, script], cwd=release.dist)
+        names, before = commands(
+            Path(home) / ".ansible/collections/ansible_collections" / NAMESPACE / NAME
+        )
+        for line in sorted(before):
+            for name in sorted(names):
+                said = run([*typed, f"{line}; python3 -m {name} --help"], cwd=release.dist)
+                if not said.startswith("usage: "):
+                    raise ReleaseError(f"python3 -m {name} --help says:\n{said}")
+    print(f"it can be installed offline, and {len(names)} commands of the guides start")
+
+
 def install(release: Release) -> None:
     """Install the artifact into an empty place, and ask what is there for what it is."""
     shutil.rmtree(release.installed, ignore_errors=True)
-    command = [str(BIN / "ansible-galaxy"), "collection", "install", "--offline", "--no-deps"]
+    command = [str(BIN / "ansible-galaxy"), "collection", "install", "--offline"]
     run([*command, "--collections-path", str(release.installed), str(release.artifact)])
+    at_home(release)
     paths = {"ANSIBLE_COLLECTIONS_PATH": str(release.installed)}
     modules = sorted(
         f"{NAMESPACE}.{NAME}.{path.stem}"

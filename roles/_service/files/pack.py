@@ -22,8 +22,8 @@ from pathlib import Path
 #: What the library consists of; no byte code, no editor's back-ups.
 SUFFIXES = frozenset([".py", ".html", ".css", ".js", ".svg"])
 LIBRARY = Path("plugins/module_utils/qumulo_core")
-#: What makes ``python -m qumulo_core.NAME`` work on hosts, where units name it. Hubs refuse files of
-#: this name, so the collection has none, and there it is ``python -m qumulo_core.NAME.main``.
+#: What makes ``python -m qumulo_core.NAME`` work on hosts, where units name it. Hubs refuse files
+#: of this name, so the collection has none, and there it is ``python -m qumulo_core.NAME.main``.
 RUN = b"""from ..service import command
 from .main import main
 
