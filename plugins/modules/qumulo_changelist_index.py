@@ -160,10 +160,10 @@ requests:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
+from ansible_collections.lockstep.qumulo.plugins.module_utils._failures import guarded
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
     search_index,
 )
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import QumuloError
 
 
 def main():
@@ -185,10 +185,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        result = search_index.run(module.params, module.check_mode)
-    except QumuloError as exc:
-        module.fail_json(msg=exc.message)
+    result = guarded(module, lambda: search_index.run(module.params, module.check_mode))
     module.exit_json(msg=_answers.search_index(result, module.check_mode), **result)
 
 

@@ -60,7 +60,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "qumulo_snapshot_info": {},
 }
 #: Those that talk to no cluster.
-LOCAL = {"qumulo_changelist_removal"}
+LOCAL = {"qumulo_changelist_removal", "qumulo_changelist_index"}
 
 
 def shown(text: str) -> list[str]:
@@ -202,6 +202,24 @@ def test_what_fails_below_a_module_is_one_sentence(simulator: Simulator, tmp_pat
     assert "No connection" in messages["socket"] or "broke" in messages["socket"]
     assert "Out of memory" in messages["memory"]
     assert not shown(output)
+
+
+def test_the_password_of_a_search_engine_is_not_shown(simulator: Simulator, tmp_path: Path) -> None:
+    module = "lockstep.qumulo.qumulo_changelist_index"
+    common = {"url": "http://127.0.0.1:9/index", "username": "u", "retries": 0}
+    environment = {"LOCKSTEP_FAULT": "value", "PYTHONPATH": str(FAULTS)}
+    listed = [
+        {module: {**common, "password": password}, "environment": environment}
+        for password in (f"{SECRET}\n", SPOILT["NUL"])
+    ]
+    for task in listed:
+        task.update(register="done", ignore_errors=True)
+    output, results = told(simulator, tmp_path, listed)
+    assert "Unexpected ValueError" in results[0]["msg"]
+    assert "a NUL character" in results[1]["msg"]
+    assert "cannot send" in output and "********" in output
+    assert not shown(output)
+    assert base64.b64encode(f"u:{SECRET}".encode()).decode() not in output
 
 
 # -- commands -----------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: Once the library has sent its credentials, so that the exception can hold them.
-_SECRET = re.compile(rb'Bearer |"password"')
+_SECRET = re.compile(rb'Bearer |Basic |"password"')
 
 
 def _socket_quotes(data: bytes) -> None:

@@ -19,6 +19,8 @@ from time import sleep
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from ..common.redaction import remember
+from ..common.secrets import clean_password
 from ..errors import (
     AuthenticationError,
     BusyError,
@@ -76,6 +78,11 @@ class Engine:
         if self.ca_path and not self.url.startswith("https:"):
             raise InputError("ca_path is for an url with https: change url, or leave ca_path out.")
         _check_login(self.username, self.password)
+        if self.password:
+            remember(self.password, self)
+            cleaned = clean_password(self.password, "password")
+            remember(cleaned, self)
+            object.__setattr__(self, "password", cleaned)
 
     @property
     def index(self) -> str:
@@ -121,8 +128,10 @@ class Connection:
         self._url = f"{parts.scheme}://{parts.netloc}{above}/{quote(index)}"
         self._headers = {}
         if engine.username:
-            login = f"{engine.username}:{_stripped(engine.password)}".encode()
-            self._headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
+            login = f"{engine.username}:{engine.password}".encode()
+            encoded = base64.b64encode(login).decode()
+            remember(encoded, self)
+            self._headers["Authorization"] = f"Basic {encoded}"
 
     def request(
         self, method: str, path: str, body: bytes | None = None, *, kind: str = _JSON
@@ -255,13 +264,6 @@ def _check_login(username: str | None, password: str | None) -> None:
         raise InputError("username is set and password is not: set both, or none.")
     if username and (":" in username or any(ord(c) < 32 for c in username)):
         raise InputError(f"username {username!r} must not contain ':' or control characters.")
-    if any(ord(c) < 32 for c in _stripped(password)):
-        raise InputError("password contains a control character: check where it comes from.")
-
-
-def _stripped(password: str | None) -> str:
-    """Return a password without the line end that a file or a YAML block adds."""
-    return (password or "").rstrip("\r\n")
 
 
 def _answer(status: int, response: Any) -> Answer:
