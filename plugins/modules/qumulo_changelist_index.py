@@ -14,7 +14,8 @@ description:
   - If the index does not exist, it is created with a mapping. Times are dates, sizes are numbers, and IDs, names and modes are keywords.
     C(path) is text, and C(path.keyword) the exact path. Times have the type C(date), which sorts by the millisecond and holds all years.
     The type C(date_nanos) would refuse times before 1970 and after 2262.
-  - If the index exists, its mapping is checked before anything is sent. Fields that are missing in it are added; a field with a type that does not fit is an error.
+  - If the index exists, its mapping is checked before anything is sent. Fields that are missing in it are added.
+    A field with a type that does not fit is an error.
   - The task fails unless the search engine confirms every entry. Commit a checkpoint only after this task. To send a list again does no harm.
   - No cluster is contacted.
   - The user needs the index privileges C(create_index), C(view_index_metadata), C(manage) (to add missing fields) and C(write) of Elasticsearch, or

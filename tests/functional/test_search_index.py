@@ -101,11 +101,14 @@ def committed(client: Client) -> int:
 def test_index_follows_changes_and_renames(
     simulator: Simulator, client: Client, feed: Play, engine: SearchEngine
 ) -> None:
-    names = ["a, b", 'it\'s "q"', "line\nfeed", "{{ 1 + 1 }}", "2", "2024-01-01", "ü", "tail ."]
+    names = ["a, b", 'it\'s "q"', "line\nfeed", "{{ 1 + 1 }}", "2", "2024-01-01", "ü", "u\u0308"]
+    names += ["-n", "a:b", "trailing ", "tail .", "x" * 250, "/".join(["y" * 200] * 15)]
     for name in names:
         simulator.control("files/put", path=f"/p/d/{name}", content="123")
         simulator.control("files/put", path=f"/p/gone/deep/{name}", content="1")
+    nested = ["/".join(["y" * 200] * depth) for depth in range(1, 15)]
     ok(feed(search_requests="5"))
+    names += nested
     expected = ["d", "gone", "gone/deep"]
     expected += [f"{directory}/{name}" for directory in ("d", "gone/deep") for name in names]
     assert engine.paths == sorted(expected)
@@ -117,7 +120,7 @@ def test_index_follows_changes_and_renames(
     assert document["mtime"].endswith("Z") and document["owner"] == "500"
     # A directory stands for everything in it, whether it is deleted or renamed.
     client.rest.fs.rename(source="/p/d", dir_path="/p", name="moved")
-    for name in names:
+    for name in sorted(names, key=len, reverse=True):
         client.rest.fs.delete(path=f"/p/gone/deep/{name}")
     client.rest.fs.delete(path="/p/gone/deep")
     client.rest.fs.delete(path="/p/gone")

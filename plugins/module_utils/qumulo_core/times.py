@@ -17,6 +17,7 @@ _RFC3339 = re.compile(
 #: The zones of the world.
 _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)
 _SECOND = 1_000_000_000
 
 
@@ -84,5 +85,5 @@ def format_rfc3339_ns(time_ns: int) -> str:
     :raises OverflowError: the year is beyond 9999.
     """
     seconds, fraction = divmod(time_ns, _SECOND)
-    moment = (_EPOCH + timedelta(seconds=seconds)).replace(tzinfo=None)
+    moment = _NAIVE_EPOCH + timedelta(seconds=seconds)
     return f"{moment.isoformat()}.{fraction:09d}Z"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ..domain.paths import normalize
 from ..errors import BusyError, ConflictError, InputError, InvalidRequestError, ProtocolError
 from . import index_mapping
 from .index_mapping import Feed
@@ -112,10 +113,8 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         if not least <= params[name] <= most:
             raise InputError(f"{name} is a number from {least} to {most}, not {params[name]}.")
     feed = {name: params[name] for name in ("directory", "checkpoint") if params[name] is not None}
-    if not feed.get("directory", "/").startswith("/"):
-        raise InputError(
-            f"directory is an absolute path on the cluster, not '{feed['directory']}'."
-        )
+    if "directory" in feed:
+        feed["directory"] = normalize(feed["directory"], option="directory")
     if params["first"] is not None and params["src"] is None:
         raise InputError("first is sent before src: set src, too.")
     connection = engine.connect()
