@@ -85,7 +85,7 @@ def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
 def file_locks(result: Mapping[str, Any], check_mode: bool) -> str:
     """Of ``qumulo_file_lock_info``."""
     totals, listed = result["totals"], result["listed"]
-    what = "asked for"
+    what = "matches" if listed == 1 else "match"
     if "dest" in result:
         what = _done(listed, f"listed in {result['dest']}", check_mode)
     return (
@@ -174,5 +174,5 @@ def settings(result: Mapping[str, Any], check_mode: bool) -> str:
         if after != result["before"][name]
     ]
     if not changed:
-        return "The settings are as asked."
+        return "The settings match already."
     return f"{' and '.join(changed)} {_done(len(changed), 'changed', check_mode)}."

@@ -15,7 +15,7 @@ description:
     O(max_retention) and O(max_clock_skew).
   - Relative periods count from the cluster's clock. A lock that already reaches as far, within O(slack), is left alone. A date or a time is reached exactly.
   - An option that has no effect with the others is an error, such as O(exclude) without O(recurse).
-  - Files that are named one by one are all read first; if one of them can not be locked as asked, none is.
+  - Files that are named one by one are all read first. If one of them cannot be locked, none is.
     With O(recurse) each file is on its own, and what could not be locked is listed at the end.
   - Files are locked by their ID, so that a rename in between changes nothing.
   - The account needs C(PRIVILEGE_FS_FILE_LOCK_WRITE) and permission to read the files' attributes and ACLs
@@ -213,7 +213,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
 
 
 def lock_files(client, params, check_mode):
-    """Bring the locks to what is asked for."""
+    """Bring the locks to the requested state."""
     check_max_results(params["max_results"], "files")
     clock = client.clock()
     now = clock.now()

@@ -11,7 +11,7 @@ short_description: Show the WORM locks of files, or of a whole tree
 version_added: 1.0.0
 description:
   - Shows retention periods and legal holds of files, or of all files below a directory.
-  - A cluster can not list its locked files, so a tree is walked, in parallel, with a request for each file.
+  - The API has no call to list locked files, so the module walks the tree, in parallel, with a request for each file.
   - An option that has no effect with the others is an error, such as O(exclude) without O(recurse).
   - With O(status=unlocked) it finds files that are B(not) locked though they should be.
   - The account needs permission to read the files' attributes and ACLs (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
@@ -55,7 +55,7 @@ options:
   status:
     description:
       - Which files to list. The totals are of all that were looked at.
-      - V(locked) are those that can not be changed now, V(held) those under a legal hold, V(expiring) those whose retention period ends before O(before)
+      - V(locked) are those that cannot be changed now, V(held) those under a legal hold, V(expiring) those whose retention period ends before O(before)
         and that no legal hold keeps, V(expired) those whose retention period is over, V(unlocked) those that can be changed.
     type: str
     choices: [all, locked, held, expiring, expired, unlocked]
@@ -129,9 +129,9 @@ msg:
   description: The answer in one sentence.
   returned: success
   type: str
-  sample: "1 of 1 file locked, 0 under legal hold, 0 unlocked; 1 asked for."
+  sample: "1 of 1 file locked, 0 under legal hold, 0 unlocked; 1 matches."
 files:
-  description: The files asked for, without O(dest), up to O(max_results), by path.
+  description: The files that match, without O(dest), up to O(max_results), by path.
   returned: success
   type: list
   elements: dict
@@ -144,7 +144,7 @@ files:
       locked: true
       modification_time: "2026-11-20T10:00:00Z"
 listed:
-  description: Number of files asked for.
+  description: Number of files that match.
   returned: success
   type: int
   sample: 1
@@ -181,7 +181,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
 
 
 def show_locks(client, params, check_mode):
-    """Show the locks that are asked for."""
+    """Show the locks of files."""
     check_max_results(params["max_results"], "files")
     wanted = Wanted.make(
         now=client.clock().now(),

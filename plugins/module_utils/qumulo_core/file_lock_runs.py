@@ -243,7 +243,7 @@ def _failure(tally: _Tally, request: LockRequest, rest: str) -> QumuloError:
         return ConflictError(f"{reasons} {rest}", details=details)
     more = f" (and {tally.failures - _SHOWN} more)" if tally.failures > _SHOWN else ""
     return ConflictError(
-        f"{tally.failures} files can not be locked as asked: {reasons}{more} {rest}",
+        f"{tally.failures} files cannot be locked: {reasons}{more} {rest}",
         details=details,
     )
 
@@ -347,7 +347,7 @@ def report(
 
     :param dest: write the list there, so that it takes no memory.
     :param formula_guard: disarm what a spreadsheet would take for formulas, in CSV.
-    :raises ConflictError: something that is named can not be read.
+    :raises ConflictError: something that is named cannot be read.
     """
     totals = _Totals()
     unreadable: list[str] = []

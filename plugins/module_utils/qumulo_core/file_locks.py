@@ -48,7 +48,7 @@ class LockState:
         return cls(parse_rfc3339(period) if period else None, bool(info.lock.get("legal_hold")))
 
     def is_locked(self, now: datetime) -> bool:
-        """Tell whether the file can not be changed at ``now``."""
+        """Tell whether the file cannot be changed at ``now``."""
         return self.hold or (self.until is not None and self.until > now)
 
     def describe(self) -> str:
@@ -166,8 +166,8 @@ def plan(path: str, state: LockState, request: LockRequest) -> Plan:
         if state.until - until > request.slack and not request.keep_longer:
             raise ConflictError(
                 f"{path} is retained until {format_rfc3339(state.until)}, longer than the "
-                f"{format_rfc3339(until)} that is asked for; a retention period can not be "
-                "shortened: ask for a later date or set on_longer to keep."
+                f"requested {format_rfc3339(until)}. A retention period cannot be shortened: use a "
+                "later date, or set on_longer to keep."
             )
         if until - state.until <= request.slack:
             until = None
@@ -239,14 +239,21 @@ def apply(client: Client, info: FileInfo, state: LockState, todo: Plan) -> LockS
         period = lock.get("retention_period")
         confirmed = LockState(parse_rfc3339(period) if period else None, bool(lock["legal_hold"]))
     if todo.hold is not None and confirmed.hold != wanted.hold:
-        raise ProtocolError(f"The cluster did not set the legal hold of {info.path} as asked.")
+        raise ProtocolError(
+            f"The cluster did not {'set' if todo.hold else 'release'} the legal hold of "
+            f"{info.path}: check the file's lock, and try again."
+        )
     if todo.until is not None and (confirmed.until is None or confirmed.until < todo.until):
-        raise ProtocolError(f"The cluster did not retain {info.path} as long as asked.")
+        end = "no time" if confirmed.until is None else format_rfc3339(confirmed.until)
+        raise ProtocolError(
+            f"The cluster retained {info.path} until {end}, and not until "
+            f"{format_rfc3339(todo.until)}: check the file's lock, and try again."
+        )
     return confirmed
 
 
 def ensure(client: Client, info: FileInfo, request: LockRequest, *, check_mode: bool) -> FileResult:
-    """Bring the lock of a file to what is asked for, or tell what that would be."""
+    """Bring the lock of a file to the requested state, or tell what that would be."""
     state = LockState.of(info)
     todo = plan(info.path, state, request)
     if not todo.changes:

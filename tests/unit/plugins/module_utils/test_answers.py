@@ -93,7 +93,7 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         (
             _answers.file_locks,
             {"totals": LOCKS, "listed": 2},
-            "3 of 5 files locked, 1 under legal hold, 2 unlocked; 2 asked for.",
+            "3 of 5 files locked, 1 under legal hold, 2 unlocked; 2 match.",
             None,
         ),
         (
@@ -161,7 +161,7 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         (
             _answers.settings,
             {"before": {"a": 1}, "settings": {"a": 1}},
-            "The settings are as asked.",
+            "The settings match already.",
             None,
         ),
     ],

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_l
     LockRequest,
     LockState,
     Plan,
+    apply,
     check_clock,
     make_request,
     plan,
@@ -278,3 +280,38 @@ def test_a_lock_in_words() -> None:
     assert LockState(None, False).describe() == "not locked"
     both = LockState(NOW, True).describe()
     assert both == "retained until 2026-05-04T03:02:01Z, under legal hold"
+
+
+class Cluster:
+    """A client of a cluster that confirms a lock of its own."""
+
+    def __init__(self, until: str | None, hold: bool) -> None:
+        self._lock = {"retention_period": until, "legal_hold": hold}
+        self.rest = self
+
+    def request(self, _method: str, _uri: str, body: dict[str, object]) -> dict[str, object]:
+        return {"lock": self._lock}
+
+
+def test_what_the_cluster_confirms_is_what_counts() -> None:
+    cluster: Any = Cluster("2026-07-01T00:00:00Z", False)
+    asked = Plan(NOW + timedelta(days=30))
+    state = apply(cluster, info(), LockState(None, False), asked)
+    assert state.until == datetime(2026, 7, 1, tzinfo=timezone.utc)
+
+
+@pytest.mark.parametrize(
+    ("until", "hold", "asked", "told"),
+    [
+        ("2026-05-05T00:00:00Z", False, Plan(NOW + timedelta(days=9)), "retained /a until 2026-05"),
+        (None, False, Plan(NOW + timedelta(days=9)), "until no time, and not until 2026-05-13T"),
+        (None, False, Plan(None, True), "did not set the legal hold of /a"),
+        (None, True, Plan(None, False), "did not release the legal hold of /a"),
+    ],
+)
+def test_less_than_requested_is_an_error(
+    until: str | None, hold: bool, asked: Plan, told: str
+) -> None:
+    cluster: Any = Cluster(until, hold)
+    with pytest.raises(ProtocolError, match=told):
+        apply(cluster, info(), LockState(None, not hold), asked)
