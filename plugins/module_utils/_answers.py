@@ -127,6 +127,8 @@ def changelist(result: Mapping[str, Any], check_mode: bool) -> str:
         )
     older = result.get("older")
     since = f"since {older['name']}" if older else "in the whole tree"
+    if not older and not check_mode:
+        since += ", because the checkpoint had no committed snapshot to compare with"
     if "totals" not in result:
         return f"A snapshot would be taken, and what there is {since} be listed."
     totals = result["totals"]

@@ -239,14 +239,14 @@ EXAMPLES = r"""
   lockstep.qumulo.qumulo_changelist:
     newer: today
     older: yesterday
-    dest: /tmp/changes.jsonl
+    dest: /srv/lists/changes.jsonl
     deletes: true
 
 - name: The same for rsync
   lockstep.qumulo.qumulo_changelist:
     newer: today
     older: yesterday
-    dest: /tmp/changes.nul
+    dest: /srv/lists/changes.nul
     format: nul
     attributes: none
 
@@ -254,7 +254,7 @@ EXAMPLES = r"""
   lockstep.qumulo.qumulo_changelist:
     checkpoint: archive
     path: /projects
-    dest: /var/tmp/archive.jsonl
+    dest: /srv/lists/archive.jsonl
     deletes: true
     renames: true
   register: changes
@@ -273,7 +273,7 @@ EXAMPLES = r"""
   lockstep.qumulo.qumulo_changelist:
     newer: today
     older: yesterday
-    dest: /tmp/changes.jsonl
+    dest: /srv/lists/changes.jsonl
     split: 8
     compress: zstd
     ranges: true
@@ -282,7 +282,7 @@ EXAMPLES = r"""
   lockstep.qumulo.qumulo_changelist:
     checkpoint: index
     path: /
-    dest: /var/tmp/index.bulk
+    dest: /srv/lists/index.bulk
     format: bulk
     status: /run/index.json
     auto_commit: true
@@ -295,23 +295,23 @@ msg:
   description: The answer in one sentence.
   returned: success
   type: str
-  sample: "3 created, 1 modified, 1 deleted, 0 renamed since 17_yesterday; listed in /tmp/changes.jsonl."
+  sample: "3 created, 1 modified, 1 deleted, 0 renamed since 17_yesterday; listed in /srv/lists/changes.jsonl."
 dest:
   description: The file.
   returned: O(state=listed), but not in check mode with O(checkpoint)
   type: str
-  sample: /tmp/changes.jsonl
+  sample: /srv/lists/changes.jsonl
 lists:
   description: The files that were written; several with O(split).
   returned: O(state=listed), but not in check mode with O(checkpoint)
   type: list
   elements: str
-  sample: [/tmp/changes.jsonl]
+  sample: [/srv/lists/changes.jsonl]
 first:
   description: The list of what is gone, which has to be worked off before the others, if there is one.
   returned: O(state=listed), but not in check mode with O(checkpoint)
   type: str
-  sample: /tmp/changes.jsonl.first
+  sample: /srv/lists/changes.jsonl.first
 totals:
   description:
     - What the list holds.

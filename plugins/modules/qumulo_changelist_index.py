@@ -100,7 +100,7 @@ EXAMPLES = r"""
   lockstep.qumulo.qumulo_changelist:
     checkpoint: search-index
     path: /projects
-    dest: /tmp/index.bulk
+    dest: /srv/lists/index.bulk
     format: bulk
     deletes: true
     owner_names: true

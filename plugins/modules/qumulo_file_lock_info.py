@@ -121,7 +121,7 @@ EXAMPLES = r"""
     recurse: true
     status: expiring
     before: 3mo
-    dest: /tmp/expiring.csv
+    dest: /srv/lists/expiring.csv
 """
 
 RETURN = r"""
@@ -162,7 +162,7 @@ dest:
   description: The file that the list was written to.
   returned: if O(dest) is set
   type: str
-  sample: /tmp/expiring.csv
+  sample: /srv/lists/expiring.csv
 """
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers

@@ -78,7 +78,7 @@ EXAMPLES = r"""
 
 - name: Write all handles to a file for a spreadsheet
   lockstep.qumulo.qumulo_smb_lock_info:
-    dest: /tmp/handles.csv
+    dest: /srv/lists/handles.csv
 """
 
 RETURN = r"""
@@ -209,7 +209,7 @@ dest:
   description: The file that the list was written to.
   returned: if O(dest) is set
   type: str
-  sample: /tmp/handles.csv
+  sample: /srv/lists/handles.csv
 """
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers

@@ -127,6 +127,7 @@ def environment(simulator: Simulator, place: Path, python: Path | None = None) -
         "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
         "ANSIBLE_NOCOLOR": "true",
         "ANSIBLE_PIPELINING": "true",  # quicker
+        "STATE_DIRECTORY": str(place / "state"),  # else root's would be that of this host
     }
 
 
@@ -175,9 +176,7 @@ def typed(
 
     Where a command needs to be told of the simulated cluster, a stand-in does it.
     """
-    # What would go to /var/tmp goes to a place of its own.
-    ours = {"copy_list": str(place / "copy.nul"), "search_directory": str(place / "search")}
-    stand_in(place, "ansible-playbook", PLAYBOOK, "-e", json.dumps(ours))
+    stand_in(place, "ansible-playbook", PLAYBOOK)
     stand_in(place, "mountpoint", "/bin/true", "--")  # what is copied is no real mount
     qq = ["--host", simulator.addresses[0], "--port", simulator.port]
     qq += ["--credentials-store", place / "credentials"]

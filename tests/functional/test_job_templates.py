@@ -171,6 +171,7 @@ def job(simulator: Simulator, tmp_path: Path) -> Job:
                 "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
                 "ANSIBLE_HOME": str(tmp_path / "ansible"),
                 "ANSIBLE_NOCOLOR": "true",
+                "STATE_DIRECTORY": str(tmp_path / "state"),
                 "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             },
             settings={"job_timeout": 300},
@@ -251,7 +252,7 @@ def test_incremental_copy_and_changelist_report(
         job("incremental_copy", answers)
     assert sorted(path.name for path in copy.iterdir()) == ["0", "1"]
     refused = job("incremental_copy", {**answers, "copy_check_mount": "true"}, fails=True)
-    assert "ok=0 " in refused and "mountpoint" in refused
+    assert "is not a mount point" in " ".join(refused.split())
     page = tmp_path / "page.html"
     job(
         "changelist_report",
@@ -262,34 +263,45 @@ def test_incremental_copy_and_changelist_report(
         },
     )
     assert "<svg" in page.read_text()
-    Path(f"/var/tmp/{answers['copy_name']}.nul").unlink(missing_ok=True)
 
 
 def test_list_changes(simulator: Simulator, client: Client, job: Job, tmp_path: Path) -> None:
+    def listed(output: str) -> set[str]:
+        """Names in the list that a run reports."""
+        (path,) = re.findall(rf"{tmp_path}/apollo-[0-9a-f]{{8}}-\S+?\.jsonl", output)
+        return {json.loads(line)["path"] for line in Path(path).read_text().splitlines()}
+
     answers = {"changes_path": "/p/apollo", "changes_directory": str(tmp_path)}
     simulator.control("files/put", path="/p/apollo/a")
-    job("list_changes", answers)
-    assert not list(tmp_path.glob("apollo-*"))
+    first = job("list_changes", answers)
+    assert "lists everything in /p/apollo" in " ".join(first.split()) and listed(first) == {"a"}
     simulator.control("files/put", path="/p/apollo/b")
     failed = {**answers, "changes_directory": str(tmp_path / "missing")}
-    assert "There is no list." in job("list_changes", failed, fails=True)
-    assert "1 new" in job("list_changes", answers)
-    (found,) = tmp_path.glob("apollo-*.jsonl")
-    assert json.loads(found.read_text())["path"] == "b"
-    (kept,) = snapshots.list_all(client)
-    assert kept.expires is not None and (kept.expires - kept.taken).days in (59, 60)
-    # A run is killed after its snapshot: what is in it is in no list yet.
+    refused = " ".join(job("list_changes", failed, fails=True).split())
+    assert "its directory does not exist; create it first" in refused
+    # Another series of the same directory, whose name begins with that of this one.
+    hourly = job("list_changes", {**answers, "changes_name": "list-changes-hourly"})
+    assert listed(hourly) == {"a", "b"}
+    second = job("list_changes", answers)
+    assert "1 new" in second and listed(second) == {"b"}
+    known = snapshots.list_all(client)
+    assert [one.expires for one in known] == [None, None]
+    # Somebody deletes the snapshot: what has changed since cannot be known any more.
+    (own,) = (one for one in known if one.suffix.startswith("changelist-list-changes."))
+    snapshots.delete(client, own)
     simulator.control("files/put", path="/p/apollo/c")
-    client.rest.snapshot.create_snapshot(
-        name="list-changes-20261121T000000Z",
-        source_file_id=kept.source_id,
-        expiration=snapshots.format_rfc3339(kept.taken + timedelta(hours=23)),
-    )
-    found.unlink()
-    assert "1 new" in job("list_changes", answers)
-    (found,) = tmp_path.glob("apollo-*.jsonl")
-    assert json.loads(found.read_text())["path"] == "c"
-    assert len(snapshots.list_all(client)) == 1
+    again = job("list_changes", answers)
+    assert "or its snapshot was deleted" in " ".join(again.split())
+    assert listed(again) == {"a", "b", "c"}
+    assert len(list(tmp_path.glob("apollo-*.jsonl"))) == 4
+
+
+def test_list_changes_for_people(simulator: Simulator, job: Job, tmp_path: Path) -> None:
+    simulator.control("files/put", path="/p/=1+1/-2")
+    answers = {"changes_path": "/p/=1+1/", "changes_directory": str(tmp_path)}
+    job("list_changes", {**answers, "changes_format": "csv"})
+    (found,) = tmp_path.glob("_1_1-*.csv")
+    assert '"\'-2"' in found.read_text()
 
 
 def test_quarantine(simulator: Simulator, client: Client, job: Job) -> None:

@@ -29,7 +29,7 @@ Play = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def play(simulator: Simulator) -> Play:
+def play(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Play:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
     environment = {
         **kept,
@@ -37,6 +37,7 @@ def play(simulator: Simulator) -> Play:
         "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
         "ANSIBLE_PYTHON_INTERPRETER": os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable),
         "ANSIBLE_NOCOLOR": "true",
+        "STATE_DIRECTORY": str(tmp_path_factory.mktemp("state")),
     }
 
     def run(name: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
@@ -116,6 +117,7 @@ def test_a_check_run_goes_through_and_changes_nothing(
     simulator.control("files/put", path="/p/a")
     listed: dict[str, Any] = {"changes_path": "/p", "changes_directory": str(tmp_path)}
     assert play("list_changes", **listed).returncode == 0
+    before = set(tmp_path.iterdir())
     plays: list[tuple[str, dict[str, Any]]] = [
         ("list_changes", listed),
         ("quarantine", {"quarantine_directory": "/p", "quarantine_files": [{"path": "/p/a"}]}),
@@ -124,7 +126,7 @@ def test_a_check_run_goes_through_and_changes_nothing(
         for name, variables in plays:
             done = play(name, "--check", **variables)
             assert done.returncode == 0, done.stdout
-    assert changes == [] and not any(tmp_path.iterdir())
+    assert changes == [] and set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")

@@ -136,7 +136,8 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         (
             _answers.changelist,
             {**LISTED, "older": None},
-            "3 created, 1 modified, 0 deleted, 0 renamed in the whole tree; listed in /l.",
+            "3 created, 1 modified, 0 deleted, 0 renamed in the whole tree, because the checkpoint "
+            "had no committed snapshot to compare with; listed in /l.",
             "3 created, 1 modified, 0 deleted, 0 renamed in the whole tree; to be listed in /l.",
         ),
         (

@@ -1,0 +1,130 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook that copies what has changed: what it refuses, and what it never deletes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.simulator.harness import Simulator
+from tests.tools.tree import ROOT
+
+from .furnished import PLAYBOOK, environment
+
+Copy = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def copy(simulator: Simulator, tmp_path: Path) -> Copy:
+    """Runs the playbook with variables that are strings, as those of ``-e`` and of surveys."""
+
+    def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [
+                *(str(PLAYBOOK), *options, str(ROOT / "playbooks" / "incremental_copy.yml")),
+                *("-e", json.dumps(variables)),
+            ],
+            env=environment(simulator, tmp_path),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run
+
+
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join(done.stdout.split())
+
+
+def test_wrong_variables_are_named_first(simulator: Simulator, copy: Copy, tmp_path: Path) -> None:
+    (tmp_path / "root").symlink_to("/")
+    with simulator.recorded() as changes:
+        missing = copy()
+        wrong = copy(
+            copy_path="projects",
+            copy_mount="mnt",
+            copy_dest="backup:/x",
+            copy_name="a b",
+            copy_list="list",
+            copy_check_mount="maybe",
+            copy_replace="",
+            copy_keep="0",
+        )
+        whole = copy(copy_path="/p", copy_mount="/", copy_dest=f"{tmp_path}/root/")
+        inside = copy(copy_path="/p", copy_mount=str(tmp_path), copy_dest=f"{tmp_path}/x/../y")
+        around = copy(copy_path="/p", copy_mount=f"{tmp_path}/x", copy_dest=f"{tmp_path}/")
+    assert changes == []
+    for done, sentences in (
+        (missing, ("copy_path is ''", "copy_mount is ''", "copy_dest is ''")),
+        (
+            wrong,
+            (
+                *("copy_path is 'projects'", "copy_mount is 'mnt'", "copy_dest is 'backup:/x'"),
+                *("copy_name is 'a b'", "copy_list is 'list'", "copy_check_mount is 'maybe'"),
+                *("copy_replace is ''", "copy_keep is '0'"),
+            ),
+        ),
+        (whole, ("copy_mount is '/'", "which is the root directory of this host: set it to a")),
+        (inside, ("is copy_mount", "or lies in it")),
+        (around, ("lies in copy_dest", "where files are deleted")),
+    ):
+        assert done.returncode != 0 and "ok=0 " in done.stdout, done.stdout
+        for sentence in sentences:
+            assert sentence in said(done), done.stdout
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+def test_nothing_is_deleted_by_mistake(simulator: Simulator, copy: Copy, tmp_path: Path) -> None:
+    mount, other, dest = tmp_path / "mount", tmp_path / "other", tmp_path / "dest"
+    for folder in (mount, other, dest):
+        folder.mkdir()
+    (other / "other").touch()
+    (dest / "precious").touch()
+    for name in ("a", "d/b", "d/c"):
+        simulator.control("files/put", path=f"/p/{name}", content="1")
+    variables = {"copy_path": "/p", "copy_mount": str(mount), "copy_dest": str(dest)}
+    unmounted = copy(**variables)
+    assert "is not a mount point: mount copy_path there" in said(unmounted), unmounted.stdout
+    variables["copy_check_mount"] = "false"
+    missing = copy(**{**variables, "copy_mount": f"{tmp_path}/none"})
+    assert "none is not a directory: mount" in said(missing), missing.stdout
+    for wrong in (mount, other):
+        done = copy(**{**variables, "copy_mount": str(wrong)}, copy_replace="true")
+        assert "has 0 of the first 4 names" in said(done) and done.returncode != 0, done.stdout
+    for name in ("a", "d/b", "d/c", ".snapshot/1_old/a", "d/.snapshot/1_old/b"):
+        (mount / name).parent.mkdir(parents=True, exist_ok=True)
+        (mount / name).write_text("1")
+    foreign = copy(**variables)
+    assert "has other files, and the first copy would delete them" in said(foreign), foreign.stdout
+    assert [path.name for path in dest.iterdir()] == ["precious"]
+    first = copy(**variables, copy_replace="true")
+    assert first.returncode == 0, first.stdout
+    found = sorted(str(path.relative_to(dest)) for path in dest.rglob("*"))
+    assert found == ["a", "d", "d/b", "d/c"]
+    private = tmp_path / "state" / "incremental_copy"
+    assert stat.S_IMODE(private.stat().st_mode) == 0o700
+    (written,) = private.glob("nightly-copy-*.nul")
+    assert stat.S_IMODE(written.stat().st_mode) == 0o640
+
+    # The mount is gone: what is new must not count as copied.
+    simulator.control("files/put", path="/p/new", content="1")
+    (tmp_path / "gone").mkdir()
+    lost = copy(**{**variables, "copy_mount": f"{tmp_path}/gone"})
+    assert lost.returncode != 0 and "it is empty or shows another" in said(lost), lost.stdout
+    (mount / "new").write_text("1")
+    second = copy(**variables)
+    assert second.returncode == 0 and (dest / "new").exists(), second.stdout
+    third = copy(**variables)
+    assert third.returncode == 0, third.stdout
+    assert sorted(os.listdir(dest)) == ["a", "d", "new"]
