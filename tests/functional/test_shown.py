@@ -36,6 +36,7 @@ TYPED = {
     ("README.md", "ansible localhost -m lockstep.qumulo.qumulo_smb_lock_info -a"): '"count": 1',
     ("docs/incremental_copies.md", "ansible-playbook lockstep.qumulo.incremental_copy"): "failed=0",
     ("README.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
+    ("docs/incremental_copies.md", "ansible-playbook lockstep.qumulo.list_changes"): "failed=0",
     ("docs/locked_files.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
     ("docs/operations.md", "export PYTHONPATH"): "logged in as admin.",
     ("docs/worm.md", "ansible-playbook lockstep.qumulo.lock_finished_project"): "+++ after",
