@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 #: ``(result, check_mode) -> sentence``.
 Answer = Callable[["Mapping[str, Any]", bool], str]
+
+_SHOWN = 5
 
 
 def _many(count: int, noun: str) -> str:
@@ -21,6 +23,15 @@ def _done(count: int, done: str, check_mode: bool) -> str:
     if check_mode:
         return f"would be {done}"
     return f"was {done}" if count == 1 else f"were {done}"
+
+
+def _left(snapshots: Sequence[Mapping[str, Any]]) -> str:
+    """Which snapshots cannot be deleted, if there are any."""
+    if not snapshots:
+        return ""
+    shown = ", ".join(f"{one['name']} ({one['reason']})" for one in snapshots[:_SHOWN])
+    more = f" and {len(snapshots) - _SHOWN} more" if len(snapshots) > _SHOWN else ""
+    return f"; {len(snapshots)} cannot be deleted: {shown}{more}"
 
 
 def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
@@ -97,8 +108,10 @@ def file_locks(result: Mapping[str, Any], check_mode: bool) -> str:
 def snapshot(result: Mapping[str, Any], check_mode: bool) -> str:
     """Of ``qumulo_snapshot``."""
     if "deleted" in result:
-        gone = len(result["deleted"])
-        return f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}."
+        gone, left = len(result["deleted"]), result["not_deleted"]
+        if not (gone or left):
+            return f"No snapshot matches; nothing {_done(1, 'deleted', check_mode)}."
+        return f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}{_left(left)}."
     found = result["snapshot"]
     name = found.get("name") or found["suffix"]
     expires = found["expiration"]
@@ -123,7 +136,8 @@ def changelist(result: Mapping[str, Any], check_mode: bool) -> str:
         there = "would be" if check_mode and result["changed"] else "is"
         return (
             f"The checkpoint {there} at {result['newer']['name']}; "
-            f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}."
+            f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}"
+            f"{_left(result['not_deleted'])}."
         )
     older = result.get("older")
     since = f"since {older['name']}" if older else "in the whole tree"

@@ -30,7 +30,7 @@ options:
     description:
       - V(listed) writes the list.
       - V(committed) says that the consumer has worked off a list of the O(checkpoint), and moves it there. Only then are older snapshots of the
-        checkpoint deleted, and never others.
+        checkpoint deleted, and never others. Those that are locked or in use are left, and RV(not_deleted) says why.
     type: str
     choices: [listed, committed]
     default: listed
@@ -361,6 +361,12 @@ deleted:
   type: list
   elements: dict
   sample: [{snapshot_id: 17}]
+not_deleted:
+  description: Old snapshots of the checkpoint that cannot be deleted, because they are locked or in use, with the C(reason).
+  returned: O(state=committed)
+  type: list
+  elements: dict
+  sample: []
 """
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers

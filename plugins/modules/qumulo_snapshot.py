@@ -26,12 +26,15 @@ options:
       - V(new) always takes one, called O(name) with the cluster's time behind it.
       - V(absent) deletes the snapshot O(snapshot_id), or those called O(name) of O(path), all or all but the newest O(keep).
         With O(keep), those that were taken with V(new) count as called O(name) too.
+      - A snapshot that is locked with a key or in use, for instance by a replication, cannot be deleted. If it is named by its ID or its full name, the module
+        fails. Otherwise it is left, the others are deleted, and RV(not_deleted) says why.
     type: str
     choices: [present, new, absent]
     default: present
   name:
     description:
       - Name of the snapshot, without the ID in front of it.
+      - The full name of a snapshot of O(path), such as V(17_nightly), means this one snapshot. V(new) and O(keep) refuse it.
     type: str
   path:
     description:
@@ -54,7 +57,7 @@ options:
     type: str
   keep:
     description:
-      - With O(state=absent), how many of the newest are kept.
+      - With O(state=absent), how many of the newest are kept, among them those that cannot be deleted.
     type: int
 seealso:
   - module: lockstep.qumulo.qumulo_snapshot_info
@@ -104,8 +107,15 @@ snapshot:
     expiration: "2026-11-28T09:00:00Z"
     policy: null
     locked: false
+    owners: []
 deleted:
   description: The snapshots that were deleted, or would be in check mode.
+  returned: O(state=absent)
+  type: list
+  elements: dict
+  sample: []
+not_deleted:
+  description: The snapshots that were to be deleted and cannot be, with the C(reason).
   returned: O(state=absent)
   type: list
   elements: dict

@@ -100,6 +100,11 @@ snapshots:
       description: Whether it is locked with a key.
       type: bool
       returned: success
+    owners:
+      description: IDs of what uses it, such as replications. A snapshot with owners cannot be deleted.
+      type: list
+      elements: str
+      returned: success
   sample:
     - snapshot_id: 17
       name: 17_nightly
@@ -110,6 +115,7 @@ snapshots:
       expiration: never
       policy: null
       locked: false
+      owners: []
 count:
   description: Number of snapshots.
   returned: success

@@ -311,6 +311,26 @@ def test_a_checkpoint_makes_way_for_a_newer_one(
         wait_for(lambda: caught_up(simulator, "c"))
 
 
+def test_a_checkpoint_that_cannot_be_deleted_does_not_stop_the_feed(
+    simulator: Simulator, feeding: Callable[..., Any]
+) -> None:
+    with feeding(checkpoint="c", checkpoint_interval="1s", silence="1s", **FOLLOWING) as taker:
+        first = checkpoints(simulator, "c")
+        for snapshot_id in first:
+            simulator.control("snapshots/own", snapshot_id=snapshot_id, owner="x")
+        simulator.control("streams", keepalive=0.2)
+        seen: set[int] = set()
+
+        def renewed() -> bool:
+            seen.update(checkpoints(simulator, "c"))
+            return len(seen) > len(first) + 2
+
+        wait_for(renewed)
+        put(simulator, "/p/x")
+        taker.wait_told("/p/x")
+        assert set(first) <= set(checkpoints(simulator, "c"))
+
+
 # -- quiet folders ------------------------------------------------------------------------------
 
 

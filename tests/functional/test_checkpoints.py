@@ -141,6 +141,28 @@ def test_only_snapshots_of_its_own_are_touched(
     assert len(names(client)) == len(others) + 3
 
 
+def test_snapshots_that_cannot_be_deleted_do_not_stop_a_commit(
+    tree: Simulator, client: Client, tmp_path: Path
+) -> None:
+    obstacles: list[int] = []
+    for obstacle in ("locked", "replicated", "in use", "none"):
+        delivery = run(client, tmp_path / "l")["delivery"]
+        done = commit(client, delivery=delivery)
+        assert [one["snapshot_id"] for one in done["not_deleted"]] == obstacles
+        assert all(one["reason"] for one in done["not_deleted"])
+        if obstacle == "locked":
+            client.rest.snapshot.lock_snapshot(delivery, "key")
+        elif obstacle != "none":
+            shown = obstacle == "replicated"
+            tree.control("snapshots/own", snapshot_id=delivery, owner="x", shown=shown)
+        if obstacle != "none":
+            obstacles.append(delivery)
+    assert names(client) == [*obstacles, delivery]
+    last = run(client, tmp_path / "l", auto_commit=True)
+    assert "cannot be deleted: " in last["warnings"][-1]
+    assert names(client) == [*obstacles, last["delivery"]]
+
+
 def test_a_commit_of_an_overtaken_delivery_loses_nothing(
     tree: Simulator, client: Client, tmp_path: Path
 ) -> None:

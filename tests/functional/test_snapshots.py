@@ -106,13 +106,99 @@ def test_one_by_id(client: Client) -> None:
     assert not ensure(client, state="absent", snapshot_id=taken)["changed"]
 
 
-def test_a_locked_snapshot_stops_the_deletion_of_all(simulator: Simulator, client: Client) -> None:
-    for _turn in range(2):
-        client.rest.snapshot.create_snapshot(name="kept", source_file_id="2")
-    client.rest.snapshot.lock_snapshot(2, "key")
-    with simulator.recorded() as seen, pytest.raises(errors.ConflictError, match="locked"):
-        ensure(client, state="absent", name="kept")
+def obstructed(simulator: Simulator, client: Client) -> None:
+    """Take six snapshots: 1 is locked, 2 is replicated, and 3 is in use, which nothing shows."""
+    for _turn in range(6):
+        client.rest.snapshot.create_snapshot(name="nightly", source_file_id="2")
+    client.rest.snapshot.lock_snapshot(1, "key")
+    simulator.control("snapshots/own", snapshot_id=2, owner="replication-1")
+    simulator.control("snapshots/own", snapshot_id=3, owner="clone", shown=False)
+
+
+def test_what_cannot_be_deleted_does_not_stop_pruning(simulator: Simulator, client: Client) -> None:
+    obstructed(simulator, client)
+    planned = ensure(client, state="absent", name="nightly", keep=2, check_mode=True)
+    assert [one["snapshot_id"] for one in planned["not_deleted"]] == [1, 2]
+    for deleted in ([4], []):
+        done = ensure(client, state="absent", name="nightly", keep=2)
+        assert [one["snapshot_id"] for one in done["deleted"]] == deleted
+        assert done["changed"] is bool(deleted) and "warnings" not in done
+        reasons = {one["name"]: one["reason"] for one in done["not_deleted"]}
+        assert reasons["1_nightly"] == "locked with a key"
+        assert reasons["2_nightly"] == "in use by replication-1, such as a replication"
+        assert "snapshot 3 is in use" in reasons["3_nightly"]
+    assert show(client) == [f"{number}_nightly" for number in (6, 5, 3, 2, 1)]
+    everything = ensure(client, state="absent", name="nightly")
+    assert len(everything["deleted"]) == 2 and "1_nightly (locked" in everything["warnings"][0]
+
+
+def test_what_is_named_by_itself_and_cannot_be_deleted_is_an_error(
+    simulator: Simulator, client: Client
+) -> None:
+    obstructed(simulator, client)
+    with simulator.recorded() as seen:
+        for number in (1, 2):
+            for named in ({"snapshot_id": number}, {"name": f"{number}_nightly"}):
+                with pytest.raises(errors.ConflictError, match="locked|in use"):
+                    ensure(client, state="absent", **named)
     assert seen == []
+    with pytest.raises(errors.ConflictError, match="in use"):
+        ensure(client, state="absent", snapshot_id=3)
+
+
+def test_pruning_that_breaks_off_says_what_is_deleted(simulator: Simulator, client: Client) -> None:
+    obstructed(simulator, client)
+    simulator.control("faults/add", route="DELETE", kind="500", skip=2)
+    with pytest.raises(errors.ServerError) as caught:
+        ensure(client, state="absent", name="nightly", keep=0)
+    assert [one["snapshot_id"] for one in caught.value.details["deleted"]] == [4]
+
+
+def test_a_full_name_is_the_snapshot(simulator: Simulator, client: Client) -> None:
+    simulator.control("files/put", path="/p/a")
+    for _turn in range(9):
+        client.rest.snapshot.create_snapshot(name="nightly", source_file_id="2")
+    assert not ensure(client, name="9_nightly")["changed"]
+    changed = ensure(client, name="9_nightly", expiration="7d")
+    assert changed["changed"] and changed["snapshot"]["snapshot_id"] == 9
+    assert len(show(client)) == 9
+    done = ensure(client, state="absent", name="9_nightly", check_mode=True)
+    assert [one["snapshot_id"] for one in done["deleted"]] == [9]
+    done = ensure(client, state="absent", name="9_nightly")
+    assert done["changed"] and len(show(client)) == 8
+    assert not ensure(client, state="absent", name="9_nightly")["changed"]
+    for wrong, message in (
+        ({"state": "absent", "name": "8_nightly", "keep": 1}, "'keep' needs the name without"),
+        ({"state": "absent", "name": "8_nightly", "path": "/p"}, "is a snapshot of /, not of /p"),
+        ({"state": "present", "name": "8_nightly", "path": "/p"}, "set 'path' to /"),
+        ({"state": "new", "name": "8_nightly"}, "give the name without the ID, 'nightly'"),
+        ({"state": "present", "name": "9_nightly"}, "/ has no snapshot '9_nightly'"),
+        ({"state": "new", "name": "9_nightly"}, "/ has no snapshot '9_nightly'"),
+    ):
+        with pytest.raises(errors.InputError, match=message):
+            ensure(client, **wrong)
+    assert len(show(client)) == 8
+
+
+def test_a_name_can_begin_like_a_full_name(client: Client) -> None:
+    assert ensure(client, name="2026_budget")["snapshot"]["name"] == "1_2026_budget"
+    assert not ensure(client, name="2026_budget")["changed"]
+    client.rest.snapshot.create_snapshot(name="nightly", source_file_id="2")
+    client.rest.snapshot.create_snapshot(name="2_nightly", source_file_id="2")
+    with pytest.raises(errors.ConflictError, match="2_nightly and 3_2_nightly"):
+        ensure(client, state="absent", name="2_nightly")
+    assert ensure(client, state="absent", name="2026_budget")["changed"]
+    assert show(client) == ["3_2_nightly", "2_nightly"]
+
+
+def test_a_directory_that_does_not_exist_leads_to_a_near_one(
+    simulator: Simulator, client: Client
+) -> None:
+    simulator.control("files/put", path="/projects/a")
+    for path in ("/projcts", "/Projects", "/projcts/"):
+        with pytest.raises(errors.NotFoundError, match="did you mean '/projects'"):
+            ensure(client, name="a", path=path)
+    assert ensure(client, name="a", path="//projects/.")["snapshot"]["path"] == "/projects"
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,28 @@ def test_catching_up_that_fails_again_and_again_leaves_no_snapshots(
         watcher.wait_idle(process)
 
 
+def test_checkpoints_that_cannot_be_deleted_do_not_stop_it(
+    watched: Make, simulator: Simulator, client: Client
+) -> None:
+    def present() -> list[int]:
+        return [entry["id"] for entry in client.get("/v2/snapshots/")["entries"]]
+
+    watcher = watched()
+    with watcher.running() as process:
+        wait_for(lambda: "caught up" in process.output())
+        (first,) = present()
+        client.rest.snapshot.lock_snapshot(first, "key")
+        for turn in range(3):
+            caught_up = process.output().count("caught up")
+            put(simulator, f"/w/{turn}.pdf")
+            watcher.wait_recorded(f"/w/{turn}.pdf")
+            simulator.control("streams/drop")
+            wait_for(lambda before=caught_up: process.output().count("caught up") > before)
+        wait_for(lambda: len(present()) == 2 and first in present())
+        watcher.wait_idle(process)
+        assert "has failed" not in process.output()
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_it_goes_on_where_it_was_when_it_begins_or_ceases_to_use_snapshots(
     watched: Make, simulator: Simulator, first: bool

@@ -59,6 +59,8 @@ def _render(cluster: Cluster, snapshot: Snapshot, *, status: bool = False) -> Js
     entry = cluster.fs.render_snapshot(snapshot, status=status)
     if status:
         entry["lock_key"] = cluster.locked_snapshots.get(snapshot.id)
+        owner, is_shown = cluster.snapshot_owners.get(snapshot.id, ("", False))
+        entry["owners"] = [{"id": owner}] if is_shown else []
     return entry
 
 
@@ -140,6 +142,8 @@ def delete(cluster: Cluster, request: Request) -> Answer:
     cluster.check_etag(request, _etag(cluster, snapshot))
     if snapshot.id in cluster.locked_snapshots:
         raise ApiError(409, f"snapshot {snapshot.id} is locked", "snapshot_locked_error")
+    if snapshot.id in cluster.snapshot_owners:
+        raise ApiError(409, f"snapshot {snapshot.id} is in use", "snapshot_in_use_error")
     cluster.fs.delete_snapshot(snapshot.id)
     return answer(None, status=202)
 

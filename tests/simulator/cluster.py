@@ -86,6 +86,8 @@ class Cluster:
         self.settings_revision = 1
         self.snapshot_revisions: dict[int, int] = {}
         self.locked_snapshots: dict[int, str] = {}
+        #: what keeps a snapshot from being deleted; with False nothing shows it before
+        self.snapshot_owners: dict[int, tuple[str, bool]] = {}
 
     # -- service of the listeners -----------------------------------------------------------
 

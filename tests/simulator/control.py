@@ -175,6 +175,11 @@ class Control:
 
     # -- streams ----------------------------------------------------------------------------
 
+    def do_snapshots_own(self, snapshot_id: int, owner: str, shown: bool = True) -> None:
+        """Something, such as a replication, uses a snapshot: it cannot be deleted."""
+        self._cluster.fs.snapshot(snapshot_id)
+        self._cluster.snapshot_owners[snapshot_id] = (owner, shown)
+
     def do_streams_drop(self) -> Json:
         """Reset every stream of change notifications."""
         return {"dropped": self._cluster.notifications.drop_all()}

@@ -10,6 +10,8 @@ from typing import Any
 
 from . import snapshots
 from .client import Client
+from .domain import pruning
+from .domain.snapshot_names import check_new, of_full_name
 from .durations import parse_moment
 from .errors import InputError
 from .globs import PathFilter
@@ -32,11 +34,20 @@ def ensure(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str
     source = snapshots.source(client, params["path"])
     known = snapshots.list_all(client)
     name = params["name"]
+    by_full_name = of_full_name(known, name, source)
     if params["state"] == "new":
+        if by_full_name is not None:
+            raise InputError(
+                f"'{name}' is the full name of a snapshot: give the name without the ID, "
+                f"'{by_full_name.suffix}'."
+            )
+        check_new(known, name, source)
         present = None
         name = snapshots.timestamped(name, now)
     else:
-        present = snapshots.the_one(known, name, source.id, source.path)
+        present = by_full_name or snapshots.the_one(known, name, source.id, source.path)
+        if present is None:
+            check_new(known, name, source)
     if present is None:
         return _take(client, known, name, source.id, source.path, expiration, check_mode)
     if expiration is None or expiration.fits(present):
@@ -92,23 +103,46 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
     if params["expiration"] is not None:
         raise InputError("expiration is not for state absent: leave it out.")
     known = snapshots.list_all(client)
+    one: list[Snapshot] = []
+    doomed: list[Snapshot] = []
     if params["snapshot_id"] is not None:
-        doomed = [s for s in known if s.id == params["snapshot_id"]]
+        one = [s for s in known if s.id == params["snapshot_id"]]
     else:
         source = snapshots.source(client, params["path"])
-        doomed = snapshots.of_name(known, params["name"], source.id)
+        by_full_name = of_full_name(known, params["name"], source)
+        if by_full_name is not None:
+            one = [by_full_name]
+        elif params["keep"] is None:
+            doomed = snapshots.of_name(known, params["name"], source.id)
         if params["keep"] is not None:
+            if one:
+                raise InputError(
+                    f"'{params['name']}' is the full name of one snapshot: 'keep' needs the name "
+                    f"without the ID, '{one[0].suffix}'."
+                )
             series = snapshots.of_series(known, params["name"], source.id)
             doomed = snapshots.beyond_newest(series, params["keep"])
-    snapshots.check_deletable(doomed)
-    if not check_mode:
-        for snapshot in doomed:
-            snapshots.delete(client, snapshot)
-    return {
-        "changed": bool(doomed),
-        "deleted": [snapshot.render() for snapshot in doomed],
-        "diff": {"before": "".join(f"{s.describe()}\n" for s in doomed), "after": ""},
+    # What is named by itself has to go. Of several, those that cannot be deleted are left.
+    snapshots.check_deletable(one)
+    if check_mode:
+        pruned = pruning.divide([*one, *doomed])
+    elif one:
+        snapshots.delete(client, one[0])
+        pruned = pruning.Pruned(one)
+    else:
+        pruned = pruning.prune(client, doomed)
+    result = {
+        "changed": bool(pruned.deleted),
+        "deleted": [snapshot.render() for snapshot in pruned.deleted],
+        "not_deleted": [left.render() for left in pruned.left],
+        "diff": {
+            "before": "".join(f"{s.describe()}\n" for s in [*one, *doomed]),
+            "after": "".join(f"{left.snapshot.describe()}\n" for left in pruned.left),
+        },
     }
+    if pruned.left and params["keep"] is None:
+        result["warnings"] = [f"Cannot be deleted: {pruning.describe_left(pruned.left)}"]
+    return result
 
 
 def show(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from . import files
 from .client import Client
-from .domain.file_refs import by_path
+from .domain import named
 from .durations import is_over, is_relative, parse_moment, parse_timedelta
 from .errors import ConflictError, InputError, NotFoundError, ProtocolError, QumuloError
 from .times import format_rfc3339, parse_rfc3339
@@ -30,6 +30,7 @@ class Snapshot:
 
     :param name: as the cluster shows it: the ID, an underscore, and ``suffix``.
     :param expires: when the cluster deletes it; None: never.
+    :param owners: what keeps the cluster from deleting it, such as replications.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Snapshot:
     expires: datetime | None
     policy: str | None
     lock_key: str | None
+    owners: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, entry: dict[str, Any]) -> Snapshot:
@@ -62,6 +64,7 @@ class Snapshot:
                 expires=parse_rfc3339(expiration) if expiration else None,
                 policy=entry.get("policy_name") or None,
                 lock_key=entry.get("lock_key") or None,
+                owners=tuple(str(owner["id"]) for owner in entry.get("owners") or ()),
             )
         except (KeyError, TypeError, ValueError) as exc:
             raise ProtocolError(f"The cluster described a snapshot without {exc}.") from exc
@@ -83,6 +86,7 @@ class Snapshot:
             "expiration": NEVER if self.expires is None else format_rfc3339(self.expires),
             "policy": self.policy,
             "locked": self.lock_key is not None,
+            "owners": list(self.owners),
         }
 
 
@@ -219,9 +223,10 @@ def check_name(suffix: str) -> None:
 def source(client: Client, path: str) -> files.FileInfo:
     """Return the directory that is to be snapshotted.
 
-    :raises InputError: it is none.
+    :raises InputError: it is not a directory.
+    :raises NotFoundError: it does not exist.
     """
-    info = files.get(client, by_path(path))
+    info = named.existing(client, path)
     if info.type != files.DIRECTORY:
         raise InputError(f"{info.path} is a {info.type}: snapshots are taken of directories.")
     return info
@@ -281,16 +286,23 @@ def set_expiration(client: Client, snapshot: Snapshot, expiration: Expiration) -
 
 
 def check_deletable(doomed: Iterable[Snapshot]) -> None:
-    """Refuse to delete snapshots that are locked, before any is deleted.
+    """Refuse to delete snapshots that are locked or in use, before any is deleted.
 
-    :raises ConflictError: one is locked with a key.
+    :raises ConflictError: one is locked with a key, or has an owner.
     """
+    doomed = list(doomed)
     locked = [snapshot for snapshot in doomed if snapshot.lock_key is not None]
     if locked:
         raise ConflictError(
             f"Snapshots {_ids(locked)} are locked with a key: unlock them (qq "
             "snapshot_unlock_snapshot) or wait until they expire. Nothing was deleted."
         )
+    for snapshot in doomed:
+        if snapshot.owners:
+            raise ConflictError(
+                f"Snapshot {snapshot.name} is in use by {', '.join(snapshot.owners)}, such as a "
+                "replication: end that use first. Nothing was deleted."
+            )
 
 
 def delete(client: Client, snapshot: Snapshot) -> None:

@@ -23,6 +23,7 @@ from ..changelist.entries import DELETE
 from ..changelist.sorting import Sorter
 from ..client import Client
 from ..domain.file_refs import by_path
+from ..domain.pruning import prune
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError, QumuloError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
@@ -163,8 +164,13 @@ class CatchUp:
             # A folder that is never quiet can keep a checkpoint for longer than checkpoints live.
             doomed = [taken]
             snapshots.set_expiration(self._client, before[0], Expiration(taken.expires))
-        for snapshot in doomed:
-            snapshots.delete(self._client, snapshot)
+        for left in prune(self._client, doomed).left:
+            _LOG.warning(
+                "checkpoint %s cannot be deleted: %s. What has happened since is told again after "
+                "each start, until it is deleted",
+                left.snapshot.name,
+                left.reason,
+            )
 
     def _present(self) -> list[Snapshot]:
         return snapshots.of_name(snapshots.list_all(self._client), self._name, self._root.id)

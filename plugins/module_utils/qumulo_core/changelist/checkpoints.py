@@ -21,11 +21,12 @@ import re
 import secrets
 import threading
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .. import snapshots
 from ..client import Client
+from ..domain.pruning import Left, divide, prune
 from ..errors import ConflictError, InputError, NotFoundError, QumuloError
 from ..snapshots import Expiration, Snapshot
 from ..times import format_rfc3339
@@ -40,6 +41,7 @@ _ATTEMPTS = 5
 WAIT = timedelta(days=90)
 #: Between what a run can take and what a delivered list waits.
 _BORDER = timedelta(days=60)
+_SNAPSHOT = re.compile(r"(?:\d+_)?changelist-(.+)\.[0-9a-f]{16}")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -72,6 +74,12 @@ def check_name(name: str) -> None:
         raise InputError(
             f"'{name}' can not name a checkpoint: use up to 64 letters, digits, dots, underscores "
             "and hyphens, with a letter or digit in front."
+        )
+    snapshot = _SNAPSHOT.fullmatch(name)
+    if snapshot:
+        raise InputError(
+            f"'{name}' is the name of a snapshot of a checkpoint: use the checkpoint's name, "
+            f"'{snapshot.group(1)}'."
         )
 
 
@@ -232,11 +240,13 @@ class Commit:
 
     :param target: becomes the committed one; None: it is already.
     :param deleted: snapshots of the checkpoint that nobody needs any more, to be deleted then.
+    :param left: snapshots that nobody needs either, and that cannot be deleted.
     """
 
     target: Snapshot | None
     base: Snapshot
     deleted: list[Snapshot]
+    left: list[Left] = field(default_factory=list)
 
 
 def check_keep(keep: int) -> None:
@@ -278,19 +288,19 @@ def plan_commit(state: State, name: str, delivery: int | None, keep: int) -> Com
     gone = [*committed[:-keep], *(s for s in state.delivered if s.id < new_base.id)]
     if state.running:
         gone = []  # one that is under way may read them; the next commit deletes them
-    return Commit(target, new_base, [s for s in gone if s.lock_key is None])
+    divided = divide(gone)
+    return Commit(target, new_base, divided.deleted, divided.left)
 
 
-def commit(client: Client, plan: Commit) -> Snapshot:
-    """Move the checkpoint, and only then delete what it leaves behind.
+def commit(client: Client, plan: Commit) -> Commit:
+    """Move the checkpoint, and only then delete what it leaves behind; return what was done.
 
     Needs PRIVILEGE_SNAPSHOT_WRITE.
 
-    :return: the snapshot that the checkpoint is at, as the cluster has it now.
+    :return: its ``base`` is the snapshot that the checkpoint is at, as the cluster has it now.
     """
     base = plan.base
     if plan.target is not None:
         base = snapshots.set_expiration(client, plan.target, Expiration(None))
-    for snapshot in plan.deleted:
-        snapshots.delete(client, snapshot)
-    return base
+    pruned = prune(client, plan.deleted)
+    return replace(plan, base=base, deleted=pruned.deleted, left=[*plan.left, *pruned.left])

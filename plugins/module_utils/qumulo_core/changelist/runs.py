@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import snapshots
 from ..client import Client
+from ..domain.pruning import describe_left
 from ..errors import InputError, QumuloError
 from ..snapshots import Snapshot
 from . import checkpoints
@@ -143,7 +144,13 @@ def _deliver(
     if params["auto_commit"]:
         state = checkpoints.of_checkpoint(client, name, path)
         plan = checkpoints.plan_commit(state, name, delivery.newer.id, params["keep"])
-        reported["newer"] = checkpoints.commit(client, plan).render()
+        plan = checkpoints.commit(client, plan)
+        reported["newer"] = plan.base.render()
+        if plan.left:
+            reported["warnings"] = [
+                *reported.get("warnings", ()),
+                f"Old snapshots of this checkpoint cannot be deleted: {describe_left(plan.left)}",
+            ]
     return {
         **reported,
         "changed": True,
@@ -160,7 +167,8 @@ def _commit(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict
     plan = checkpoints.plan_commit(state, name, params["delivery"], params["keep"])
     newer = {**plan.base.render(), "expiration": snapshots.NEVER}
     if not check_mode:
-        newer = checkpoints.commit(client, plan).render()
+        plan = checkpoints.commit(client, plan)
+        newer = plan.base.render()
     before = [*state.committed, *state.delivered]
     gone = {snapshot.id for snapshot in plan.deleted}
     return {
@@ -169,6 +177,7 @@ def _commit(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict
         "committed": True,
         "newer": newer,
         "deleted": [snapshot.render() for snapshot in plan.deleted],
+        "not_deleted": [left.render() for left in plan.left],
         "diff": {
             "before": "".join(f"{one.describe()}\n" for one in before),
             "after": "".join(

@@ -13,6 +13,7 @@ HANDLE = {"file_id": "1", "can_lose_work": True}
 HANDLES = {"handles": 2, "users": 1, "files": 1, "can_lose_work": 1}
 SNAPSHOT = {"name": "17_a", "suffix": "a", "path": "/p", "expiration": "never"}
 LOCKED = {"locked": 2, "unchanged": 1, "left_out": 0}
+LEFT = {"name": "9_a", "reason": "locked"}
 LOCKS = {"files": 5, "locked": 3, "held": 1, "unlocked": 2}
 CHANGES = {"created": 3, "modified": 1, "deleted": 0, "renamed": 0}
 LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
@@ -116,9 +117,23 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         ),
         (
             _answers.snapshot,
-            {"changed": True, "deleted": [SNAPSHOT]},
+            {"changed": True, "deleted": [SNAPSHOT], "not_deleted": []},
             "1 snapshot was deleted.",
             "1 snapshot would be deleted.",
+        ),
+        (
+            _answers.snapshot,
+            {"changed": True, "deleted": [SNAPSHOT], "not_deleted": [LEFT] * 6},
+            f"1 snapshot was deleted; 6 cannot be deleted: {', '.join(['9_a (locked)'] * 5)} "
+            "and 1 more.",
+            f"1 snapshot would be deleted; 6 cannot be deleted: {', '.join(['9_a (locked)'] * 5)} "
+            "and 1 more.",
+        ),
+        (
+            _answers.snapshot,
+            {"changed": False, "deleted": [], "not_deleted": []},
+            "No snapshot matches; nothing was deleted.",
+            "No snapshot matches; nothing would be deleted.",
         ),
         (_answers.snapshots, {"snapshots": [], "count": 0}, "There is no such snapshot.", None),
         (
@@ -142,7 +157,12 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         ),
         (
             _answers.changelist,
-            {"changed": True, "newer": {"name": "18_c"}, "deleted": [SNAPSHOT] * 2},
+            {
+                "changed": True,
+                "newer": {"name": "18_c"},
+                "deleted": [SNAPSHOT] * 2,
+                "not_deleted": [],
+            },
             "The checkpoint is at 18_c; 2 snapshots were deleted.",
             "The checkpoint would be at 18_c; 2 snapshots would be deleted.",
         ),

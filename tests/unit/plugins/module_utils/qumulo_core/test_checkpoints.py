@@ -96,6 +96,14 @@ def test_what_was_not_delivered_can_not_be_committed() -> None:
         checkpoints.plan_commit(state(DELIVERED), "a", None, 0)
 
 
+@pytest.mark.parametrize(
+    "name", ["17_changelist-a.0123456789abcdef", "changelist-a.0123456789abcdef"]
+)
+def test_the_name_of_a_snapshot_leads_to_the_checkpoint(name: str) -> None:
+    with pytest.raises(InputError, match="use the checkpoint's name, 'a'"):
+        checkpoints.check_name(name)
+
+
 @pytest.mark.parametrize("name", ["", "a/b", ".a", "-a", "a b", "a" * 65, "ä"])
 def test_a_name_has_to_be_plain(name: str) -> None:
     with pytest.raises(InputError):

@@ -1,0 +1,92 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pruning of old snapshots: what cannot be deleted is left, and does not stop the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from .. import snapshots
+from ..client import Client
+from ..errors import ConflictError, InvalidRequestError, PermissionDeniedError, QumuloError
+from ..snapshots import Snapshot
+
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Left:
+    """A snapshot that cannot be deleted, and why."""
+
+    snapshot: Snapshot
+    reason: str
+
+    def render(self) -> dict[str, Any]:
+        """Return it as modules show it."""
+        return {**self.snapshot.render(), "reason": self.reason}
+
+    def describe(self) -> str:
+        """Return it in a few words, for a person."""
+        return f"{self.snapshot.name} ({self.reason})"
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What became of snapshots that were to be deleted."""
+
+    deleted: list[Snapshot] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
+
+
+def obstacle(snapshot: Snapshot) -> str | None:
+    """Return why the cluster refuses to delete a snapshot, as far as its record says it."""
+    if snapshot.lock_key is not None:
+        return "locked with a key"
+    if snapshot.owners:
+        return f"in use by {', '.join(snapshot.owners)}, such as a replication"
+    return None
+
+
+def divide(doomed: Iterable[Snapshot]) -> Pruned:
+    """Return which snapshots can be deleted, as far as their records say it."""
+    divided = Pruned()
+    for snapshot in doomed:
+        reason = obstacle(snapshot)
+        if reason is None:
+            divided.deleted.append(snapshot)
+        else:
+            divided.left.append(Left(snapshot, reason))
+    return divided
+
+
+def prune(client: Client, doomed: Iterable[Snapshot]) -> Pruned:
+    """Delete snapshots, and leave those that the cluster does not let go of.
+
+    Needs PRIVILEGE_SNAPSHOT_WRITE.
+
+    :raises QumuloError: the cluster failed, or the account may not delete snapshots; ``details``
+        says what was deleted before.
+    """
+    divided = divide(doomed)
+    pruned = Pruned(left=list(divided.left))
+    for snapshot in divided.deleted:
+        try:
+            snapshots.delete(client, snapshot)
+        except (ConflictError, InvalidRequestError, PermissionDeniedError) as exc:
+            pruned.left.append(Left(snapshot, exc.message.rstrip(".")))
+        except QumuloError as exc:
+            exc.details["deleted"] = [one.render() for one in pruned.deleted]
+            raise
+        else:
+            pruned.deleted.append(snapshot)
+    pruned.left.sort(key=lambda one: one.snapshot.id)
+    return pruned
+
+
+def describe_left(left: Sequence[Left]) -> str:
+    """Return the snapshots that were left, in a few words."""
+    shown = ", ".join(one.describe() for one in left[:_SHOWN])
+    return shown if len(left) <= _SHOWN else f"{shown} and {len(left) - _SHOWN} more"
