@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -216,11 +216,13 @@ def read_target(client: Client, ref: FileRef) -> FileInfo:
     return info
 
 
-def apply(client: Client, info: FileInfo, state: LockState, todo: Plan) -> LockState:
-    """Change the lock of a file and return the lock that the cluster confirms.
+def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) -> FileInfo:
+    """Change the lock of a file and return the file as the cluster confirms it.
 
     The file is named by its ID: it stays the same one if it is renamed meanwhile.
 
+    :param as_seen: change it only if the file is still as ``info`` has it.
+    :raises ConflictError: it is not (status 412).
     :raises ProtocolError: the cluster confirmed something else.
     """
     body: dict[str, Any] = {}
@@ -229,16 +231,18 @@ def apply(client: Client, info: FileInfo, state: LockState, todo: Plan) -> LockS
     if todo.hold is not None:
         body["legal_hold"] = todo.hold
     # As the SDK's modify_file_lock does, without what it spends on a retry that it never makes.
-    answer = client.rest.request("PATCH", f"/v1/files/{info.ref.quoted}/file-lock", body=body)
-    wanted = todo.result(state)
-    # Some versions answer with the attributes of the file, some with the lock alone.
-    lock = answer.get("lock", answer) if isinstance(answer, dict) else None
-    if not isinstance(lock, dict) or "legal_hold" not in lock:
-        confirmed = LockState.of(files.get(client, info.ref, lock=True))
-    else:
-        period = lock.get("retention_period")
-        confirmed = LockState(parse_rfc3339(period) if period else None, bool(lock["legal_hold"]))
-    if todo.hold is not None and confirmed.hold != wanted.hold:
+    answer = client.rest.request(
+        "PATCH",
+        f"/v1/files/{info.ref.quoted}/file-lock",
+        body=body,
+        if_match=info.etag if as_seen and info.etag else None,
+    )
+    if isinstance(answer, dict) and "id" in answer and isinstance(answer.get("lock"), dict):
+        after = replace(FileInfo.from_attributes(answer), path=info.path)
+    else:  # some versions do not answer with the attributes of the file
+        after = replace(files.get(client, info.ref, lock=True), path=info.path)
+    confirmed = LockState.of(after)
+    if todo.hold is not None and confirmed.hold != todo.hold:
         raise ProtocolError(
             f"The cluster did not {'set' if todo.hold else 'release'} the legal hold of "
             f"{info.path}: check the file's lock, and try again."
@@ -249,7 +253,7 @@ def apply(client: Client, info: FileInfo, state: LockState, todo: Plan) -> LockS
             f"The cluster retained {info.path} until {end}, and not until "
             f"{format_rfc3339(todo.until)}: check the file's lock, and try again."
         )
-    return confirmed
+    return after
 
 
 def ensure(client: Client, info: FileInfo, request: LockRequest, *, check_mode: bool) -> FileResult:
@@ -260,7 +264,8 @@ def ensure(client: Client, info: FileInfo, request: LockRequest, *, check_mode: 
         return FileResult(info, state, state, changed=False)
     if check_mode:
         return FileResult(info, state, todo.result(state), changed=True)
-    return FileResult(info, state, apply(client, info, state, todo), changed=True)
+    after = LockState.of(apply(client, info, todo))
+    return FileResult(info, state, after, changed=True)
 
 
 def ensure_each(

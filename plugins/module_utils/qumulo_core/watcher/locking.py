@@ -15,7 +15,7 @@ from typing import Any
 from .. import file_locks, files
 from ..client import Client
 from ..domain.file_refs import by_id, by_path
-from ..errors import NotFoundError, QumuloError
+from ..errors import ConflictError, NotFoundError, QumuloError
 from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..service.retries import FOR_NOW, retry_after
@@ -36,6 +36,10 @@ from .versions import Version, Versions
 
 #: Seconds between looks at a file that somebody holds open.
 LOOK_AGAIN = 5.0
+#: Looks at a file that changes each time between the look and the lock, one after the other.
+LOOKS = 3
+#: The status of an answer to a request whose condition does not hold.
+PRECONDITION_FAILED = 412
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
 
@@ -140,6 +144,36 @@ def _is_at(client: Client, file_id: str, path: str) -> bool:
 
 
 def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
+    """Lock a file as it was seen; look again if it changes in between."""
+    asked: LockState | None = None
+    for _look in range(LOOKS):
+        try:
+            return _look_at(client, item, pending, context, asked)
+        except _ChangedError as exc:
+            asked = exc.asked
+    return Outcome(item, What.LATER, due=context.now().timestamp() + LOOK_AGAIN)
+
+
+class _ChangedError(Exception):
+    """A file changed between the look at it and its lock.
+
+    :param asked: the lock that was requested.
+    """
+
+    def __init__(self, asked: LockState) -> None:
+        super().__init__()
+        self.asked = asked
+
+
+def _look_at(
+    client: Client, item: Item, pending: Pending, context: Context, asked: LockState | None
+) -> Outcome:
+    """Lock a file if its time has come.
+
+    :param asked: the lock that was requested last. It may have been set although the cluster said
+        that the file had changed: if the first answer was lost, the request was sent again, and
+        it was the lock that had changed the file.
+    """
     info = files.get(client, by_id(pending.file_id), lock=True)
     info, decision = _decide(client, info, pending, time.monotonic(), context)
     rule = decision.rule
@@ -156,18 +190,34 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
         return Outcome(item, What.LATER, due=ready.timestamp())
     state = LockState.of(info)
     known = context.versions.get(info.id) if depends_on_past(rule, state) else None
-    request = request_of(rule, info, state, known, now)
+    todo = file_locks.plan(info.path, state, request_of(rule, info, state, known, now))
     since = running_since(info, state, known, now)
-    todo = file_locks.plan(info.path, state, request)
-    if not todo.changes:
+    if not todo.changes and asked != state:
         return _as_it_is(item, info, state, known, rule, context)
-    if rule.wait_for_handles and listing.is_open_for_writing(client, info.id):
-        return Outcome(item, What.LATER, due=now.timestamp() + LOOK_AGAIN)
-    dry = context.dry_run
-    state = todo.result(state) if dry else file_locks.apply(client, info, state, todo)
+    if todo.changes:
+        if rule.wait_for_handles and listing.is_open_for_writing(client, info.id):
+            return Outcome(item, What.LATER, due=now.timestamp() + LOOK_AGAIN)
+        wanted = todo.result(state)
+        if not context.dry_run:
+            info = _lock(client, info, todo, wanted)
+            wanted = LockState.of(info)
+        state = wanted
     record = _record(info, state, rule, context, "locked")
-    version = Version.of(info, state, since or now, known)
+    version = Version.of(info, state, since or parse_rfc3339(info.change_time), known)
     return Outcome(item, What.LOCKED, record=record, rule=rule.name, version=version)
+
+
+def _lock(client: Client, info: FileInfo, todo: file_locks.Plan, asked: LockState) -> FileInfo:
+    """Lock a file as it was seen; return it as the cluster confirms it.
+
+    :raises _ChangedError: it is no longer as it was seen.
+    """
+    try:
+        return file_locks.apply(client, info, todo, as_seen=True)
+    except ConflictError as exc:
+        if exc.status != PRECONDITION_FAILED:
+            raise
+        raise _ChangedError(asked) from exc
 
 
 def _as_it_is(
@@ -202,6 +252,7 @@ def _record(
         "path": info.path,
         "size": info.size,
         "modification_time": info.modification_time,
+        "change_time": info.change_time,
         "data_revision": info.data_revision,
         "retention_until": None if state.until is None else format_rfc3339(state.until),
         "legal_hold": state.hold,

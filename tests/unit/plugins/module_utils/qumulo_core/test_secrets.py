@@ -99,7 +99,8 @@ def test_files_of_every_editor_are_read(tmp_path: Path, data: bytes) -> None:
     [b"SECRET\xffHIDDEN", b"\xff\xfeSECRE", b"SECRET\0HIDDEN", b"SECRET\nHIDDEN", b"S" * 70_000],
 )
 def test_files_that_hold_something_else_are_refused(tmp_path: Path, data: bytes) -> None:
-    path = tmp_path / "secret"
+    # No name that another test has masked: the message must have the path.
+    path = tmp_path / "of-the-cluster"
     path.write_bytes(data)
     for read in (secrets.read_token, secrets.read_password):
         with pytest.raises(InputError) as caught:
