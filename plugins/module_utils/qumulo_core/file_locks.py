@@ -217,11 +217,12 @@ def read_target(client: Client, ref: FileRef) -> FileInfo:
 
 
 def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) -> FileInfo:
-    """Change the lock of a file and return the file as the cluster confirms it.
+    """Change the lock of a file and return the file, with the lock that the cluster confirms.
 
     The file is named by its ID: it stays the same one if it is renamed meanwhile.
 
-    :param as_seen: change it only if the file is still as ``info`` has it.
+    :param as_seen: change it only if the file is still as ``info`` has it; what is returned has
+        the attributes that the file has with the lock.
     :raises ConflictError: it is not (status 412).
     :raises ProtocolError: the cluster confirmed something else.
     """
@@ -237,9 +238,14 @@ def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) 
         body=body,
         if_match=info.etag if as_seen and info.etag else None,
     )
-    if isinstance(answer, dict) and "id" in answer and isinstance(answer.get("lock"), dict):
+    # Some versions answer with the attributes of the file, some with the lock alone.
+    lock = answer.get("lock", answer) if isinstance(answer, dict) else None
+    told = isinstance(lock, dict) and "legal_hold" in lock
+    if told and "id" in answer:
         after = replace(FileInfo.from_attributes(answer), path=info.path)
-    else:  # some versions do not answer with the attributes of the file
+    elif told and not as_seen:
+        after = replace(info, lock=lock)
+    else:
         after = replace(files.get(client, info.ref, lock=True), path=info.path)
     confirmed = LockState.of(after)
     if todo.hold is not None and confirmed.hold != todo.hold:

@@ -289,14 +289,14 @@ class Cluster:
         self._lock = {"retention_period": until, "legal_hold": hold}
         self.rest = self
 
-    def request(self, _method: str, _uri: str, body: dict[str, object]) -> dict[str, object]:
+    def request(self, _method: str, _uri: str, **_options: object) -> dict[str, object]:
         return {"lock": self._lock}
 
 
 def test_what_the_cluster_confirms_is_what_counts() -> None:
     cluster: Any = Cluster("2026-07-01T00:00:00Z", False)
     asked = Plan(NOW + timedelta(days=30))
-    state = apply(cluster, info(), LockState(None, False), asked)
+    state = LockState.of(apply(cluster, info(), asked))
     assert state.until == datetime(2026, 7, 1, tzinfo=timezone.utc)
 
 
@@ -314,4 +314,4 @@ def test_less_than_requested_is_an_error(
 ) -> None:
     cluster: Any = Cluster(until, hold)
     with pytest.raises(ProtocolError, match=told):
-        apply(cluster, info(), LockState(None, not hold), asked)
+        apply(cluster, info(), asked)
