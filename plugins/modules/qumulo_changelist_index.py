@@ -81,7 +81,8 @@ options:
     default: 120
   retries:
     description:
-      - How often a request is repeated that the search engine is too busy for (429, 502, 503, 504), from 0 to 20, with longer waits each time.
+      - How often a request is repeated that the search engine is too busy for (429, 502, 503, 504), or whose connection breaks off, from 0 to 20,
+        with longer waits each time. A request without an answer within O(timeout) is not repeated.
     type: int
     default: 5
 attributes:

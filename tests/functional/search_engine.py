@@ -35,7 +35,7 @@ class SearchEngine:
     :ivar bodies: of the requests to ``_bulk``.
     :ivar raw: answered to everything instead.
     :ivar failures: answered to the next requests to ``_bulk``, one each: a status, or a status of
-        each entry as ``{"items": 429}``, or "silence".
+        each entry as ``{"items": 429}``, "silence", or "drop".
     """
 
     def __init__(self) -> None:
@@ -106,6 +106,8 @@ class SearchEngine:
             raise _Refused(406, "media_type_header_exception", "Content-Type is not supported")
         self.bodies.append(body)
         failure = self.failures.pop(0) if self.failures else None
+        if failure == "drop":
+            raise ConnectionAbortedError
         if failure == "silence":
             self.silent.wait(60)
             failure = 504
@@ -172,6 +174,9 @@ def running(context: ssl.SSLContext | None = None) -> Iterator[SearchEngine]:
                 return
             try:
                 found = engine.answer(self.command, self.path, self.headers, body)
+            except ConnectionAbortedError:
+                self.close_connection = True
+                return
             except _Refused as exc:
                 status, found = exc.status, exc.body
             sent = json.dumps(found).encode()

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
     bulk,
-    search_engine,
+    search_client,
     search_index,
 )
 from tests.functional.search_engine import SearchEngine, running
@@ -33,7 +33,7 @@ def engine() -> Iterator[SearchEngine]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Seconds that were waited."""
     waited: list[float] = []
-    monkeypatch.setattr(search_engine, "sleep", waited.append)
+    monkeypatch.setattr(search_client, "sleep", waited.append)
     return waited
 
 
@@ -173,3 +173,14 @@ def test_wrong_option_ends_in_a_sentence(
 ) -> None:
     with pytest.raises(errors.InputError, match=said):
         send(engine, **{option: value})
+
+
+def test_connection_that_breaks_off_is_made_again(
+    engine: SearchEngine, lines: Path, waits: list[float]
+) -> None:
+    engine.failures = ["drop", None, "drop"]
+    assert send(engine, lines, request_entries=3)["indexed"] == 5
+    assert engine.paths == list("abcde") and len(waits) == 2
+    engine.failures = ["drop"] * 3
+    with pytest.raises(errors.UnreachableError, match="Cannot get an answer"):
+        send(engine, lines)

@@ -19,7 +19,9 @@
 - ``progress``: how far a run is
 - ``runs``: from the options of the module to its result
 - ``summary``, ``page``, ``report``: what changed over some checkpoints, as a page
-- ``index_mapping``, ``search_index``: types of a search index, and sending a list to it
+- ``index_mapping``, ``search_engine``, ``search_client``: types of a search index, where it is, and
+  requests to it
+- ``search_index``: sending a list to it
 - ``removal``: deleting from a copy what is gone
 - ``handover``: StorageDNA
 """

@@ -90,12 +90,19 @@ def build(
         result.lists, result.first = lists.paths, lists.first_path
         with Run(client, newer, (older, *perhaps), order, directory, progress) as run:
             lists.write(_passed(run.blocks(), relative, run, result))
+            unknown_deletions = run.unknown_deletions
         if result.totals.unreadable:
             snapshots.get(client, newer.id)  # if that is gone, nothing is told of what was in it
         if progress is not None:
             progress.update("written", result.totals.entries, result.totals.entries)
         result.changed = lists.commit(dry_run=check_mode)
     result.warnings += _warnings(order, result.totals)
+    if unknown_deletions and order.format == BULK:
+        result.warnings.append(
+            f"{unknown_deletions} deleted directories could not be read in the older snapshot: "
+            "documents of what was in them stay in the index. Delete them by a query on the path, "
+            "and give the account PRIVILEGE_FILE_READ_ACCESS."
+        )
     return result
 
 

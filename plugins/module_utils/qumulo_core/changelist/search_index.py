@@ -14,7 +14,8 @@ from ..domain.paths import normalize
 from ..errors import BusyError, ConflictError, InputError, InvalidRequestError, ProtocolError
 from . import index_mapping
 from .index_mapping import Feed
-from .search_engine import NDJSON, Connection, Engine, error_of, error_type
+from .search_client import NDJSON, Connection, error_of, error_type
+from .search_engine import Engine
 
 #: Hosted engines refuse requests of more than 10 MB, others of more than 100 MB.
 REQUEST_BYTES = 8 * 1024 * 1024
@@ -117,7 +118,7 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         feed["directory"] = normalize(feed["directory"], option="directory")
     if params["first"] is not None and params["src"] is None:
         raise InputError("first is sent before src: set src, too.")
-    connection = engine.connect()
+    connection = Connection(engine)
     prepared = prepare(connection, feed, complete=params["complete"], check_mode=check_mode)
     sent = Sent()
     for name in filter(None, (params["first"], params["src"])):

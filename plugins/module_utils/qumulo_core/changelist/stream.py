@@ -77,6 +77,11 @@ class Run:
             self.progress.update(phase, done, self._expected if phase == "directories" else None)
 
     @property
+    def unknown_deletions(self) -> int:
+        """Deleted directories of which nobody can tell what was in them."""
+        return sum(entry.operation == DELETE for entry in set(self._problems))
+
+    @property
     def total(self) -> int:
         """About how many entries there are, as far as they have come in."""
         return sum(self._seen.values())
