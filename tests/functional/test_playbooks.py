@@ -176,6 +176,7 @@ def test_what_has_changed_is_copied(simulator: Simulator, play: Play, tmp_path: 
     assert len(rest.snapshot.list_snapshots()["entries"]) == 1
 
 
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
 def test_a_report_is_made(simulator: Simulator, play: Play, tmp_path: Path) -> None:
     options = {"copy_path": "/p", "copy_mount": "/nowhere", "copy_dest": "/nowhere"}
     simulator.control("files/put", path="/p/a", content="1")
