@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,3 +51,54 @@ def test_no_record_is_lost_while_files_are_rotated(role: str) -> None:
     """Between copying and truncating, what is written is gone; services open their files anew."""
     text = Path(ROOT, "roles", role, "tasks", "main.yml").read_text(encoding="utf-8")
     assert "copytruncate" not in text and "nocreate" in text.split()
+
+
+_OURS = "c:/ /mnt/lockstep nfs noac 0 0\n"
+_OTHERS = "# " + _OURS + "c:/ /mnt/lockstep2 nfs x 0 0\nc:/ /mnt/lockstep/x nfs x 0 0\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "there", "added", "removed"),
+    [
+        ("/mnt/lockstep", "", _OURS, ""),
+        ("/mnt/lockstep/", _OURS, _OURS, ""),
+        ("/mnt/lockstep", "old:/x  /mnt/lockstep/\tnfs4 soft 0 0\n", _OURS, ""),
+        ("/mnt/lockstep", _OTHERS, _OTHERS + _OURS, _OTHERS),
+        ("/mnt/a b", "c:/ /mnt/a\\040b nfs x 0 0\n", "c:/ /mnt/a\\040b nfs noac 0 0\n", ""),
+    ],
+)
+def test_the_mount_is_one_line_of_fstab(
+    path: str, there: str, added: str, removed: str, tmp_path: Path
+) -> None:
+    """The line of an earlier release is taken over, and no other line is touched."""
+    fstab = tmp_path / "fstab"
+    fstab.write_text(there)
+    for name, expected in (("mount", added), ("unmount", removed)):
+        tasks = yaml.safe_load((ROOT / "roles" / "atime" / "tasks" / f"{name}.yml").read_text())
+        (task,) = (task for task in tasks if "ansible.builtin.lineinfile" in task)
+        task["ansible.builtin.lineinfile"]["path"] = str(fstab)
+        del task["when"]
+        play = {
+            "hosts": "localhost",
+            "gather_facts": False,
+            "vars_files": [str(ROOT / "roles" / "atime" / "vars" / "main.yml")],
+            "vars": {
+                "atime_mount_source": "c:/",
+                "atime_mount_path": path,
+                "atime_mount_type": "nfs",
+                "atime_mount_options": "noac",
+            },
+            "tasks": [task],
+        }
+        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "ansible-playbook"), str(tmp_path / "play.yml")],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout
+        before, there = there, fstab.read_text()
+        assert there == expected
+        assert ("changed=0" in done.stdout) == (before == there)
