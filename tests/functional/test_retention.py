@@ -5,17 +5,30 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import (
+    file_locks,
+    files,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
     by_path,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.written import (
+    WrittenBetween,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
+    lock as lock_files,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
 from tests.simulator.harness import Simulator
+from tests.tools.services import wait_for
 
 from .module_calls import Call, call
 
@@ -187,29 +200,51 @@ def test_only_files_of_an_age_are_locked(
     assert "newer_than 1d" in refused["msg"] and until("/p/new") is None
 
 
-def test_a_file_that_is_written_while_the_tree_is_walked_is_not_locked(
-    simulator: Simulator, client: Client
+def test_a_file_that_is_written_after_it_was_read_is_not_locked(
+    simulator: Simulator, client: Client, settings: Callable[..., Settings]
 ) -> None:
-    from datetime import timedelta
-
-    from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import file_locks
-
     simulator.control("files/put", path="/p/a", content="1")
-    listed = next(iter(files.walk(client, [by_path("/p")])))
-    simulator.control("clock/advance", seconds=86400)
+    simulator.control("clock/advance", seconds=2 * 86400)
+    client.clock()
+    simulator.control("faults/add", route="file-lock$", kind="delay", delay=5.0, count=1)
+    now = client.clock().now()
+    request = file_locks.LockRequest(now + timedelta(days=3), None)
+    results: list[Any] = []
+
+    def run() -> None:
+        written = WrittenBetween.make(now=now, older_than="1d")
+        options: dict[str, Any] = {"include": [], "exclude": [], "workers": 1, "max_results": 9}
+        with Client(settings()) as own:
+            results.append(
+                lock_files(
+                    *(own, [by_path("/p")], request),
+                    recurse=True,
+                    check_mode=False,
+                    written=written,
+                    **options,
+                )
+            )
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait_for(lambda: simulator.control("faults")["faults"][0]["hits"] == 1)
     simulator.control("files/put", path="/p/a", content="2")
-    limit = listed.modification_time
-    request = file_locks.LockRequest(client.clock().now() + timedelta(days=3), None)
-    (outcome,) = file_locks.ensure_each(
-        client,
-        [listed],
-        request,
-        check_mode=False,
-        meant=lambda info: info.modification_time <= limit,
-    )
-    assert outcome.error is None and outcome.value is None
+    thread.join(60)
+    (result,) = results
+    assert (result["locked"], result["left_out"]) == (0, 1)
     info = files.get(client, by_path("/p/a"), lock=True)
     assert info.lock is not None and not info.lock["retention_period"]
+
+
+def test_a_lock_whose_answer_was_lost_is_a_change(
+    simulator: Simulator, lock: Run, until: Callable[[str], Any]
+) -> None:
+    simulator.control("files/put", path="/a")
+    simulator.control("clock/advance", seconds=2 * 86400)
+    simulator.control("faults/add", route="file-lock$", kind="reset_after", count=1)
+    result = lock("/a", retention="30d", older_than="1d")
+    assert result["changed"] and result["locked"] == 1, result
+    assert result["retention_until"] == until("/a")
 
 
 @pytest.mark.parametrize(

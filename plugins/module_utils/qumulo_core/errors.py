@@ -9,6 +9,9 @@ from typing import Any
 
 from .common.redaction import redact
 
+#: The status of an answer to a request whose condition does not hold.
+PRECONDITION_FAILED = 412
+
 
 class QumuloError(Exception):
     """Base of every error that this package raises on purpose.

@@ -220,7 +220,12 @@ def lock(
                     tally.leave_out()
 
     outcomes = file_locks.ensure_each(
-        client, all_files(), request, check_mode=check_mode, meant=is_meant, workers=workers
+        client,
+        all_files(),
+        request,
+        check_mode=check_mode,
+        meant=None if written == AT_ANY_TIME else is_meant,
+        workers=workers,
     )
     for outcome in outcomes:
         if outcome.error is not None:

@@ -15,13 +15,15 @@ from .client import Client
 from .cluster_clock import ClusterClock
 from .domain.file_refs import FileRef
 from .durations import is_over, is_relative, parse_moment, parse_span, parse_timedelta
-from .errors import ConflictError, InputError, ProtocolError, QumuloError
+from .errors import PRECONDITION_FAILED, ConflictError, InputError, ProtocolError, QumuloError
 from .files import FILE, FileInfo
 from .pool import Outcome, map_unordered
 from .times import format_rfc3339, parse_rfc3339
 
 #: More threads than for other work: each file costs two round trips and next to no bytes.
 DEFAULT_WORKERS = 32
+#: Attempts to lock a file that changes each time between reading and locking.
+_ATTEMPTS = 5
 #: Of a relative period.
 DEFAULT_SLACK = "1h"
 
@@ -262,16 +264,35 @@ def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) 
     return after
 
 
-def ensure(client: Client, info: FileInfo, request: LockRequest, *, check_mode: bool) -> FileResult:
-    """Bring the lock of a file to the requested state, or tell what that would be."""
+def ensure(
+    client: Client,
+    info: FileInfo,
+    request: LockRequest,
+    *,
+    check_mode: bool,
+    as_seen: bool = False,
+) -> FileResult:
+    """Bring the lock of a file to the requested state, or tell what that would be.
+
+    :param as_seen: change it only if the file is still as ``info`` has it.
+    :raises ConflictError: it is not (status 412), or the retention period would be shortened.
+    """
     state = LockState.of(info)
     todo = plan(info.path, state, request)
     if not todo.changes:
         return FileResult(info, state, state, changed=False)
     if check_mode:
         return FileResult(info, state, todo.result(state), changed=True)
-    after = LockState.of(apply(client, info, todo))
-    return FileResult(info, state, after, changed=True)
+    try:
+        after = apply(client, info, todo, as_seen=as_seen)
+    except ConflictError as exc:
+        if exc.status != PRECONDITION_FAILED:
+            raise
+        # The request may have taken effect, with an answer that was lost, before it was repeated.
+        after = read_target(client, info.ref)
+        if LockState.of(after) != todo.result(state):
+            raise
+    return FileResult(info, state, LockState.of(after), changed=True)
 
 
 def ensure_each(
@@ -280,22 +301,32 @@ def ensure_each(
     request: LockRequest,
     *,
     check_mode: bool,
-    meant: Callable[[FileInfo], bool],
+    meant: Callable[[FileInfo], bool] | None = None,
     workers: int = DEFAULT_WORKERS,
 ) -> Iterator[Outcome[FileInfo, FileResult | None]]:
     """Lock files in parallel, each on its own; yield what became of each as it is done.
 
     A target that was listed without its lock is read first.
 
-    :param meant: asked with what was read; the result of a file that is not meant is None.
+    :param meant: asked with what was read; the result of a file that is not meant is None. The
+        cluster locks a file only as it was then, and a file that has changed is read again.
     """
 
     def work(own: Client, info: FileInfo) -> FileResult | None:
         if info.lock is None:
             info = read_target(own, info.ref)
-        if not meant(info):
-            return None
-        return ensure(own, info, request, check_mode=check_mode)
+        if meant is None:
+            return ensure(own, info, request, check_mode=check_mode)
+        for attempt in range(_ATTEMPTS):
+            if not meant(info):
+                return None
+            try:
+                return ensure(own, info, request, check_mode=check_mode, as_seen=True)
+            except ConflictError as exc:
+                if exc.status != PRECONDITION_FAILED or attempt == _ATTEMPTS - 1:
+                    raise
+            info = read_target(own, info.ref)
+        return None
 
     return map_unordered(client, work, targets, workers=workers)
 

@@ -15,7 +15,7 @@ from typing import Any
 from .. import file_locks, files
 from ..client import Client
 from ..domain.file_refs import by_id, by_path
-from ..errors import ConflictError, NotFoundError, QumuloError
+from ..errors import PRECONDITION_FAILED, ConflictError, NotFoundError, QumuloError
 from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..service.retries import FOR_NOW, retry_after
@@ -38,8 +38,6 @@ from .versions import Version, Versions
 LOOK_AGAIN = 5.0
 #: Looks at a file that changes each time between the look and the lock, one after the other.
 LOOKS = 3
-#: The status of an answer to a request whose condition does not hold.
-PRECONDITION_FAILED = 412
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
 
