@@ -17,7 +17,10 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import (
+    files,
+    snapshots,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
     by_path,
@@ -109,6 +112,26 @@ def test_a_project_that_is_not_meant_is_not_locked(
         done = play("lock_finished_project", **given)
     assert done.returncode != 0 and changes == []
     assert told in " ".join(done.stdout.split()), done.stdout
+
+
+@pytest.mark.parametrize("expiration", ["2099-12-31", "never", "45d"])
+def test_a_quarantine_lasts_as_long_as_it_is_meant_to(
+    simulator: Simulator, client: Client, play: Play, expiration: str
+) -> None:
+    simulator.control("files/put", path="/p/a")
+    variables = {"quarantine_directory": "/p", "quarantine_expiration": expiration}
+    for _time in range(2):
+        done = play("quarantine", **variables)
+        assert done.returncode == 0, done.stdout
+    assert "changed=0" in done.stdout
+    (snapshot,) = snapshots.list_all(client)
+    wanted = {"2099-12-31": "2099-12-31T23:59:59Z", "never": "never"}
+    assert snapshot.render()["expiration"] == wanted.get(
+        expiration, snapshot.render()["expiration"]
+    )
+    if expiration == "45d":
+        assert snapshot.expires is not None
+        assert abs(snapshot.expires - snapshot.taken - timedelta(days=45)) < timedelta(minutes=5)
 
 
 def test_a_check_run_goes_through_and_changes_nothing(
