@@ -31,6 +31,8 @@ options:
   src:
     description:
       - The list, as RV(lockstep.qumulo.qumulo_changelist#module:lists) of the task that wrote it. If not set, only the index is created or checked.
+      - A list that somebody else could have changed is an error, because it says what the search engine does. It must belong to the account that
+        runs the module or to root, without write permission for its group or others, and so must each directory of its path.
     type: path
   first:
     description:

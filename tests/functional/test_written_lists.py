@@ -21,6 +21,7 @@ from .furnished import furnish, play
 WRITERS = {
     "qumulo_changelist": {"newer": "today", "older": "yesterday", "attributes": "none"},
     "qumulo_file_lock_info": {"path": "/projects/apollo", "recurse": True},
+    "qumulo_smb_lock_info": {},
     "qumulo_changelist_report": {"checkpoint": "archive", "path": "/projects"},
 }
 _CHECKPOINT = {

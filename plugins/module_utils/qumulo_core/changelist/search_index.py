@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ..common.safe_paths import opened_list
 from ..domain.paths import normalize
 from ..errors import BusyError, ConflictError, InputError, InvalidRequestError, ProtocolError
 from . import index_mapping
@@ -123,7 +124,7 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     sent = Sent()
     for name in filter(None, (params["first"], params["src"])):
         try:
-            with open(name, "rb") as source:
+            with opened_list(name) as number, open(number, "rb", closefd=False) as source:
                 for bulk in requests_of(
                     source,
                     name,

@@ -129,6 +129,22 @@ def _read_link(at: int, name: str, path: str, link: str) -> str:
     return target
 
 
+def check_own(descriptor: int, path: str) -> None:
+    """Refuse an open file that is not a regular one, or that somebody else can change.
+
+    :raises InputError: it is one.
+    """
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        raise InputError(f"{path} is not a regular file: name a regular file.")
+    reason = others_can_write(found)
+    if reason is not None:
+        raise InputError(
+            f"{path} is not safe to use: {reason}, so somebody else may have changed it. Write it "
+            "again, to a directory that only this account can write to."
+        )
+
+
 @contextmanager
 def opened_list(path: str) -> Iterator[int]:
     """Open a regular file that nobody but root and this account can change, for reading.
@@ -158,15 +174,7 @@ def opened_list(path: str) -> Iterator[int]:
     finally:
         os.close(at)
     try:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise InputError(f"{path} is not a regular file: name the file with the list.")
-        reason = others_can_write(found)
-        if reason is not None:
-            raise InputError(
-                f"{path} is not safe to use: {reason}, so somebody else may have put names into "
-                "it. Write the list again, to a directory that only this account can write to."
-            )
+        check_own(descriptor, path)
         yield descriptor
     finally:
         os.close(descriptor)

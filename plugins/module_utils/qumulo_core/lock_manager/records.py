@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from ..common.safe_paths import check_own
 from ..errors import InputError
 
 MODE = 0o640
@@ -51,6 +52,7 @@ class Records:
             try:
                 number = os.open(self.path, flags, MODE)
                 try:
+                    check_own(number, self.path)
                     end = os.fstat(number).st_size
                     if end and data and os.pread(number, 1, end - 1) != b"\n":
                         data = b"\n" + data  # the power failed in the middle of a line

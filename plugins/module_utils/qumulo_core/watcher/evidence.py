@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..common.safe_paths import check_own
 from ..errors import InputError, QumuloError
 from ..output import write_error
 
@@ -102,10 +103,14 @@ class Evidence:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._number = os.open(self.path, flags, 0o640)
+            check_own(self._number, self.path)
             last = _last_line(self._number, mend=True)
         except OSError as exc:
             self._close()
             raise EvidenceError(write_error(self.path, exc).message) from exc
+        except InputError as exc:
+            self._close()
+            raise EvidenceError(exc.message) from exc
         if last is not None:
             self._previous = digest(last)
         return self._number

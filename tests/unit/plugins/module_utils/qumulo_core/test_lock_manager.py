@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -515,4 +516,11 @@ def test_a_link_in_place_of_the_record_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError):
         Records(str(tmp_path / "link")).write([{"number": 1}])
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(InputError, match="is not a regular file"):
+        Records(str(tmp_path / "fifo")).write([])
+    (tmp_path / "open").touch()
+    (tmp_path / "open").chmod(0o666)
+    with pytest.raises(InputError, match="everybody can write to it"):
+        Records(str(tmp_path / "open")).write([])
     assert not (tmp_path / "elsewhere").exists()

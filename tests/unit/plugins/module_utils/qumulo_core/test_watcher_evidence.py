@@ -175,3 +175,16 @@ def test_whatever_is_done_to_a_record_is_found(
         return
     # At its ends a chain holds; that it is another one is told by what it begins and ends with.
     assert done != whole
+
+
+@pytest.mark.parametrize("mode", [0o660, 0o646])
+def test_a_record_that_others_can_change_is_none(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "e.jsonl"
+    path.touch()
+    path.chmod(mode)
+    with pytest.raises(EvidenceError, match="can write to it"):
+        Evidence(str(path))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(EvidenceError, match="is not a regular file"):
+        Evidence(str(path))
