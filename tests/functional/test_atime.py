@@ -644,7 +644,7 @@ def test_metrics(through_mount: Synced, mount: Path) -> None:
         ({"mount": None}, "'mount.path' is missing"),
         ({"mount": {"path": "mnt"}}, "must begin with a slash"),
         ({"operations": []}, "No operation counts"),
-        ({"ignore": {"networks": ["10.0.0.1/8"]}}, "no address or network"),
+        ({"ignore": {"networks": ["10.0.0.1/8"]}}, "neither an address nor a network"),
         ({"exclude": {"prefixes": ["tmp"]}}, "no directory of the cluster"),
         ({"windows": "5s"}, "did you mean 'window'"),
     ],

@@ -82,7 +82,8 @@ class Redactor:
     def forms(self) -> set[str]:
         """Return every text that is masked at present."""
         with self._lock:
-            return {form for secret in self._held for form in forms_of(secret)}
+            # A copy: a finalizer can drop a secret in the middle of it.
+            return {form for secret in list(self._held) for form in forms_of(secret)}
 
     def redact(self, text: str) -> str:
         """Return a text with all secrets masked."""

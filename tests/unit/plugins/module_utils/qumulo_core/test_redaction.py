@@ -12,6 +12,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import redaction
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.redaction import (
     MASK,
     Redactor,
@@ -84,6 +85,26 @@ def test_a_secret_is_forgotten_with_its_last_owner() -> None:
     del other
     gc.collect()
     assert redact("tok-of-two-owners") == "tok-of-two-owners"
+
+
+def test_a_finalizer_may_drop_a_secret_while_others_are_listed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    redactor = Redactor()
+    secrets = [f"{number} is a secret" for number in range(3)]
+    for secret in secrets:
+        redactor.hold(secret)
+    real = redaction.forms_of
+    left = secrets[1:]
+
+    def forms_of(secret: str) -> set[str]:
+        if left:
+            redactor.drop(left.pop())  # as when a client that nobody uses is collected now
+        return real(secret)
+
+    monkeypatch.setattr(redaction, "forms_of", forms_of)
+    assert redactor.redact(f"A: {secrets[0]}") == f"A: {MASK}"
+    assert redactor.redact(f"A: {secrets[1]}") == f"A: {secrets[1]}"
 
 
 def test_errors_do_not_quote_secrets() -> None:
