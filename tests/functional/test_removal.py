@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import grp
 import json
 import os
+import pwd
 import resource
 import stat
 from collections.abc import Callable, Iterator
@@ -200,8 +202,6 @@ def refusals(place: Path) -> Iterator[tuple[str, str]]:
     yield str(own("group", 0o660)), "its group can write to it"
     yield str(own("open/list")), "others can write to the directory"
     (place / "open").chmod(0o777)
-    yield str(own("shared/list")), "its group can write to it"
-    (place / "shared").chmod(0o770)
     fifo = place / "fifo"
     os.mkfifo(fifo)
     yield str(fifo), "is not a regular file"
@@ -212,6 +212,10 @@ def refusals(place: Path) -> Iterator[tuple[str, str]]:
     (place / "to open").symlink_to("open")
     yield str(place / "to open" / "list"), "others can write to the directory"
     if ROOT:
+        own("shared/list")
+        (place / "shared").chmod(0o770)
+        os.chown(place / "shared", 0, OTHER)
+        yield str(place / "shared" / "list"), "its group can write to it"
         foreign = own("foreign")
         os.chown(foreign, OTHER, 0)
         yield str(foreign), "it belongs to "
@@ -269,6 +273,31 @@ def test_the_list_is_that_which_was_checked(
     monkeypatch.setattr(removal, "names", exchanged)
     assert removal.apply(listed(tmp_path, "gone"), str(copy), check_mode=False) == 1
     assert os.listdir(copy) == ["kept"]
+
+
+def test_a_directory_of_a_private_group_is_private(tmp_path: Path) -> None:
+    group = pwd.getpwuid(os.geteuid()).pw_gid
+    if grp.getgrgid(group).gr_name != pwd.getpwuid(os.geteuid()).pw_name:
+        pytest.skip("this account has no private group")
+    home = tmp_path / "home"
+    home.mkdir()
+    os.chown(home, -1, group)
+    home.chmod(0o775)
+    assert removal.apply(listed(home, "none"), str(tmp_path), check_mode=False) == 0
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give files away")
+def test_a_link_of_somebody_else_does_not_lead_to_the_copy(tmp_path: Path) -> None:
+    copy, link = tmp_path / "copy", tmp_path / "link"
+    copy.mkdir()
+    (copy / "gone").touch()
+    link.symlink_to(copy)
+    os.chown(link, OTHER, 0, follow_symlinks=False)
+    names = listed(tmp_path, "gone")
+    with pytest.raises(InputError, match="chooses where it leads"):
+        removal.apply(names, str(link), check_mode=False)
+    os.chown(link, 0, 0, follow_symlinks=False)
+    assert removal.apply(names, str(link), check_mode=False) == 1
 
 
 def test_the_whole_host_is_not_a_copy(tmp_path: Path) -> None:

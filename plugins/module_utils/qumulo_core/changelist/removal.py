@@ -13,8 +13,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ..common import tree_removal
-from ..common.safe_paths import opened_list
+from ..common import safe_paths, tree_removal
 from ..errors import InputError
 
 _READ = 1 << 16
@@ -57,7 +56,7 @@ def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
             f"The copy {copy} cannot be opened: {exc.strerror}. Set path to its top directory."
         ) from exc
     try:
-        with opened_list(list_path) as number, open(number, "rb", closefd=False) as file:
+        with safe_paths.opened_list(list_path) as number, open(number, "rb", closefd=False) as file:
             for _name in names(file):
                 pass
             file.seek(0)
@@ -81,6 +80,9 @@ def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
 
 
 def _open_copy(copy: str) -> int:
-    if os.path.realpath(copy) == "/":
+    """Open the top directory; a symlink of somebody else on the way to it is refused."""
+    top, real, _name = safe_paths.resolve(os.path.join(copy, "name"))
+    if real == "/":
+        os.close(top)
         raise InputError("path is /, and a copy is never the whole host: name its top directory.")
-    return os.open(copy, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return top

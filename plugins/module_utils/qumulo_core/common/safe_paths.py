@@ -10,6 +10,7 @@ belongs to this account or to root: otherwise its owner would choose what is rea
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import pwd
 import stat
@@ -48,9 +49,27 @@ def others_can_write(found: os.stat_result) -> str | None:
     mode = f"its mode is {stat.S_IMODE(found.st_mode):04o}"
     if found.st_mode & stat.S_IWOTH and not sticky:
         return f"everybody can write to it ({mode})"
-    if found.st_mode & stat.S_IWGRP and not sticky:
+    if found.st_mode & stat.S_IWGRP and not sticky and not _is_private_directory(found):
         return f"its group can write to it ({mode})"
     return None
+
+
+def _is_private_directory(found: os.stat_result) -> bool:
+    """Tell whether a directory's group has only the owner in it, as many systems set up accounts.
+
+    With such groups, a umask of 002 is usual, and home directories are writable for the group.
+    """
+    if not stat.S_ISDIR(found.st_mode):
+        return False
+    try:
+        owner, group = pwd.getpwuid(found.st_uid), grp.getgrgid(found.st_gid)
+    except KeyError:
+        return False
+    return (
+        owner.pw_gid == group.gr_gid
+        and owner.pw_name == group.gr_name
+        and set(group.gr_mem) <= {owner.pw_name}
+    )
 
 
 def resolve(path: str, *, strict: bool = False) -> tuple[int, str, str]:

@@ -117,8 +117,11 @@ def _make_writable(descriptor: int, restored: ExitStack | None = None) -> bool:
     mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
     if mode & stat.S_IRWXU == stat.S_IRWXU:
         return False
-    # A descriptor that was opened by O_PATH takes no fchmod.
-    os.chmod(f"/proc/self/fd/{descriptor}", mode | stat.S_IRWXU)
+    try:
+        # A descriptor that was opened by O_PATH takes no fchmod.
+        os.chmod(f"/proc/self/fd/{descriptor}", mode | stat.S_IRWXU)
+    except FileNotFoundError as exc:  # without /proc: that must not mean that nothing is there
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from exc
     if restored is not None:
         kept = os.dup(descriptor)
         restored.callback(os.close, kept)
