@@ -150,8 +150,9 @@ def test_it_stops_when_told_although_pages_wait(
     [
         ({"colour": "red"}, "'colour' is not an option"),
         ({"allowed_hosts": None}, "'allowed_hosts' is missing"),
-        ({"allowed_hosts": ["https://x"]}, "is no host name"),
-        ({"allowed_hosts": ["*"]}, "is no host name"),
+        ({"allowed_hosts": ["https://x"]}, "is not a host name"),
+        ({"allowed_hosts": ["*"]}, "is not a host name"),
+        ({"allowed_hosts": "a.example.com, b.example.com"}, "is not a host name"),
         ({"certificate": None}, "'certificate' is missing"),
         ({"certificate": None, "private_key": None, "listen_address": "0.0.0.0"}, "in clear"),
         ({"session_lifetime": "11h"}, "10h"),

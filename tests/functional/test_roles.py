@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +16,13 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.config import (
+    Section,
+)
+from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
+
+from .furnished import play
 
 ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/defaults"))
 
@@ -102,3 +111,52 @@ def test_the_mount_is_one_line_of_fstab(
         before, there = there, fstab.read_text()
         assert there == expected
         assert ("changed=0" in done.stdout) == (before == there)
+
+
+def rendered(role: str, place: Path, simulator: Simulator, given: dict[str, Any]) -> Any:
+    """The configuration that a role writes for its service."""
+    path = "service.yml" if role == "atime" else "main.yml"
+    (task,) = [task for task in load(role, "tasks", path) if "_service_config" in str(task)]
+    variables = {**load(role, "defaults", "main.yml"), **task["vars"], **given}
+    variables["inventory_hostname_short"] = "localhost"
+    tasks = [{"ansible.builtin.debug": {"msg": "{{ _service_config | to_json | b64encode }}"}}]
+    plays = [{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}]
+    done = play(simulator, place, yaml.safe_dump(plays))
+    found = re.search(r'"msg": "([A-Za-z0-9+/=]+)"', done.stdout)
+    assert found is not None, done.stdout + done.stderr
+    return json.loads(base64.b64decode(found.group(1)))
+
+
+#: Where the lists of texts of each role stand in the configuration of its service.
+LISTS = {
+    "watcher": {"watcher_host": "cluster.host"},
+    "atime": {
+        "atime_host": "cluster.host",
+        "atime_operations": "operations",
+        "atime_include_prefixes": "include.prefixes",
+        "atime_exclude_prefixes": "exclude.prefixes",
+        "atime_include_globs": "include.globs",
+        "atime_exclude_globs": "exclude.globs",
+        "atime_ignore_users": "ignore.users",
+        "atime_ignore_networks": "ignore.networks",
+        "atime_ignore_protocols": "ignore.protocols",
+    },
+    "lock_manager": {
+        "lock_manager_host": "cluster.host",
+        "lock_manager_allowed_hosts": "allowed_hosts",
+        "lock_manager_trusted_proxies": "trusted_proxies",
+    },
+}
+
+
+@pytest.mark.parametrize("role", sorted(LISTS))
+def test_a_text_for_a_list_is_one_element(role: str, simulator: Simulator, tmp_path: Path) -> None:
+    options = load(role, "meta", "argument_specs.yml")["argument_specs"]["main"]["options"]
+    lists = {n for n, o in options.items() if o["type"] == "list" and o["elements"] == "str"}
+    assert lists == set(LISTS[role])
+    text = "Smith, omar {2}"
+    found = rendered(role, tmp_path, simulator, dict.fromkeys(lists, text))
+    for where in LISTS[role].values():
+        section, _dot, key = where.rpartition(".")
+        assert Section(found[section] if section else found).texts(key) == (text,)
+    assert found.get("title", "Smith") == "Smith"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -127,10 +128,11 @@ def _span(section: Section, key: str, default: timedelta) -> timedelta:
 
 def _check(config: Config) -> None:
     for host in config.allowed_hosts:
-        if "/" in host or "*" in host or (":" in host and not host.startswith("[")):
+        unlike_a_name = re.search(r"[/*,\s]", host) is not None
+        if unlike_a_name or (":" in host and not host.startswith("[")):
             raise InputError(
-                f"'{host}' in 'allowed_hosts' is no host name: "
-                "leave out scheme, port and wildcards."
+                f"'{host}' in 'allowed_hosts' is not a host name: leave out scheme, port and "
+                "wildcards, and write several names as a list."
             )
     if not config.allowed_hosts:
         raise InputError("'allowed_hosts' is empty: name the page, such as [locks.example.com].")
