@@ -29,6 +29,7 @@ SLOW = (
     "test_checkpoints.py",
     "test_changelist_apply.py",
     "test_job_templates.py",
+    "test_search_index.py",
 )
 
 

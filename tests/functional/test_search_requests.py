@@ -140,6 +140,29 @@ def test_busy_engine_is_asked_less_and_less(
     assert len(waits) == 5 and waits[4] > 1
 
 
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [
+        (413, r"refuses a request of that size \(413\). Lower request_bytes."),
+        (400, "answers 400"),
+        (401, "does not accept the user name and password"),
+        (403, "Grant the user '' the privileges"),
+        (429, r"answers 429 \(es_rejected_execution_exception: rejected execution\), after 1"),
+        ({"items": 429}, "was too busy for 2 of 2 entries, after 1 attempts: e: rejected."),
+        ({"items": 400}, "refused 2 of 2 entries: e: rejected."),
+    ],
+    ids=str,
+)
+def test_refused_request_ends_in_a_sentence(
+    engine: SearchEngine, lines: Path, failure: Any, said: str
+) -> None:
+    engine.failures = [None, failure]
+    with pytest.raises(errors.QumuloError, match=said):
+        send(engine, lines, request_entries=2, retries=0)
+    assert len(engine.bodies) == 2
+    assert send(engine, lines)["indexed"] == 5 and engine.paths == list("abcde")
+
+
 def test_engine_says_how_long_to_wait(
     engine: SearchEngine, lines: Path, waits: list[float]
 ) -> None:
