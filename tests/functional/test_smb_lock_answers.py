@@ -7,74 +7,18 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.simulator.harness import Simulator
-from tests.tools.tree import linked_tree
+
+from .module_runs import Module, module
+
+__all__ = ["module"]
 
 JANE, BOB = "CORP\\jane", "CORP\\bob"
-Module = Callable[..., list[dict[str, Any]]]
-
-
-@pytest.fixture
-def module(simulator: Simulator, tmp_path: Path) -> Module:
-    """Runs a module once for each set of options, in one playbook, and returns the results."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
-    environment = {
-        **kept,
-        **simulator.environment(),
-        "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
-        "ANSIBLE_HOME": str(tmp_path / "ansible"),
-        "ANSIBLE_NOCOLOR": "true",
-        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-    }
-    answer = tmp_path / "answer.json"
-
-    def run(name: str, *options: dict[str, Any], flags: Sequence[str] = ()) -> list[dict[str, Any]]:
-        tasks = [
-            {
-                "name": "Run the module",
-                f"lockstep.qumulo.{name}": "{{ item }}",
-                "loop": list(options),
-                "loop_control": {"label": "options"},
-                "register": "done",
-                "ignore_errors": True,
-            },
-            {
-                "name": "Write the results",
-                "ansible.builtin.copy": {
-                    "content": "{{ done.results | to_json }}",
-                    "dest": str(answer),
-                    "mode": "0600",
-                },
-                "check_mode": False,
-                "diff": False,
-            },
-        ]
-        playbook = tmp_path / "play.yml"
-        play = {"name": "Test", "hosts": "localhost", "gather_facts": False, "tasks": tasks}
-        playbook.write_text(json.dumps([play]))
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), *flags, str(playbook)],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        results: list[dict[str, Any]] = json.loads(answer.read_text())
-        said = " ".join((done.stdout + done.stderr).split())
-        return [{**result, "said": said} for result in results]
-
-    return run
 
 
 @pytest.fixture

@@ -17,6 +17,10 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
 
+from .module_runs import Module, module
+
+__all__ = ["module"]
+
 
 def params(**changes: Any) -> dict[str, Any]:
     return {
@@ -178,6 +182,38 @@ def test_a_full_name_is_the_snapshot(simulator: Simulator, client: Client) -> No
         with pytest.raises(errors.InputError, match=message):
             ensure(client, **wrong)
     assert len(show(client)) == 8
+
+
+def test_pruning_and_full_names_through_ansible(
+    simulator: Simulator, client: Client, module: Module
+) -> None:
+    obstructed(simulator, client)
+    full = {"state": "absent", "name": "6_nightly"}
+    prune = {"state": "absent", "name": "nightly", "keep": 1}
+    done, gone, pruned, again, refused, none = module(
+        "qumulo_snapshot",
+        full,
+        full,
+        prune,
+        prune,
+        {"state": "absent", "snapshot_id": 1},
+        {"state": "absent", "name": "nigthly"},
+    )
+    assert done["changed"] and done["msg"] == "1 snapshot was deleted."
+    assert not gone["changed"]
+    assert pruned["changed"] and pruned["msg"].startswith(
+        "1 snapshot was deleted; 3 cannot be deleted: 1_nightly (locked with a key), 2_nightly ("
+    )
+    assert not again["changed"] and len(again["not_deleted"]) == 3
+    assert refused["failed"] and "locked with a key: unlock them" in refused["msg"]
+    assert none["msg"] == "No snapshot matches; nothing was deleted."
+    assert show(client) == [f"{number}_nightly" for number in (5, 3, 2, 1)]
+    present, listed = (
+        module("qumulo_snapshot", {"name": "6_nightly"})[0],
+        module("qumulo_snapshot_info", {"name": "5_nightly"})[0],
+    )
+    assert present["failed"] and "give the name without the ID" in present["msg"]
+    assert [one["snapshot_id"] for one in listed["snapshots"]] == [5]
 
 
 def test_a_name_can_begin_like_a_full_name(client: Client) -> None:
