@@ -129,7 +129,7 @@ def test_what_cannot_be_deleted_does_not_stop_pruning(simulator: Simulator, clie
         assert done["changed"] is bool(deleted) and "warnings" not in done
         reasons = {one["name"]: one["reason"] for one in done["not_deleted"]}
         assert reasons["1_nightly"] == "locked with a key"
-        assert reasons["2_nightly"] == "in use by replication-1, such as a replication"
+        assert reasons["2_nightly"] == "owned by replication-1, for instance a replication"
         assert "snapshot 3 is in use" in reasons["3_nightly"]
     assert show(client) == [f"{number}_nightly" for number in (6, 5, 3, 2, 1)]
     everything = ensure(client, state="absent", name="nightly")
@@ -143,7 +143,7 @@ def test_what_is_named_by_itself_and_cannot_be_deleted_is_an_error(
     with simulator.recorded() as seen:
         for number in (1, 2):
             for named in ({"snapshot_id": number}, {"name": f"{number}_nightly"}):
-                with pytest.raises(errors.ConflictError, match="locked|in use"):
+                with pytest.raises(errors.ConflictError, match="locked|owned"):
                     ensure(client, state="absent", **named)
     assert seen == []
     with pytest.raises(errors.ConflictError, match="in use"):

@@ -300,8 +300,8 @@ def check_deletable(doomed: Iterable[Snapshot]) -> None:
     for snapshot in doomed:
         if snapshot.owners:
             raise ConflictError(
-                f"Snapshot {snapshot.name} is in use by {', '.join(snapshot.owners)}, such as a "
-                "replication: end that use first. Nothing was deleted."
+                f"Snapshot {snapshot.name} is owned by {', '.join(snapshot.owners)}, for instance "
+                "a replication: end that first. Nothing was deleted."
             )
 
 

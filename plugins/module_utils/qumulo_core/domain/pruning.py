@@ -46,7 +46,7 @@ def obstacle(snapshot: Snapshot) -> str | None:
     if snapshot.lock_key is not None:
         return "locked with a key"
     if snapshot.owners:
-        return f"in use by {', '.join(snapshot.owners)}, such as a replication"
+        return f"owned by {', '.join(snapshot.owners)}, for instance a replication"
     return None
 
 
