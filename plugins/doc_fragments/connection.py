@@ -15,6 +15,8 @@ options:
     description:
       - Addresses or names of nodes of the cluster, or its one DNS name.
       - With several, a node that does not answer is left for the next one. All must belong to the same cluster.
+      - Write V(qumulo.example.com), V(10.0.0.11) or V(2001:db8::1). Brackets around an IPv6 address, blanks around a host, and a port that equals O(port)
+        are accepted. A URL, another port, and an IPv6 address with a zone are refused.
       - If not set, the environment variable E(QUMULO_HOST) is used (several separated by commas).
     type: list
     elements: str
@@ -22,7 +24,7 @@ options:
   port:
     description:
       - Port of the REST API.
-      - If not set, the environment variable E(QUMULO_PORT) is used.
+      - If not set, the environment variable E(QUMULO_PORT) is used. An empty variable counts as not set, as with all the others.
     type: int
     default: 8000
   username:
@@ -32,17 +34,18 @@ options:
     type: str
   password:
     description:
-      - Password of the account O(username).
+      - Password of the account O(username). Line breaks at its end are dropped, and other control characters are refused.
       - If not set, the environment variable E(QUMULO_PASSWORD) is used.
     type: str
   access_token:
     description:
       - Access token of an account, as C(qq auth_create_access_token) prints it. It is used instead of O(username).
+      - Blanks and line breaks around it are dropped. A token that cannot be sent in an HTTP header is refused, without showing it.
       - If not set, the environment variable E(QUMULO_ACCESS_TOKEN) is used.
     type: str
   access_token_file:
     description:
-      - File on the host that the module runs on, which holds nothing but an access token.
+      - File on the host that the module runs on, which holds nothing but an access token, in UTF-8 or UTF-16.
     type: path
   credentials_file:
     description:

@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -320,6 +319,45 @@ def test_commands_of_the_watcher_survive(
         one_sentence(done)
 
 
+@pytest.mark.parametrize("fault", ["", "value", "memory"])
+def test_the_playbook_of_the_check_shows_no_secret(
+    fault: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    content = "- ansible.builtin.import_playbook: lockstep.qumulo.check_connection\n"
+    # Its command has the environment of the controller, which is to find the faults too.
+    variables = {"LOCKSTEP_FAULT": fault, "QUMULO_ACCESS_TOKEN": SECRET if fault else f"{SECRET}\n"}
+    if fault:
+        wrapper = tmp_path / "python"
+        wrapper.write_text(
+            f'#!/bin/sh\nPYTHONPATH="{FAULTS}:$PYTHONPATH" exec "{sys.executable}" "$@"\n'
+        )
+        wrapper.chmod(0o755)
+        content += f"  vars: {{check_interpreter: {wrapper}}}\n"
+    done = play(simulator, tmp_path, content, "-vvv", **variables)
+    output = done.stdout + done.stderr
+    assert done.returncode == 2
+    told_so = {"": "does not accept", "value": "Unexpected ValueError", "memory": "Out of memory"}
+    assert told_so[fault] in output
+    assert not shown(output)
+
+
+@pytest.mark.parametrize("fault", [*SENDING, "strange"])
+def test_the_handover_to_storagedna_shows_no_secret(
+    fault: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    path = tmp_path / "dna.conf"
+    path.write_text(
+        f"[General]\nFastScanWorkFolder={tmp_path}/work\nQumuloUsername=admin\n"
+        f"QumuloClusterIP={simulator.addresses[0]}:{simulator.port}\n"
+        f"QumuloClusterPort={simulator.port}\nQumuloPassword={SECRET}\n"
+    )
+    arguments = ["qumulo_core.changelist.handover", "--config", str(path), "--project", "p"]
+    arguments += ["--checkpoint", "c", "--path", "/", "--ca-path", simulator.ca_file]
+    done = command(arguments, faulty(fault))
+    one_sentence(done)
+    assert done.returncode == 1
+
+
 # -- services -----------------------------------------------------------------------------------
 
 
@@ -353,26 +391,28 @@ def test_the_check_as_a_service_shows_no_secret(cluster: dict[str, Any], tmp_pat
         assert not shown(process.output()), process.output()
 
 
-@pytest.fixture
-def faulty_here(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Makes the lowest layer of this process fail."""
-    import http.client
-
-    monkeypatch.syspath_prepend(str(FAULTS.parent))
-    from faults import sitecustomize
-
-    def install(fault: str) -> None:
-        monkeypatch.setattr(http.client.HTTPConnection, "send", http.client.HTTPConnection.send)
-        monkeypatch.setattr(http.client.HTTPResponse, "read", http.client.HTTPResponse.read)
-        sitecustomize._install(fault)
-
-    yield install
+def test_the_access_time_syncer_shows_no_secret(cluster: dict[str, Any], tmp_path: Path) -> None:
+    data = {
+        "cluster": cluster,
+        "set": "api",
+        "listen": {"port": 0},
+        "spool": str(tmp_path / "spool.db"),
+        "lock_file": str(tmp_path / "atime.lock"),
+        "metrics_port": 0,
+        "log_level": "debug",
+    }
+    path = str(written(tmp_path, data))
+    with start_service("atime", "--config", path, environment=faulty("value")) as process:
+        wait_for(lambda: "********" in process.output() or not process.running)
+        process.signal(signal.SIGTERM) if process.running else None
+        process.wait()
+        assert "********" in process.output(), process.output()
+        assert not shown(process.output())
 
 
 def test_the_page_shows_no_password(
     simulator: Simulator,
     tmp_path: Path,
-    faulty_here: Callable[[str], None],
     capfd: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -123,11 +123,12 @@ options:
   host:
     description:
       - Addresses or names of nodes of the cluster. If not set, E(QUMULO_HOST) is used (several separated by commas).
+        They are written as for the modules, such as V(10.0.0.11) or V(2001:db8::1).
     type: list
     elements: str
   port:
     description:
-      - Port of the REST API. If not set, E(QUMULO_PORT) is used, or 8000.
+      - Port of the REST API. If not set, E(QUMULO_PORT) is used, or 8000. An empty variable counts as not set.
     type: int
   username:
     description:
