@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from tests.simulator.harness import Simulator
-from tests.tools.lock_manager_page import running_page
+from tests.tools.lock_manager_page import configuration
 from tests.tools.services import core_environment, start_service, wait_for
 from tests.tools.tree import ROOT
 from tests.tools.visitor import Visitor
@@ -410,30 +410,37 @@ def test_the_access_time_syncer_shows_no_secret(cluster: dict[str, Any], tmp_pat
         assert not shown(process.output())
 
 
-def test_the_page_shows_no_password(
-    simulator: Simulator,
-    tmp_path: Path,
-    capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service import logs
+FORMS = (
+    {"username": "admin", "password": SECRET},
+    {"token": SECRET},
+    {"token": SPOILT["line break inside"]},
+    {"username": "admin", "password": SPOILT["NUL"]},
+)
 
-    with running_page(simulator, tmp_path) as page:
-        visitor = Visitor(page.url, str(tmp_path / "ca.pem"))
-        csrf = visitor.token("/login")
-        for form in (
-            {"username": "admin", "password": SECRET},
-            {"token": SECRET},
-            {"token": SPOILT["line break inside"]},
-            {"username": "admin", "password": SPOILT["NUL"]},
-        ):
-            form = {"csrf": csrf, **form}
-            answer = visitor.post("/login", form)
-            assert answer.status_code in (400, 401, 403), answer.text
+
+@pytest.mark.parametrize("fault", ["", "socket", "value", "key", "memory"])
+def test_the_page_shows_no_password(fault: str, simulator: Simulator, tmp_path: Path) -> None:
+    data = configuration(simulator, tmp_path, lock_file=str(tmp_path / "page.lock"))
+    data["cluster"]["retries"] = 0
+    data["log_level"] = "debug"
+    path = str(written(tmp_path, data))
+    environment = faulty(fault) if fault else core_environment()
+    with start_service("lock_manager", "--config", path, environment=environment) as process:
+        process.wait_ready()
+        wait_for(lambda: process.status)
+        visitor = Visitor(process.status.split(",")[0], str(tmp_path / "ca.pem"))
+        statuses = []
+        for form in FORMS:
+            answer = visitor.post("/login", {"csrf": visitor.token("/login"), **form})
+            statuses.append(answer.status_code)
             assert not shown(answer.text)
-    records = "\n".join(logs.PlainFormatter(journal=False).format(r) for r in caplog.records)
-    output = capfd.readouterr()
-    assert not shown(records + output.out + output.err)
+            assert "Traceback" not in answer.text
+        failing = {"": [401, 401], "socket": [502, 502], "key": [500, 502]}.get(fault, [500, 500])
+        assert statuses == [*failing, 400, 400], process.output()
+        output = process.output()
+        if failing[0] == 500:
+            assert "Traceback" in output and "********" in output
+        assert not shown(output), output
 
 
 # -- the event source ---------------------------------------------------------------------------

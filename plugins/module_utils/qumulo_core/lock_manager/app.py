@@ -12,7 +12,7 @@ from typing import cast
 
 from . import api, lib, pages
 from .config import Config
-from .gate import Handler, Visit, gate, message
+from .gate import DEFECT, Handler, Visit, gate, message
 from .lib import (
     HTTPException,
     Middleware,
@@ -83,8 +83,7 @@ def make_app(config: Config) -> Starlette:
     async def defect(request: Request, exc: Exception) -> Response:
         """An error of our own; Starlette logs it with its traceback."""
         del exc
-        text = "Something went wrong inside: try again, and if it stays, look into the log."
-        answer = message(services, Visit(request, None), 500, "That did not work", text)
+        answer = message(services, Visit(request, None), 500, "That did not work", DEFECT)
         harden(answer.headers)  # this answer does not pass the shield
         return answer
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import inspect
 import logging
@@ -14,7 +15,9 @@ from typing import Any, cast
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from .. import errors
+from ..common import unexpected
 from ..common.addresses import canonical
+from ..common.redaction import masked
 from .lib import (
     HTMLResponse,
     JSONResponse,
@@ -31,6 +34,9 @@ log = logging.getLogger(__name__)
 
 #: Sent by the page's script when nobody has clicked: it keeps no session alive.
 BACKGROUND = "x-lockstep-background"
+#: Fields of a form that hold secrets.
+SECRETS = ("password", "token")
+DEFECT = "Internal error: try again, and check the service log if it persists."
 _MOST_FIELDS = 5000
 _STATUS = (
     (errors.InputError, 400),
@@ -158,12 +164,20 @@ def gate(
                     "The form does not come from your session: go back to the list and try again. "
                     "Nothing was done.",
                 )
-        try:
-            if inspect.iscoroutinefunction(handler):
-                return cast(Response, await handler(services, visit))
-            return cast(Response, await run_in_threadpool(handler, services, visit))
-        except errors.QumuloError as exc:
-            return _failed(services, visit, exc)
+        with contextlib.ExitStack() as stack:
+            for name in SECRETS:
+                stack.enter_context(masked(visit.sent(name)))
+            try:
+                if inspect.iscoroutinefunction(handler):
+                    return cast(Response, await handler(services, visit))
+                return cast(Response, await run_in_threadpool(handler, services, visit))
+            except errors.QumuloError as exc:
+                return _failed(services, visit, exc)
+            except Exception as exc:  # pylint: disable=broad-exception-caught
+                # Logged in here, where the log still masks what the form brought.
+                text = unexpected.sentence(exc, "report the traceback below.")
+                log.error("%s %s: %s", request.method, request.url.path, text, exc_info=exc)
+                return message(services, visit, 500, "That did not work", DEFECT)
 
     return endpoint
 
