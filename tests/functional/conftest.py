@@ -22,6 +22,7 @@ __all__ = ["running_simulator", "simulator"]
 #: Files that take longest. Whole files go to one of several processes, so these are the first: else
 #: the others would have nothing to do while the last one ends.
 SLOW = (
+    "test_playbook_variables.py",
     "test_playbooks.py",
     "test_watcher_catch_up.py",
     "test_watcher.py",

@@ -37,8 +37,8 @@ __all__ = ["call"]
 PLAYBOOKS = ROOT / "playbooks"
 #: Names that something on the way could take apart or for something else.
 DIRECTORY = "/p, 2/it's $HOME -x"
-#: What is given for each variable instead: nothing, a name and an ID with a comma, an option.
-WRONG = ("", "2,x", "-rf")
+#: What is given for each variable instead: nothing, and an ID and a name with a comma.
+WRONG = ("", "2,x")
 #: What must never be all that a person is told.
 RIDDLES = re.compile(
     r"is undefined|Traceback|non-zero return code|has no attribute|Unexpected|MODULE FAILURE|"
