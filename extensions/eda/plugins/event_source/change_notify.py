@@ -51,7 +51,7 @@ options:
     type: str
   file_id:
     description:
-      - ID of the directory. It is followed wherever it is moved. Set this or O(path).
+      - ID of the directory, which is digits only. It is followed wherever it is moved. Set this or O(path).
     type: str
   recursive:
     description:
@@ -68,14 +68,14 @@ options:
     default: [added, removed, moved, written]
   include:
     description:
-      - Shell patterns of paths that are told; without any, all.
+      - Shell patterns of paths that are told; without any, all. A text is one pattern, commas included.
       - One without a slash is compared with the name, one that begins with a slash with the whole path, any other with the end of the path. Case counts.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Shell patterns of paths that are not told.
+      - Shell patterns of paths that are not told. A text is one pattern, commas included.
     type: list
     elements: str
     default: []

@@ -19,6 +19,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import entries
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_id,
     by_path,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
@@ -272,6 +273,19 @@ def test_where_the_cluster_is_comes_from_the_environment():
     assert (cluster.hosts, cluster.port) == (("a", "b"), 8001)
     assert (cluster.username, cluster.password) == ("jane", "x")
     assert made.directory == by_path("/projects") and made.checkpoint is None and made.batch == 1
+
+
+def test_a_text_for_patterns_is_one_pattern():
+    made = config.parse({"path": "/a, b", "include": "x, y*", "exclude": "x, y,1"}, WHERE)
+    assert made.directory == by_path("/a, b")
+    found = [name for name in ("x, y", "x, y,1", "x", "y", "1") if made.names.matches(name)]
+    assert found == ["x, y"]
+
+
+def test_a_number_is_a_file_id_and_no_path():
+    assert config.parse({"file_id": 4711}, WHERE).directory == by_id("4711")
+    with pytest.raises(InputError, match="'4711' is not an absolute path.*ID as file_id"):
+        config.parse({"path": 4711}, WHERE)
 
 
 def test_a_token_of_the_environment_goes_before_a_password():
