@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
-from tests.tools.services import wait_for
+from tests.tools.services import free_port, wait_for
 
 from .watched import BURST, Make, no_leftovers, put, watched
 
@@ -105,15 +108,59 @@ def test_the_first_rule_that_matches_wins(watched: Make, simulator: Simulator) -
     assert watcher.unlocked("/w") == {"/w/deep/not-top.txt"}
 
 
-def test_what_is_no_file_goes_to_the_list_of_failures(
+def test_what_is_no_file_is_skipped_and_counted(
     watched: Make, simulator: Simulator, client: Client
 ) -> None:
-    watcher = watched()
-    with watcher.running():
-        client.rest.fs.create_symlink(name="link.pdf", target="x", dir_path="/w")
-        wait_for(lambda: "symlink" in watcher.command("failed").stdout)
-        assert watcher.command("retry", "--all").stdout == "1 will be tried again.\n"
-        wait_for(lambda: "symlink" in watcher.command("failed", "--json").stdout)
+    port = free_port()
+    watcher = watched(metrics_port=port)
+    fs = client.rest.fs
+    with watcher.running() as process:
+        fs.create_symlink(name="link.pdf", target="x", dir_path="/w")
+        for kind in ("PIPE", "SOCKET", "BLOCK_DEVICE"):
+            fs.create_unix_file(
+                name=f"{kind}.pdf",
+                dir_path="/w",
+                file_type=f"FS_FILE_TYPE_UNIX_{kind}",
+                major_minor_numbers={"major": 7, "minor": 1} if kind == "BLOCK_DEVICE" else None,
+            )
+        wait_for(lambda: json.loads(watcher.command("status", "--json").stdout)["skipped"] == 4)
+        put(simulator, "/w/a.pdf")
+        watcher.wait_recorded("/w/a.pdf")
+        watcher.wait_idle(process)
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+            metrics = answer.read().decode()
+        assert "Nothing has failed" in watcher.command("failed").stdout
+    for kind in ("symlink", "pipe", "socket", "device"):
+        assert f'lockstep_watcher_skipped_total{{type="{kind}"}} 1.0' in metrics
+    assert "lockstep_watcher_given_up 0.0" in metrics
+    assert watcher.recorded() == {"/w/a.pdf"}
+
+
+def test_holds_of_all_rules_count_and_the_first_retention(
+    watched: Make, simulator: Simulator
+) -> None:
+    watcher = watched(
+        {"name": "case", "path": "/w/case", "retention": None, "legal_hold": True},
+        {"name": "week", "path": "/w", "include": ["*.pdf"], "retention": "7d"},
+        {"name": "rest", "path": "/w"},
+        {"name": "mail", "path": "/w", "include": ["*.eml"], "legal_hold": True},
+    )
+    with watcher.running() as process:
+        for name in ("case/a.pdf", "case/b.txt", "c.pdf", "d.eml"):
+            put(simulator, f"/w/{name}")
+        watcher.wait_recorded("/w/case/a.pdf", "/w/case/b.txt", "/w/c.pdf", "/w/d.eml")
+        watcher.wait_idle(process)
+    found = {
+        record["path"]: (record["rule"], record["legal_hold"], record.get("hold_rules"))
+        for record in watcher.records()
+    }
+    assert found == {
+        "/w/case/a.pdf": ("week", True, ["case"]),
+        "/w/case/b.txt": ("rest", True, ["case"]),
+        "/w/c.pdf": ("week", False, None),
+        "/w/d.eml": ("rest", True, ["mail"]),
+    }
+    assert watcher.command("audit").returncode == 0
 
 
 def test_a_file_that_somebody_has_open_waits(watched: Make, simulator: Simulator) -> None:

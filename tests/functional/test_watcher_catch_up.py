@@ -63,7 +63,7 @@ def test_a_file_counts_by_any_of_its_names(
     watched: Make, simulator: Simulator, client: Client, away: bool
 ) -> None:
     put(simulator, "/outside/first.pdf")
-    watcher = watched()
+    watcher = watched({"path": "/w", "hard_links": "lock"})
     with watcher.running() as process:
         if away:
             process.signal(signal.SIGKILL)

@@ -208,3 +208,15 @@ def test_a_check_says_what_rules_mean(watched: Make) -> None:
     done = watched({"path": "/w", "include": ["*.pdf"], "quiet": 0}).command("--check")
     assert done.returncode == 0
     assert "files in and below /w that match *.pdf are retained for 30d" in done.stdout
+
+
+def test_a_hidden_rule_fails_the_check_and_does_not_stop_the_service(
+    watched: Make, simulator: Simulator
+) -> None:
+    watcher = watched({"name": "all", "path": "/w"}, {"name": "never", "path": "/w/deep"})
+    done = watcher.command("--check")
+    assert done.returncode == 2
+    assert "Rule 'never' is hidden by rule 'all'" in done.stderr
+    with watcher.running():
+        put(simulator, "/w/deep/a.pdf")
+        watcher.wait_recorded("/w/deep/a.pdf")

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
@@ -19,7 +19,7 @@ from ..cluster_clock import ClusterClock
 from ..errors import MissingPrivilegeError, NotFoundError, ProtocolError, QumuloError
 from ..events import Event
 from ..service import metrics
-from ..service.spool import Entry
+from ..service.spool import Entry, Key
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
@@ -29,9 +29,11 @@ from .config import Config
 from .directories import Directories
 from .evidence import Evidence
 from .follower import Follower
-from .locking import Context, Outcome, What
+from .links import Names
+from .locking import Context
 from .meters import Gauges, Meters
-from .pending import translate
+from .outcomes import Outcome, What
+from .pending import Pending, Translated, translate
 from .rules import Root
 from .versions import Versions
 from .workers import Workers
@@ -75,6 +77,7 @@ class Watcher:
         path = ":memory:" if dry_run else self.config.spool
         self.spool = SqliteSpool(path, postpone=True)
         self._versions = Versions(self.spool)
+        self._names = Names(self.spool)
         self._evidence: Evidence | None = None
         if not dry_run:
             self._evidence = Evidence(
@@ -197,6 +200,7 @@ class Watcher:
             "locked": self._totals["locked"],
             "already_locked": self._totals["already locked"],
             "failures": self._totals["failures"],
+            "skipped": self._totals["skipped"],
             "catch_ups": self._totals["catch-ups"],
             "directories": {
                 follower.root.path: {"state": follower.state, "message": follower.message}
@@ -316,6 +320,7 @@ class Watcher:
             refresh=self._directories.look_since,
             put=self._put,
             versions=self._versions,
+            names=self._names,
             cluster=config.cluster.hosts[0],
             max_attempts=config.max_attempts,
             dry_run=self._dry_run,
@@ -336,6 +341,7 @@ class Watcher:
             lambda: self._directories.rules,
             self.now,
             self._put,
+            self._names,
             all_is_new=config.existing or self._directories.was_absent(root),
             leave_no_trace=self._dry_run,
         )
@@ -374,11 +380,23 @@ class Watcher:
         # apart, whatever the directory was called when the stream was opened.
         todo = translate(events, rules.now_at(root), rules, self.now().timestamp())
         entries = list(todo.starts.values())
-        known = self.spool.known([key for key in todo.restarts if key not in todo.starts])
-        entries += [todo.restarts[key] for key in known]
+        known = set(self.spool.known(list(todo.names)))
+        entries += [
+            entry for key, entry in todo.restarts.items() if key in known - todo.starts.keys()
+        ]
         if entries:
+            self._names.add(self._other_names(todo, known))
             self.spool.put(entries)
         return not todo.removed
+
+    def _other_names(self, todo: Translated, known: set[Key]) -> Iterator[tuple[str, str]]:
+        """Yield the names of files that turn up under several, before a newer one replaces them."""
+        for key, names in todo.names.items():
+            waiting = self.spool.get(key) if key in known else None
+            if waiting is not None:
+                names = names | {Pending.of(waiting[0]).path}
+            if len(names) > 1:
+                yield from ((str(key), name) for name in names)
 
     def _caught_up(self, count: int, seconds: float) -> None:
         self.meters.catch_ups.inc()
@@ -406,6 +424,9 @@ class Watcher:
                     },
                 )
             return
+        if outcome.what is What.SKIPPED:
+            self._totals["skipped"] += 1
+            self.meters.skipped.labels(outcome.kind).inc()
         if not outcome.reason:
             return
         level = logging.DEBUG

@@ -26,6 +26,7 @@ from ..times import parse_rfc3339
 from . import checkpoints
 from .checkpoints import Mark
 from .config import Config
+from .links import Names, several
 from .pending import of_listing
 from .requests import CLOCK_ERROR
 from .rules import WRITTEN, Root, RuleSet
@@ -49,6 +50,7 @@ class CatchUp:
     :param rules: gives the rules of the moment.
     :param now: the cluster's clock.
     :param put: puts entries into the spool.
+    :param names: remembers the names of files with several hard links.
     :param all_is_new: at the first time, what is there already counts, too.
     :param leave_no_trace: take no snapshots, whatever the configuration says.
     """
@@ -62,6 +64,7 @@ class CatchUp:
         rules: Callable[[], RuleSet],
         now: Callable[[], datetime],
         put: Callable[[list[Entry]], None],
+        names: Names,
         *,
         all_is_new: bool,
         leave_no_trace: bool = False,
@@ -73,6 +76,7 @@ class CatchUp:
         self._rules = rules
         self._now = now
         self._put = put
+        self._names = names
         self._all_is_new = all_is_new
         self._cancelled = threading.Event()
         self._walks = leave_no_trace or not config.use_snapshots
@@ -353,6 +357,7 @@ class CatchUp:
             now = self._now().timestamp()
             entries = of_listing(batch, self._rules(), now)
             if entries:
+                self._names.add(several(batch, {entry.key for entry in entries}))
                 self._put(entries)
             batch.clear()
             return len(entries)

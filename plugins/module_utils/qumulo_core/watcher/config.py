@@ -15,7 +15,7 @@ from ..errors import InputError
 from ..notifications import SILENCE
 from ..service import config, instance, logs
 from ..settings import Settings
-from .rules import GROUPS, NEVER_FINISHED, Rule
+from .rules import GROUPS, HOLD_BACK, LOCK, NEVER_FINISHED, Rule
 
 STATE = "/var/lib/lockstep/watcher"
 DEFAULT_METRICS_PORT = 9470
@@ -145,4 +145,5 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
             quiet=section.span("quiet", timedelta(seconds=60)),
             wait_for_handles=section.flag("wait_for_handles", False),
             events=events,
+            hard_links=section.choice("hard_links", (LOCK, HOLD_BACK), HOLD_BACK),
         )

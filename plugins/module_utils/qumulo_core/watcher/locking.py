@@ -6,22 +6,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Any
 
 from .. import file_locks, files
 from ..client import Client
-from ..domain.file_refs import by_id, by_path
+from ..domain.file_refs import by_id
 from ..errors import PRECONDITION_FAILED, ConflictError, NotFoundError, QumuloError
 from ..file_locks import LockState
-from ..files import DIRECTORY, FILE, FileInfo
+from ..files import FILE, FileInfo
 from ..service.retries import FOR_NOW, retry_after
 from ..service.spool import Entry, Item
 from ..smb_locks import listing
 from ..times import format_rfc3339, parse_rfc3339
+from . import links
+from .links import TRIES, HeldBackError, Names, several
+from .outcomes import Outcome, What
 from .pending import Pending, of_listing
 from .requests import (
     HOLD_RELEASED,
@@ -31,7 +33,7 @@ from .requests import (
     running_since,
     was_released,
 )
-from .rules import Decision, Rule, RuleSet
+from .rules import Decision, RuleSet
 from .versions import Version, Versions
 
 #: Seconds between looks at a file that somebody holds open.
@@ -40,37 +42,6 @@ LOOK_AGAIN = 5.0
 LOOKS = 3
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
-
-
-class What(Enum):
-    """What became of an item."""
-
-    LOCKED = "locked"
-    ALREADY = "already locked"
-    DONE = "done"
-    GONE = "gone"
-    LATER = "later"
-    GIVE_UP = "given up"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of an item.
-
-    :param record: for the evidence.
-    :param due: when to try again; seconds of the cluster's clock.
-    :param reason: for people; for ``LATER`` empty if it was not in vain.
-    :param rule: name of the rule that locked it.
-    :param version: to remember.
-    """
-
-    item: Item
-    what: What
-    reason: str = ""
-    record: dict[str, Any] | None = None
-    due: float = 0.0
-    rule: str = ""
-    version: Version | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +55,7 @@ class Context:
         (``time.monotonic()``); returns the rules that go by it.
     :param put: puts entries into the spool.
     :param versions: remembers what was locked.
+    :param names: remembers the names of files with several hard links.
     """
 
     now: Callable[[], datetime]
@@ -92,6 +64,7 @@ class Context:
     refresh: Callable[[Client, float], RuleSet]
     put: Callable[[list[Entry]], None]
     versions: Versions
+    names: Names
     cluster: str
     max_attempts: int
     dry_run: bool
@@ -112,7 +85,10 @@ def handle(client: Client, item: Item, context: Context) -> Outcome:
 
 def failed(item: Item, error: QumuloError, context: Context) -> Outcome:
     """Decide whether what has failed is tried again."""
-    if not isinstance(error, FOR_NOW) and item.attempts + 1 >= context.max_attempts:
+    tries = context.max_attempts
+    if isinstance(error, HeldBackError):
+        tries = min(tries, TRIES)
+    if not isinstance(error, FOR_NOW) and item.attempts + 1 >= tries:
         return Outcome(item, What.GIVE_UP, error.message)
     due = context.now().timestamp() + retry_after(item.attempts)
     return Outcome(item, What.LATER, error.message, due=due)
@@ -121,24 +97,19 @@ def failed(item: Item, error: QumuloError, context: Context) -> Outcome:
 def _decide(
     client: Client, info: FileInfo, pending: Pending, read_at: float, context: Context
 ) -> tuple[FileInfo, Decision]:
-    """Return which rule counts for a file, and the file under the name for which it does."""
+    """Return what the rules say about a file, and the file under the name for which they do."""
+    if info.num_links > 1 and info.type == FILE:
+        candidates = [pending.path, *context.names.of(info.id)]
+        info, decision = links.decide(client, info, candidates, context.rules())
+        if not decision.covered:
+            rules = context.refresh(client, read_at)
+            info, decision = links.decide(client, info, candidates, rules)
+        return info, decision
     decision = context.rules().decide(info.path, info.size)
-    if decision.rule is None and info.num_links > 1 and info.path != pending.path:
-        # The cluster names a file with several hard links by any of them.
-        other = context.rules().decide(pending.path, info.size)
-        if other.rule is not None and _is_at(client, info.id, pending.path):
-            info, decision = replace(info, path=pending.path), other
     if not decision.covered:
         # A watched directory may have been renamed since it was looked at.
         decision = context.refresh(client, read_at).decide(info.path, info.size)
     return info, decision
-
-
-def _is_at(client: Client, file_id: str, path: str) -> bool:
-    try:
-        return files.get(client, by_path(path)).id == file_id
-    except NotFoundError:
-        return False
 
 
 def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
@@ -177,11 +148,8 @@ def _look_at(
     rule = decision.rule
     if rule is None:
         return Outcome(item, What.DONE, decision.reason)
-    if info.type == DIRECTORY:
-        return Outcome(item, What.DONE, "it is a directory")  # whose time has changed
-    if info.type != FILE:
-        reason = f"{info.path} is a {info.type}, and only files can be locked."
-        return Outcome(item, What.GIVE_UP, reason)
+    if info.type != FILE:  # a directory whose time has changed, or a symlink
+        return Outcome(item, What.SKIPPED, f"it is a {info.type}", kind=info.type)
     now = context.now()
     ready = quiet_until(rule, pending, info, now)
     if ready > context.surely():
@@ -191,8 +159,11 @@ def _look_at(
     todo = file_locks.plan(info.path, state, request_of(rule, info, state, known, now))
     since = running_since(info, state, known, now)
     if not todo.changes and asked != state:
-        return _as_it_is(item, info, state, known, rule, context)
+        return _as_it_is(item, info, state, known, decision, context)
     if todo.changes:
+        if decision.held_back:
+            context.names.add([(info.id, info.path), (info.id, pending.path)])
+            raise HeldBackError(decision.held_back)
         if rule.wait_for_handles and listing.is_open_for_writing(client, info.id):
             return Outcome(item, What.LATER, due=now.timestamp() + LOOK_AGAIN)
         wanted = todo.result(state)
@@ -200,7 +171,7 @@ def _look_at(
             info = _lock(client, info, todo, wanted)
             wanted = LockState.of(info)
         state = wanted
-    record = _record(info, state, rule, context, "locked")
+    record = _record(info, state, decision, context, "locked")
     version = Version.of(info, state, since or parse_rfc3339(info.change_time), known)
     return Outcome(item, What.LOCKED, record=record, rule=rule.name, version=version)
 
@@ -223,7 +194,7 @@ def _as_it_is(
     info: FileInfo,
     state: LockState,
     known: Version | None,
-    rule: Rule,
+    decision: Decision,
     context: Context,
 ) -> Outcome:
     """Return what becomes of a file to which nothing has to be done."""
@@ -236,14 +207,14 @@ def _as_it_is(
     if not state.is_locked(context.now()):
         reason = "its retention period is over, and its data are the same"
         return Outcome(item, What.DONE, reason, version=version)
-    record = _record(info, state, rule, context, "already locked")
-    return Outcome(item, What.ALREADY, record=record, rule=rule.name, version=version)
+    record = _record(info, state, decision, context, "already locked")
+    return Outcome(item, What.ALREADY, record=record, rule=_name(decision), version=version)
 
 
 def _record(
-    info: FileInfo, state: LockState, rule: Rule, context: Context, outcome: str
+    info: FileInfo, state: LockState, decision: Decision, context: Context, outcome: str
 ) -> dict[str, Any]:
-    return {
+    record = {
         "time": format_rfc3339(context.now()),
         "cluster": context.cluster,
         "file_id": info.id,
@@ -254,18 +225,27 @@ def _record(
         "data_revision": info.data_revision,
         "retention_until": None if state.until is None else format_rfc3339(state.until),
         "legal_hold": state.hold,
-        "rule": rule.name,
+        "links": info.num_links,
+        "rule": _name(decision),
         "outcome": outcome,
     }
+    if decision.holds:
+        record["hold_rules"] = list(decision.holds)
+    return record
+
+
+def _name(decision: Decision) -> str:
+    return "" if decision.rule is None else decision.rule.name
 
 
 def _expand(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
     """Put the files below a directory that was moved in into the spool."""
     batch: list[FileInfo] = []
 
-    def flush(found: Iterable[FileInfo]) -> None:
+    def flush(found: list[FileInfo]) -> None:
         entries = of_listing(found, context.rules(), context.now().timestamp(), moved=True)
         if entries:
+            context.names.add(several(found, {entry.key for entry in entries}))
             context.put(entries)
 
     troubles: list[QumuloError] = []

@@ -77,6 +77,9 @@ class Meters:
         self.events = counter("events", "Events that the cluster has told.", "type")
         self.locks = counter("locks", "Files that were locked, or found locked.", "rule", "outcome")
         self.failures = counter("failures", "Tries to lock a file that were in vain.")
+        self.skipped = counter(
+            "skipped", "Symlinks, directories and other objects that cannot be locked.", "type"
+        )
         self.catch_ups = counter("catch_ups", "Times that was caught up.")
         self.caught_up = counter("caught_up_files", "Files that were found by catching up.")
         self.delay = Histogram(

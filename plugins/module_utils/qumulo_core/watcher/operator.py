@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -25,19 +26,23 @@ from ..service.sqlite import SqliteSpool
 from ..times import format_rfc3339, parse_rfc3339
 from . import audit, evidence
 from .config import Config
+from .hidden import hidden
 from .pending import Pending
 from .requests import HOLD_RELEASED
 from .versions import Versions
 
 
 def check(config: Config) -> int:
-    """Say what each rule means."""
+    """Say what each rule means, and which rules can have no effect."""
     now = datetime.now(timezone.utc)
     for rule in config.rules:
         say(rule.describe(now))
     first = "too" if config.existing else "not unless they change"
     say(f"On the first start, files that are there already are locked {first}.")
-    return exit_codes.OK
+    wrong = list(hidden(config.rules))
+    for sentence in wrong:
+        sys.stderr.write(f"{sentence}\n")
+    return exit_codes.USAGE if wrong else exit_codes.OK
 
 
 def _spool(config: Config) -> SqliteSpool:
@@ -57,6 +62,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("locked since start", facts["locked"]),
         ("found locked", facts["already_locked"]),
         ("given up", facts["given_up"]),
+        ("skipped, no files", facts["skipped"]),
         ("tries in vain", facts["failures"]),
         ("caught up", f"{facts['catch_ups']} times"),
         ("clock skew", f"{facts['clock_skew_seconds']:+.1f} s (cluster to host)"),

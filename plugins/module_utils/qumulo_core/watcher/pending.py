@@ -64,11 +64,13 @@ class Translated:
 
     :param starts: entries of files that are to be locked, now or by this event.
     :param restarts: entries that count only if the file waits already.
+    :param names: of each file, all names that the events have.
     :param removed: the watched directory is gone.
     """
 
     starts: dict[Key, Entry]
     restarts: dict[Key, Entry]
+    names: dict[Key, set[str]]
     removed: bool = False
 
 
@@ -77,7 +79,7 @@ def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -
 
     :param now: seconds since 1970 on the cluster's clock.
     """
-    result = Translated({}, {})
+    result = Translated({}, {}, {})
     above = "" if root.path == "/" else root.path
     for event in events:
         if event.type == "self_removed":
@@ -97,6 +99,7 @@ def translate(events: Iterable[Event], root: Root, rules: RuleSet, now: float) -
             # Which of them it is tells its size, and that is looked at when it is due first.
             quiet = min(rule.quiet for rule in wanted).total_seconds()
             entry = file_entry(event.file_id, path, now, quiet)
+            result.names.setdefault(entry.key, set()).add(path)
             starts = any(rule.counts(event.type) for rule in wanted)
             if starts or entry.key in result.starts:
                 result.starts[entry.key] = entry

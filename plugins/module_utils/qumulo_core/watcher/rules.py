@@ -1,12 +1,16 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files are to be locked, when, and how: rules, of which the first that matches wins."""
+"""Which files are to be locked, when, and how.
+
+Of the rules that match a file, the first one that has a retention decides the retention, and the
+legal holds of all of them count.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..domain.file_refs import FileRef, by_id
@@ -37,6 +41,8 @@ NEVER_FINISHED = (
     "Thumbs.db",
     "desktop.ini",
 )
+#: What becomes of a file with several hard links, of which not all are covered by rules.
+LOCK, HOLD_BACK = "lock", "hold_back"
 #: Groups of events that can make a file one to be locked.
 ADDED, MOVED, WRITTEN = "added", "moved", "written"
 GROUPS = {
@@ -59,6 +65,7 @@ class Rule:
     :param quiet: how long nothing must have been written.
     :param wait_for_handles: also wait until nobody has it open for writing over SMB.
     :param events: groups of :data:`GROUPS`.
+    :param hard_links: ``LOCK`` or ``HOLD_BACK`` a file that has names that no rule covers.
     """
 
     name: str
@@ -72,6 +79,7 @@ class Rule:
     quiet: timedelta = timedelta(seconds=60)
     wait_for_handles: bool = False
     events: tuple[str, ...] = (ADDED, MOVED, WRITTEN)
+    hard_links: str = HOLD_BACK
     _filter: PathFilter = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -112,6 +120,8 @@ class Rule:
         if self.wait_for_handles:
             when += " and when nobody has them open for writing"
         parts.append(f"are {' and '.join(how)} {when}")
+        if self.hard_links == LOCK:
+            parts.append("even if they have other names (hard links) that no rule covers")
         text = " ".join(parts)
         if self.exclude:
             text += f"; never {', '.join(self.exclude)}"
@@ -138,14 +148,22 @@ class Root:
 
 @dataclass(frozen=True)
 class Decision:
-    """Which rule a file falls under; if none, why.
+    """What the rules say about a file; if none locks it, why.
 
+    :param rule: all rules that match, combined to one; it has the name of the one that decides
+        the retention, or of the first one without any.
     :param covered: some rule watches the place, whatever its patterns say.
+    :param matches: numbers of the rules that have a part in it.
+    :param holds: names of the other rules that put it under legal hold.
+    :param held_back: why it must not be locked, because of its other names.
     """
 
     rule: Rule | None
     reason: str
     covered: bool
+    matches: tuple[int, ...] = ()
+    holds: tuple[str, ...] = ()
+    held_back: str = ""
 
 
 def _relative(rule: Rule, root: Root | None, path: str) -> str | None:
@@ -162,13 +180,17 @@ def _relative(rule: Rule, root: Root | None, path: str) -> str | None:
 class RuleSet:
     """Rules with the directories that they mean on the cluster.
 
-    :param rules: in order; the first that matches wins.
+    :param rules: in order; the first that matches and has a retention decides the retention.
     :param roots: directory of each rule, in the same order; None where there is none at present.
     """
 
     def __init__(self, rules: Sequence[Rule], roots: Sequence[Root | None]) -> None:
         self.rules = tuple(rules)
         self.roots = tuple(roots)
+        holding = [number for number, rule in enumerate(self.rules) if rule.hold]
+        #: Number of the last rule that can add a legal hold.
+        self._last_hold = max(holding, default=-1)
+        self._combined: dict[tuple[int, ...], Decision] = {}
 
     def watched(self) -> dict[str, tuple[Root, bool, frozenset[str]]]:
         """Return directories to watch by ID, with whether recursively and for which events."""
@@ -188,12 +210,16 @@ class RuleSet:
         return next((each for each in self.roots if each is not None and each.id == root.id), root)
 
     def decide(self, path: str, size: int | None = None) -> Decision:
-        """Decide which rule a regular file falls under.
+        """Decide which rules a regular file falls under.
 
         :param size: bytes; None if it is not known yet and must not count.
         """
         reason, covered = "no rule watches its directory", False
-        for rule, root in zip(self.rules, self.roots):
+        matches: list[int] = []
+        retained = False
+        for number, (rule, root) in enumerate(zip(self.rules, self.roots)):
+            if retained and number > self._last_hold:
+                break  # nothing can be added
             relative = _relative(rule, root, path)
             if relative is None or (not rule.recursive and "/" in relative):
                 continue
@@ -202,21 +228,61 @@ class RuleSet:
                 reason = f"rule '{rule.name}' leaves out its name"
             elif size is not None and size < rule.min_size:
                 reason = f"it is smaller than rule '{rule.name}' wants ({rule.min_size} bytes)"
-            else:
-                return Decision(rule, "", covered=True)
-        return Decision(None, reason, covered)
+            elif rule.hold or not retained:
+                matches.append(number)
+                retained = retained or rule.retention is not None
+        return self._combine(tuple(matches)) or Decision(None, reason, covered)
+
+    def combine(self, decisions: Iterable[Decision]) -> Decision:
+        """Return what the rules say about a file with several names, by what they say of each."""
+        numbers = sorted({number for each in decisions for number in each.matches})
+        matches: list[int] = []
+        retained = False
+        for number in numbers:
+            rule = self.rules[number]
+            if rule.hold or not retained:
+                matches.append(number)
+                retained = retained or rule.retention is not None
+        return self._combine(tuple(matches)) or Decision(None, "no rule covers it", covered=False)
+
+    def _combine(self, matches: tuple[int, ...]) -> Decision | None:
+        """Return the decision by rules that match; None without any.
+
+        A file is locked no earlier than each of them allows.
+        """
+        if not matches:
+            return None
+        known = self._combined.get(matches)
+        if known is None:
+            rules = [self.rules[number] for number in matches]
+            main = next((rule for rule in rules if rule.retention is not None), rules[0])
+            careful = any(rule.hard_links == HOLD_BACK for rule in rules)
+            one = replace(
+                main,
+                hold=any(rule.hold for rule in rules),
+                quiet=max(rule.quiet for rule in rules),
+                wait_for_handles=any(rule.wait_for_handles for rule in rules),
+                events=tuple(dict.fromkeys(event for rule in rules for event in rule.events)),
+                hard_links=HOLD_BACK if careful else LOCK,
+            )
+            holds = tuple(rule.name for rule in rules if rule.hold and rule is not main)
+            known = Decision(one, "", covered=True, matches=matches, holds=holds)
+            self._combined[matches] = known
+        return known
 
     def may_take(self, path: str) -> list[Rule]:
         """Return the rules that a file may fall under, as long as its size is not known."""
         found = []
-        for rule, root in zip(self.rules, self.roots):
+        retained = False
+        for number, (rule, root) in enumerate(zip(self.rules, self.roots)):
+            if retained and number > self._last_hold:
+                break
             relative = _relative(rule, root, path)
             if relative is None or (not rule.recursive and "/" in relative):
                 continue
-            if rule.matches_name(path):
+            if rule.matches_name(path) and (rule.hold or not retained):
                 found.append(rule)
-                if not rule.min_size:
-                    break
+                retained = retained or (rule.retention is not None and not rule.min_size)
         return found
 
     def takes_moved(self, path: str) -> bool:

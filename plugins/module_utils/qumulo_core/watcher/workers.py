@@ -16,7 +16,8 @@ from ..client import Client
 from ..service.spool import Item, Key, Spool, SpoolError
 from ..service.threads import Threads
 from .evidence import EvidenceError
-from .locking import Context, Outcome, What, handle
+from .locking import Context, handle
+from .outcomes import Outcome, What
 
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks for what is due, and most seconds that results are gathered.
@@ -27,6 +28,10 @@ AHEAD = 8
 _AGAIN = 1.0
 #: Results that are written back at once.
 _BATCH = 2000
+
+
+#: What lets go of an item.
+_ENDED = (What.LOCKED, What.ALREADY, What.DONE, What.GONE, What.SKIPPED)
 
 
 class Workers:
@@ -190,8 +195,7 @@ class Workers:
 
     def _settle(self, batch: list[Outcome]) -> None:
         """Let go of what is done, and put off what is not."""
-        ended = (What.LOCKED, What.ALREADY, What.DONE, What.GONE)
-        done = [o.item for o in batch if o.what in ended]
+        done = [o.item for o in batch if o.what in _ENDED]
         later = [(o.item, o.due, o.reason) for o in batch if o.what is What.LATER]
         given_up = [(o.item, o.reason) for o in batch if o.what is What.GIVE_UP]
         if done:
@@ -200,3 +204,4 @@ class Workers:
             self._spool.later(later)
         if given_up:
             self._spool.give_up(given_up)
+        self._context.names.forget([str(item.key) for item in done])

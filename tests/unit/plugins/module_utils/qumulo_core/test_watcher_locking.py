@@ -35,6 +35,11 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.config import (
     parse,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.links import (
+    TRIES,
+    HeldBackError,
+    Names,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.locking import (
     Context,
     What,
@@ -143,13 +148,15 @@ def item(attempts: int) -> Item:
     return Item("7", "[]", 0, 0.0, 1, 0, attempts, "")
 
 
+SPOOL = SqliteSpool(":memory:", postpone=True)
 CONTEXT = Context(
     now=lambda: NOW,
     surely=lambda: NOW,
     rules=lambda: RuleSet([], []),
     refresh=lambda client, since: RuleSet([], []),
     put=lambda entries: None,
-    versions=Versions(SqliteSpool(":memory:", postpone=True)),
+    versions=Versions(SPOOL),
+    names=Names(SPOOL),
     cluster="c",
     max_attempts=3,
     dry_run=False,
@@ -185,6 +192,15 @@ def test_only_failures_of_the_file_are_given_up(error: errors.QumuloError, given
     again = failed(item(1), error, CONTEXT)
     assert again.due > NOW.timestamp()
     assert again.reason == "no"
+
+
+def test_a_file_that_is_held_back_soon_waits_for_an_operator() -> None:
+    patient = replace(CONTEXT, max_attempts=1000)
+    outcomes = [failed(item(n), HeldBackError("no"), patient).what for n in range(TRIES)]
+    assert outcomes == [What.LATER] * (TRIES - 1) + [What.GIVE_UP]
+    assert failed(item(0), HeldBackError("no"), replace(CONTEXT, max_attempts=1)).what is (
+        What.GIVE_UP
+    )
 
 
 # -- the configuration --------------------------------------------------------------------------

@@ -22,6 +22,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.events
     Event,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import Item
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.hidden import (
+    hidden,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.pending import (
     Pending,
     directory_entry,
@@ -30,6 +33,8 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watche
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import (
     ADDED,
+    HOLD_BACK,
+    LOCK,
     MOVED,
     WRITTEN,
     Root,
@@ -82,6 +87,130 @@ def test_the_first_rule_that_matches_wins() -> None:
     assert "smaller than rule 'pdf'" in decide("/w/d/x.pdf", 9).reason
     assert decide("/w/d/x.txt").covered
     assert not decide("/ww/x").covered
+
+
+def test_holds_of_all_rules_count_and_the_first_retention() -> None:
+    some = rules(
+        rule("case", include=("*.doc",), retention=None, hold=True, quiet=timedelta(minutes=9)),
+        rule("week", include=("*.pdf", "*.doc"), hard_links=LOCK),
+        rule("rest", retention=parse_span("30d"), quiet=timedelta(minutes=1)),
+        rule("mail", include=("*.eml",), hold=True, hard_links=LOCK),
+        rule("never"),
+    )
+    found = {}
+    for name in ("a.doc", "b.pdf", "c.eml", "d.txt"):
+        decision = some.decide(f"/w/{name}")
+        assert decision.rule is not None
+        found[name] = (decision.rule.name, decision.rule.hold, decision.holds)
+    assert found == {
+        "a.doc": ("week", True, ("case",)),
+        "b.pdf": ("week", False, ()),
+        "c.eml": ("rest", True, ("mail",)),
+        "d.txt": ("rest", False, ()),
+    }
+    combined = some.decide("/w/a.doc").rule
+    assert combined is not None
+    # A file is locked no earlier than each rule allows, and as carefully.
+    assert (combined.retention, combined.quiet) == (WEEK, timedelta(minutes=9))
+    assert combined.hard_links == HOLD_BACK
+    assert some.decide("/w/b.pdf").rule == some.rules[1]
+    several = some.combine(some.decide(f"/w/{name}") for name in ("d.txt", "b.pdf", "a.doc"))
+    assert several.rule is not None
+    assert (several.rule.name, several.matches) == ("week", (0, 1))
+    assert [each.name for each in some.may_take("/w/c.eml")] == ["rest", "mail"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_hidden"),
+    [
+        ({}, {}, True),
+        ({}, {"directory": "/w/deep"}, True),
+        ({"directory": "/"}, {}, True),
+        ({"directory": "/w"}, {"directory": "/ww"}, False),
+        ({"directory": "/w/deep"}, {}, False),
+        ({"recursive": False}, {}, False),
+        ({"recursive": False}, {"recursive": False}, True),
+        ({"recursive": False}, {"directory": "/w/deep"}, False),
+        ({"include": ("*.pdf",)}, {}, False),
+        ({"include": ("*.pdf", "*.doc")}, {"include": ("*.pdf",)}, True),
+        ({"exclude": ("*.x",)}, {"exclude": ()}, False),
+        ({"exclude": ()}, {}, True),
+        ({"min_size": 10}, {"min_size": 9}, False),
+        ({"min_size": 10}, {"min_size": 10}, True),
+        ({}, {"hold": True}, False),
+        ({}, {"hold": True, "retention": None}, False),
+        ({"hold": True}, {"hold": True, "retention": None}, True),
+        ({"hold": True, "retention": None}, {}, False),
+        ({"hold": True, "retention": None}, {"hold": True, "retention": None}, True),
+        ({"directory": "5"}, {"directory": "5"}, True),
+        ({"directory": "5"}, {"directory": "/w"}, False),
+    ],
+)
+def test_a_rule_that_has_no_effect_is_found(
+    first: dict[str, object], second: dict[str, object], is_hidden: bool
+) -> None:
+    found = list(hidden([rule("first", **first), rule("second", **second)]))  # type: ignore[arg-type]
+    assert len(found) == is_hidden
+    if found:
+        assert "Rule 'second' is hidden by rule 'first'" in found[0]
+
+
+PLACES = st.sampled_from(["/", "/w", "/w/a", "/w/a/b"])
+SOME_RULES = st.lists(
+    st.builds(
+        lambda number, directory, recursive, include, exclude, size, kind: rule(
+            str(number),
+            directory,
+            recursive=recursive,
+            include=include,
+            exclude=exclude,
+            min_size=size,
+            retention=WEEK if kind != "hold" else None,
+            hold=kind != "retention",
+        ),
+        st.integers(),
+        PLACES,
+        st.booleans(),
+        st.sampled_from([(), ("*.pdf",), ("*.pdf", "*.x")]),
+        st.sampled_from([(), ("*.x",)]),
+        st.sampled_from([0, 5]),
+        st.sampled_from(["retention", "hold", "both"]),
+    ),
+    min_size=2,
+    max_size=4,
+    unique_by=lambda each: each.name,
+)
+PATHS = st.sampled_from(["/f.pdf", "/w/f.pdf", "/w/f.x", "/w/a/f.pdf", "/w/a/b/f.x", "/w/a/b/f.y"])
+
+
+@given(SOME_RULES, PATHS, st.sampled_from([0, 5]))
+def test_rules_lock_as_a_simple_model_says(listed: list[Rule], path: str, size: int) -> None:
+    roots = [Root(str(number), str(each.directory)) for number, each in enumerate(listed)]
+    some = RuleSet(listed, list(roots))
+
+    def matches(each: Rule) -> bool:
+        relative = Root("", str(each.directory)).relative(path)
+        inside = relative is not None and (each.recursive or "/" not in relative)
+        return inside and each.matches_name(path) and size >= each.min_size
+
+    matching = [each for each in listed if matches(each)]
+    decision = some.decide(path, size)
+    assert (decision.rule is None) == (not matching)
+    if decision.rule is not None:
+        retaining = [each for each in matching if each.retention is not None]
+        assert decision.rule.name == (retaining or matching)[0].name
+        assert decision.rule.hold == any(each.hold for each in matching)
+        assert decision.rule.retention == (WEEK if retaining else None)
+    # What is said to be hidden has no part in any decision.
+    told = [sentence.split("'")[1] for sentence in hidden(listed)]
+    for name in told:
+        (number,) = [n for n, each in enumerate(listed) if each.name == name]
+        rest = [each for n, each in enumerate(listed) if n != number]
+        without = RuleSet(rest, [root for n, root in enumerate(roots) if n != number])
+        other = without.decide(path, size)
+        assert (other.rule and (other.rule.name, other.rule.hold)) == (
+            decision.rule and (decision.rule.name, decision.rule.hold)
+        )
 
 
 def test_a_rule_by_id_goes_with_its_directory_and_one_by_path_does_not() -> None:
