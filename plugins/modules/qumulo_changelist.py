@@ -380,6 +380,7 @@ _OF_LISTS = (
     *("index", "workers", "status", "auto_commit", "owner_names"),
 )
 RULES = [
+    Excludes(("newer", "older", "newer_id", "older_id"), "checkpoint"),
     Needs(("path", "auto_commit", "keep"), "checkpoint"),
     Needs(("keep",), "auto_commit", when=("state", "listed")),
     Excludes(_OF_LISTS, "state", ("committed",)),

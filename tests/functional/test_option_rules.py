@@ -65,7 +65,11 @@ CASES: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (LIST, PAIR, {"keep": 1}, "checkpoint"),
     (LIST, PAIR, {"delivery": 1}, "state: committed"),
     (LIST, {**POINT, "dest": "/tmp/x"}, {"keep": 1}, "auto_commit: true"),
-    (LIST, {**POINT, "dest": "/tmp/x"}, {"newer": "a"}, "leave newer and older out"),
+    *[
+        (LIST, right, {name: value}, f"{name} has no effect with checkpoint")
+        for right in ({**POINT, "dest": "/tmp/x"}, COMMIT)
+        for name, value in {"newer": "a", "older": "b", "newer_id": 2, "older_id": 1}.items()
+    ],
     (LIST, PAIR, {"map_to": "/mnt"}, r"attributes: mount \(it is api\)"),
     (LIST, PAIR, {"index": 1}, r"format: xml \(it is jsonl\)"),
     (LIST, PAIR, {"expand_deleted": True}, "deletes: true"),
@@ -119,7 +123,7 @@ def test_each_option_of_a_list_is_refused_when_one_is_committed() -> None:
     options = set(documented(LIST, "DOCUMENTATION")["options"])
     refused = {name for _module, right, more, _told in CASES if right is COMMIT for name in more}
     of_both = {"state", "checkpoint", "path", "delivery", "keep"}
-    assert options - of_both - {"newer", "older"} == refused
+    assert options - of_both == refused
 
 
 @pytest.mark.parametrize(
