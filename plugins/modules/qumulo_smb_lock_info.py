@@ -56,22 +56,22 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Who has the spreadsheet open?
+- name: List who has the spreadsheet open
   lockstep.qumulo.qumulo_smb_lock_info:
     path: /finance/Budget 2026.xlsx
   register: locks
 
-- name: Say so
+- name: Show their names
   ansible.builtin.debug:
     msg: "{{ locks.handles | map(attribute='user') | unique }}"
 
-- name: What does one person hold below a directory, open for writing?
+- name: List what one person has open for writing below a directory
   lockstep.qumulo.qumulo_smb_lock_info:
     directory: /projects/apollo
     user: CORP\jane
     access: write
 
-- name: Which clients hold the most handles?
+- name: Count handles by client
   lockstep.qumulo.qumulo_smb_lock_info:
     max_results: 0
   register: open_handles
@@ -133,7 +133,7 @@ handles:
       elements: str
       returned: success
     denies:
-      description: What nobody else may do meanwhile.
+      description: Access that the handle denies to others.
       type: list
       elements: str
       returned: success
@@ -151,12 +151,12 @@ handles:
       type: bool
       returned: success
     reasons:
-      description: Why it can.
+      description: Why a forced close can lose unsaved work.
       type: list
       elements: str
       returned: success
     location:
-      description: What names this handle and no other.
+      description: Identifier of the handle.
       type: str
       returned: success
   sample:

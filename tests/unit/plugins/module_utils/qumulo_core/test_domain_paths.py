@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change_feed import (
+    config as change_feed_config,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.paths import (
     normalize,
 )
@@ -85,3 +88,10 @@ def test_patterns_that_no_path_matches_are_refused(pattern):
 )
 def test_patterns_with_dots_match(pattern, path):
     assert PathFilter([pattern]).matches(path)
+
+
+@pytest.mark.parametrize("path", ["//w", "/w/.", "/w/", "/./w"])
+def test_services_take_any_spelling_of_a_directory(path):
+    assert (
+        change_feed_config.parse({"path": path, "host": ["127.0.0.1"]}, {}).directory.text == "/w"
+    )
