@@ -23,12 +23,13 @@ options:
     description:
       - The list, as RV(lockstep.qumulo.qumulo_changelist#module:first) of the task that wrote it.
       - A list that somebody else could have changed is refused. It must belong to the account that runs the module or to root, without write
-        permission for its group or others, and so must each directory of its path. Directories with the sticky bit, such as C(/tmp), are allowed.
+        permission for its group or others, and so must each directory of its path. Directories with the sticky bit, such as C(/tmp),
+        and directories that only the private group of their owner can write to are allowed.
     type: path
     required: true
   path:
     description:
-      - Absolute path of the top directory of the copy. It must not be C(/).
+      - Absolute path of the top directory of the copy. It must not be C(/), and no symlink of another account than this and root may lead to it.
     type: path
     required: true
 attributes:
