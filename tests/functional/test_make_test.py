@@ -128,6 +128,12 @@ def test_a_step_of_several_logs_shows_the_newest(
     monkeypatch.setattr(run, "WORK", tmp_path)
     logs = tmp_path / "logs"
     logs.mkdir()
+    (logs / "pytest.log").write_text(
+        "\x1b[36mTASK\x1b[0m [Install it] ***\n"
+        "Saturday 28 November 2026  14:31:47 +0000 (0:00:00.178)       0:00:00.279 *****\n",
+        encoding="utf-8",
+    )
+    assert run.last_line("pytest") == "TASK [Install it] ***"
     for age, name in enumerate(["hosts-atime.log", "hosts.log"]):
         (logs / name).write_text(f"line of {name}", encoding="utf-8")
         os.utime(logs / name, (1000 - age, 1000 - age))

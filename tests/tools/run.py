@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import signal
 import subprocess
 import sys
@@ -28,6 +29,8 @@ BESIDE = {"image": "pytest", "hosts": "eda"}
 NAMED_ALONE = ("nfs",)
 TAIL = 60  # lines of a failed step's log
 PULSE = 60.0  # seconds between two lines that say how far steps are
+#: What is no news: colors, and what Ansible says of a task's time.
+_COLOR, _TIMED = re.compile(r"\x1b\[[0-9;]*m"), re.compile(r"\w+day \d\d .* \*+$")
 _WIDTH = 100  # characters of a log in such a line
 
 
@@ -92,8 +95,8 @@ def last_line(name: str) -> str:
         return ""
     with open(max(logs, key=lambda log: log.stat().st_mtime), "rb") as file:
         file.seek(max(0, file.seek(0, 2) - 4096))
-        lines = file.read().decode("utf-8", "replace").split("\n")
-    said = [line.strip() for line in lines if line.strip()]
+        text = _COLOR.sub("", file.read().decode("utf-8", "replace"))
+    said = [line.strip() for line in text.split("\n") if line.strip() and not _TIMED.match(line)]
     return said[-1][:_WIDTH] if said else ""
 
 
