@@ -220,3 +220,33 @@ def test_a_hidden_rule_fails_the_check_and_does_not_stop_the_service(
     with watcher.running():
         put(simulator, "/w/deep/a.pdf")
         watcher.wait_recorded("/w/deep/a.pdf")
+
+
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_rule_with_a_date_locks_until_that_day(
+    watched: Make, simulator: Simulator, quoted: bool
+) -> None:
+    watcher = watched(max_retention="500y")
+    text = watcher.config.read_text().replace("retention: 30d", f"retention: {'2099-12-31'!r}")
+    watcher.config.write_text(text if quoted else text.replace("'2099-12-31'", "2099-12-31"))
+    done = watcher.command("--check")
+    assert done.returncode == 0, done.stderr
+    assert "retained until 2099-12-31T23:59:59Z" in done.stdout
+    with watcher.running():
+        put(simulator, "/w/a.pdf")
+        watcher.wait_recorded("/w/a.pdf")
+    assert watcher.records()[0]["retention_until"] == "2099-12-31T23:59:59Z"
+
+
+def test_a_date_that_is_over_fails_the_check_and_is_reported_for_each_file(
+    watched: Make, simulator: Simulator
+) -> None:
+    watcher = watched({"path": "/w", "retention": "2020-12-31"}, max_attempts=1)
+    done = watcher.command("--check")
+    assert done.returncode == 2
+    assert "Rule 'rule 1' retains files until 2020-12-31, which is over" in done.stderr
+    with watcher.running() as process:
+        put(simulator, "/w/a.pdf")
+        wait_for(lambda: "1 given up" in process.status)
+        assert "set a later date" in watcher.command("failed").stdout
+    assert watcher.command("audit").returncode == 1

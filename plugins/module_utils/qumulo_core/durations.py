@@ -99,6 +99,20 @@ class Span:
         return f"{self.count}{self.unit}"
 
 
+@dataclass(frozen=True)
+class FixedEnd:
+    """A moment at which a period ends, whenever it begins.
+
+    :param text: as it was written: a date or an RFC 3339 time.
+    """
+
+    text: str
+    end: datetime
+
+    def __str__(self) -> str:
+        return self.text
+
+
 @lru_cache(maxsize=64)
 def _lengths(months: int) -> tuple[timedelta, timedelta]:
     """Return the least and the greatest length of some months.
@@ -202,6 +216,18 @@ def _ceiling(moment: datetime) -> datetime:
         raise InputError(
             f"{format_rfc3339(moment)} is too close to the end of the year 9999."
         ) from exc
+
+
+def parse_period(text: str) -> Span | FixedEnd:
+    """Return a span such as ``30d``, or the end that a date or an RFC 3339 time names.
+
+    :raises InputError: it is none of these.
+    """
+    text = text.strip()
+    if not text[:1].isdigit() or is_relative(text):
+        return parse_span(text)
+    # The moment counts for a span only.
+    return FixedEnd(text, parse_moment(text, datetime.now(timezone.utc)))
 
 
 def is_over(moment: datetime, now: datetime) -> bool:

@@ -8,14 +8,15 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from ..common.secrets import read_password
 from ..domain.file_refs import FileRef, by_id, by_path
-from ..durations import Span, parse_span, parse_timedelta
+from ..durations import FixedEnd, Span, parse_period, parse_span, parse_timedelta
 from ..errors import InputError, LibraryMissingError
 from ..settings import DEFAULT_PORT, Settings
+from ..times import format_rfc3339
 
 try:
     import yaml
@@ -186,6 +187,25 @@ class Section:
         except InputError as exc:
             if not self.has(key):
                 raise
+            raise InputError(f"'{self.name(key)}': {exc}") from exc
+
+    def period(self, key: str) -> Span | FixedEnd:
+        """Return a span such as ``30d``, or the end that a date or an RFC 3339 time names.
+
+        YAML takes a date without quotes for a date, and a time for a time.
+        """
+        value = self._value(key, _REQUIRED)
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise self._wrong(key, "a time with its zone, such as 2030-12-31T18:00:00Z", value)
+            value = format_rfc3339(value)
+        elif isinstance(value, date):
+            value = value.isoformat()
+        elif isinstance(value, bool) or not isinstance(value, (str, int)):
+            raise self._wrong(key, "a span of time (30d) or a date (2030-12-31)", value)
+        try:
+            return parse_period(str(value))
+        except InputError as exc:
             raise InputError(f"'{self.name(key)}': {exc}") from exc
 
     def file_ref(self) -> FileRef:

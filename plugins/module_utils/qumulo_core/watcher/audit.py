@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import file_locks, files
 from ..client import Client
-from ..errors import NotFoundError, QumuloError
+from ..errors import InputError, NotFoundError, QumuloError
 from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
@@ -103,7 +103,11 @@ def judge(
         reason = rules.decide(info.path, info.size).reason
         return Unlocked(info.path, info.id, EXCLUDED, reason)
     known = versions.get(info.id)
-    if file_locks.plan(info.path, state, request_of(rule, info, state, known, now)).changes:
+    try:
+        request = request_of(rule, info, state, known, now)
+    except InputError as exc:  # the date of the rule is over
+        return Unlocked(info.path, info.id, MISSED, exc.message)
+    if file_locks.plan(info.path, state, request).changes:
         lacking = "requires a legal hold" if locked else "covers it"
         return Unlocked(info.path, info.id, MISSED, f"rule '{rule.name}' {lacking}")
     if was_released(info, state, known):

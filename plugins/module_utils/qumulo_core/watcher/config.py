@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 
-from ..durations import Span
+from ..durations import FixedEnd, Span
 from ..errors import InputError
 from ..notifications import SILENCE
 from ..service import config, instance, logs
@@ -103,6 +103,31 @@ def parse(section: config.Section) -> Config:
         )
 
 
+def _retention(section: config.Section, name: str, limit: Span) -> Span | FixedEnd:
+    """Return the retention of a rule, after the guard that keeps a slip from locking for long.
+
+    A date that is over is no error here: the other rules of a running service go on.
+    """
+    retention = section.period("retention")
+    now = datetime.now(timezone.utc)
+    if isinstance(retention, FixedEnd):
+        too_long = retention.end > limit.after(now)
+    else:
+        retention.after(now)  # in the calendar
+        too_long = retention.may_exceed(limit)
+        if not retention.count:
+            raise InputError(
+                f"The retention of rule '{name}' is {retention}: it must be greater than zero "
+                "(for example 30d)."
+            )
+    if too_long:
+        raise InputError(
+            f"The retention of rule '{name}' is {retention}, beyond max_retention {limit}, and can "
+            "never be taken back: if it is meant, set max_retention to a longer span."
+        )
+    return retention
+
+
 def _rule(section: config.Section, number: int, limit: Span) -> Rule:
     with section:
         name = section.text("name", f"rule {number}")
@@ -111,21 +136,9 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
                 f"Rule '{name}' must name its directory by 'path' or by 'file_id', by one of them."
             )
         directory = section.file_ref()
-        retention = None
+        retention: Span | FixedEnd | None = None
         if section.has("retention"):
-            retention = section.calendar_span("retention")
-            retention.after(datetime.now(timezone.utc))  # in the calendar
-            if retention.may_exceed(limit):
-                raise InputError(
-                    f"The retention of rule '{name}' is {retention}, beyond max_retention {limit}, "
-                    "and can never be taken back: if it is meant, set max_retention to a longer "
-                    "span."
-                )
-            if not retention.count:
-                raise InputError(
-                    f"The retention of rule '{name}' is {retention}: it must be greater than zero "
-                    "(for example 30d)."
-                )
+            retention = _retention(section, name, limit)
         events = section.texts("events", tuple(GROUPS))
         for event in events:
             if event not in GROUPS:

@@ -33,13 +33,13 @@ from .versions import Versions
 
 
 def check(config: Config) -> int:
-    """Say what each rule means, and which rules can have no effect."""
+    """Say what each rule means, and which rules cannot have an effect."""
     now = datetime.now(timezone.utc)
     for rule in config.rules:
         say(rule.describe(now))
     first = "too" if config.existing else "not unless they change"
     say(f"On the first start, files that are there already are locked {first}.")
-    wrong = list(hidden(config.rules))
+    wrong = [*filter(None, (rule.over(now) for rule in config.rules)), *hidden(config.rules)]
     for sentence in wrong:
         sys.stderr.write(f"{sentence}\n")
     return exit_codes.USAGE if wrong else exit_codes.OK

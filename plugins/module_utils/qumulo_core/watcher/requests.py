@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from ..errors import InputError
 from ..file_locks import LockRequest, LockState
 from ..files import FileInfo
 from ..times import parse_rfc3339
@@ -53,13 +54,20 @@ def request_of(
     - A legal hold is set once for each version. If it is missing then, somebody released it.
 
     :param known: what is remembered of the file.
+    :raises InputError: the rule has a date that is over.
     """
     hold = True if rule.hold and not was_released(info, state, known) else None
     since = running_since(info, state, known, now) or now
     until = rule.until(since)
     if since is now and state.until is not None and is_unchanged(info, state, known):
         until = None
-    slack = timedelta(0) if until is None else min((until - since) * SLACK, MAX_SLACK)
+    if until is not None and until <= now:
+        if since is now:
+            raise InputError(rule.over(now))
+        until = None  # it is retained for longer than the rule requires
+    slack = timedelta(0)
+    if until is not None and not rule.has_fixed_end:
+        slack = min((until - since) * SLACK, MAX_SLACK)
     return LockRequest(until, hold, slack, keep_longer=True)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..domain.file_refs import FileRef, by_id
-from ..durations import Span
+from ..durations import FixedEnd, Span
 from ..errors import InputError
 from ..globs import PathFilter
 from ..times import format_rfc3339
@@ -60,7 +60,7 @@ class Rule:
     :param directory: of the cluster, by its path or its ID.
     :param recursive: what is below directories in it, too.
     :param min_size: bytes; smaller files are left alone.
-    :param retention: span from the time of locking, or None.
+    :param retention: span from the time of locking, a fixed end, or None.
     :param hold: set a legal hold.
     :param quiet: how long nothing must have been written.
     :param wait_for_handles: also wait until nobody has it open for writing over SMB.
@@ -74,7 +74,7 @@ class Rule:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = NEVER_FINISHED
     min_size: int = 0
-    retention: Span | None = None
+    retention: Span | FixedEnd | None = None
     hold: bool = False
     quiet: timedelta = timedelta(seconds=60)
     wait_for_handles: bool = False
@@ -99,7 +99,23 @@ class Rule:
 
     def until(self, now: datetime) -> datetime | None:
         """Return the end of the retention period for a file that is locked at ``now``."""
+        if isinstance(self.retention, FixedEnd):
+            return self.retention.end
         return None if self.retention is None else self.retention.after(now.replace(microsecond=0))
+
+    @property
+    def has_fixed_end(self) -> bool:
+        """True if the retention period ends at the same moment for all files."""
+        return isinstance(self.retention, FixedEnd)
+
+    def over(self, now: datetime) -> str:
+        """Return why the rule can lock nothing any more, or an empty text."""
+        if not isinstance(self.retention, FixedEnd) or self.retention.end > now:
+            return ""
+        return (
+            f"Rule '{self.name}' retains files until {self.retention}, which is over: set a later "
+            "date, or remove the rule."
+        )
 
     def describe(self, now: datetime) -> str:
         """Return what the rule means, for a person."""
@@ -112,7 +128,10 @@ class Rule:
         until = self.until(now)
         how = []
         if until is not None:
-            how.append(f"retained for {self.retention} (today: until {format_rfc3339(until)})")
+            if self.has_fixed_end:
+                how.append(f"retained until {format_rfc3339(until)}")
+            else:
+                how.append(f"retained for {self.retention} (today: until {format_rfc3339(until)})")
         if self.hold:
             how.append("put under legal hold")
         quiet = self.quiet.total_seconds()

@@ -19,6 +19,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.durati
     parse_span,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_locks import (
+    LockRequest,
     LockState,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.files import FileInfo
@@ -249,12 +250,47 @@ def test_what_is_left_out_can_be_added_to_or_taken_away() -> None:
         ({"path": None}, "by one of them"),
         ({"events": ["deleted"]}, "choose from added, moved, written"),
         ({"min_size": -1}, "min_size"),
+        ({"retention": "2031-02-30"}, "not in the calendar"),
+        ({"retention": "9998-12-31"}, "beyond max_retention"),
+        ({"retention": datetime(2026, 12, 31)}, "with its zone"),
+        ({"retention": True}, "a span of time"),
+        ({"hard_links": "keep"}, "one of lock, hold_back"),
         ({"retain": "1d"}, "retain"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_refused(change: dict[str, Any], told: str) -> None:
     with pytest.raises(errors.InputError, match=told):
         configured(change)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["retention: 2030-12-31", "retention: '2030-12-31'", "retention: 2030-12-31T23:59:59Z"],
+)
+def test_a_retention_can_be_a_date_with_and_without_quotes(text: str) -> None:
+    yaml = pytest.importorskip("yaml")
+    (only,) = configured(yaml.safe_load(text), max_retention="500y").rules
+    end = datetime(2030, 12, 31, 23, 59, 59, tzinfo=timezone.utc)
+    assert only.until(NOW) == only.until(NOW + timedelta(days=900)) == end
+    assert "retained until 2030-12-31T23:59:59Z" in only.describe(NOW)
+    assert only.over(NOW) == ""
+    assert "retains files until 2030-12-31" in only.over(end)
+    nothing = LockState(None, False)
+    info = written(NOW)
+    assert request_of(only, info, nothing, None, NOW) == LockRequest(end, None, keep_longer=True)
+    with pytest.raises(errors.InputError, match="which is over: set a later date"):
+        request_of(only, info, nothing, None, end)
+    # What is retained for longer needs nothing, whenever the date is over.
+    longer = LockState(end + timedelta(days=9), False)
+    assert request_of(only, info, longer, None, end + timedelta(days=1)).until is None
+    # A lock that ends a day earlier is not enough: all files are retained until the same moment.
+    shorter = LockState(end - timedelta(hours=1), False)
+    assert file_locks.plan("/w/a", shorter, request_of(only, info, shorter, None, NOW)).changes
+
+
+@pytest.mark.parametrize("quiet", ["0", 0, "0s", " 0 "])
+def test_no_quiet_period_can_be_written_as_text_and_as_number(quiet: object) -> None:
+    assert configured({"quiet": quiet}).rules[0].quiet == timedelta(0)
 
 
 @pytest.mark.parametrize("name", ["silence", "poll_interval"])
