@@ -17,7 +17,7 @@ from .errors import InputError
 
 _CHUNK = 1 << 20
 DEFAULT_MODE = 0o640
-#: File systems of the kernel: what is in them is no storage, such as ``/dev/stdout``.
+#: File systems of the kernel. What is in them is not storage, such as ``/dev/stdout``.
 _KERNEL = ("/dev", "/proc", "/sys")
 _STORAGE = ("/dev/shm",)
 #: Bytes of the destination's name that the temporary name repeats.

@@ -24,7 +24,7 @@ _GUARDED = (_MARK, *FORMULA_STARTS)
 
 
 def guarded(text: str) -> str:
-    """Return text as a cell that is no formula."""
+    """Return text as a cell that is not a formula."""
     return _MARK + text if text.startswith(_GUARDED) else text
 
 

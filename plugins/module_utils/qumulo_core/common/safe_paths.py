@@ -41,7 +41,7 @@ def others_can_write(found: os.stat_result) -> str | None:
     """Return why somebody other than root and this account can change a file or directory.
 
     :param found: of a regular file or of a directory. Others can only add to a directory with the
-        sticky bit, which is no harm; its owner can do everything.
+        sticky bit, which is harmless; its owner can do everything.
     """
     if not is_trusted(found.st_uid):
         return f"it belongs to {describe_owner(found.st_uid)}"
