@@ -89,6 +89,8 @@ def test_what_is_known_and_holds_nothing_matches_nothing(
         {"directory": "/empty"},
         {"path": "/empty/a"},
         {"user": "admin"},
+        {"user": "auth_id:500"},
+        {"user": "uid:4711"},
         {"user": BOB, "directory": "/finance"},
         {"client": "10.9.9.9"},
         {"node": finance.addresses[-1]},

@@ -17,6 +17,7 @@ Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 _MAPPED_BITS = 96
 
 
+@lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
     """Return an address, an IPv4-mapped one as IPv4; None if it is not an address."""
     try:

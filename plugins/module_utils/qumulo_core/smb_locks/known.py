@@ -81,7 +81,8 @@ def _check_file_id(client: Client, file_id: str) -> list[str]:
 
 def _check_user(client: Client, user: UserFilter) -> list[str]:
     try:
-        client.rest.auth.find_identity(**{user.kind: user.value})
+        value = int(user.value) if user.kind == "uid" else user.value
+        client.rest.auth.find_identity(**{user.kind: value})
     except NotFoundError as exc:
         raise NotFoundError(
             f"The cluster does not know the user '{user.text}': check the spelling and the "
@@ -95,8 +96,10 @@ def _check_user(client: Client, user: UserFilter) -> list[str]:
 
 
 def _check_nodes(client: Client, wanted: HandleFilter, handles: Sequence[Handle]) -> list[str]:
-    connected = {parse_address(node) for handle in handles for node in handle.nodes}
-    unseen = sorted(wanted.nodes - connected, key=str)
+    if not wanted.nodes:
+        return []
+    seen = {node for handle in handles for node in handle.nodes}
+    unseen = sorted(wanted.nodes.difference(map(parse_address, seen)), key=str)
     if not unseen:
         return []
     shown = ", ".join(str(node) for node in unseen)
