@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils import basic
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils import _module
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
@@ -281,6 +283,17 @@ def test_a_change_list_names_what_has_changed(
     assert [(entry["op"], entry["path"]) for entry in entries] == [("create", name)]
     for snapshot_id in taken:
         run("qumulo_snapshot", state="absent", snapshot_id=snapshot_id)
+
+
+def test_a_module_that_cannot_keep_names_whole_does_nothing(
+    simulator: Simulator, call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with a release of Ansible that reads the parameters in another way."""
+    monkeypatch.setattr(_module.QumuloModule, "_load_params", basic.AnsibleModule._load_params)
+    with simulator.recorded(changes=False) as requests:
+        result = call("qumulo_file_lock", host="127.0.0.1", path="/a,b", legal_hold=True)
+    assert result["failed"] and requests == []
+    assert result["msg"].startswith("This release of ansible-core splits names at commas")
 
 
 def test_no_name_is_evaluated(simulator: Simulator, client: Client, run: Run) -> None:
