@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..client import Client
+from ..common.addresses import canonical
 from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..settings import Settings
 from .findings import FAILED, OK, WARNING, Finding
@@ -91,7 +92,7 @@ def judge_audit(config: dict[str, Any], here: Collection[str]) -> Finding:
         )
     address = str(config.get("server_address", ""))
     where = f"it goes to {address} port {config.get('server_port')}"
-    if address not in here:
+    if canonical(address) not in here:
         return Finding("audit log", WARNING, f"{where}, which is not an address of this host.")
     return Finding("audit log", OK, f"{where}, in {config.get('format')}.")
 
