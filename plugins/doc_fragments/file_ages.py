@@ -20,5 +20,5 @@ options:
     description:
       - Only files that were last written later than this span ago, such as V(1d). Together with O(older_than), files between the two.
     type: str
-    version_added: 1.2.0
+    version_added: 2.0.0
 """

@@ -75,7 +75,7 @@ options:
     description:
       - ID of the newer snapshot, instead of O(newer).
     type: int
-    version_added: 1.1.0
+    version_added: 2.0.0
   older:
     description:
       - Name of the older snapshot, of the same directory, with or without the ID in front. A number is a name, and never an ID.
@@ -84,7 +84,7 @@ options:
     description:
       - ID of the older snapshot, instead of O(older).
     type: int
-    version_added: 1.1.0
+    version_added: 2.0.0
   dest:
     description:
       - File to write, on the host that the module runs on. Required unless O(state=committed).
@@ -117,7 +117,7 @@ options:
       - To get the text back, remove the first character of each cell that begins with an apostrophe.
     type: bool
     default: false
-    version_added: 1.1.0
+    version_added: 2.0.0
   compress:
     description:
       - Compress the list. V(zstd) needs the Python library C(zstandard). Parquet is compressed inside.
@@ -167,7 +167,7 @@ options:
       - Needs O(attributes=api) or O(attributes=mount), and one of the formats V(jsonl), V(csv), V(parquet) and V(bulk).
     type: bool
     default: false
-    version_added: 1.2.0
+    version_added: 2.0.0
   separate_deletes:
     description:
       - Write what is gone to a list of its own (RV(first)), O(dest) with C(.first) behind it, which has to be worked off before O(dest).

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: qumulo_changelist_index
 short_description: Send a change list to a search index
-version_added: 1.2.0
+version_added: 2.0.0
 description:
   - Sends a list in the V(bulk) format of M(lockstep.qumulo.qumulo_changelist) to an index of OpenSearch (2 or later) or Elasticsearch (7 or later).
   - If the index does not exist, it is created with a mapping. Times are dates, sizes are numbers, and IDs, names and modes are keywords.

@@ -87,7 +87,7 @@ options:
       - To get the text back, remove the first character of each cell that begins with an apostrophe.
     type: bool
     default: true
-    version_added: 1.1.0
+    version_added: 2.0.0
   workers:
     description:
       - Files that are looked at at a time, each with its own connection.

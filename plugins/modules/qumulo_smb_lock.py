@@ -58,7 +58,7 @@ options:
         RV(totals) and RV(plan) always cover all handles.
     type: int
     default: 1000
-    version_added: 1.1.0
+    version_added: 2.0.0
 seealso:
   - module: lockstep.qumulo.qumulo_smb_lock_info
 """

@@ -28,14 +28,14 @@ options:
       - Write the whole list straight to this file instead of to RV(handles), for tens of thousands of handles.
       - The file appears whole or not at all. A new one has mode 0640. If it holds the same already, it is left alone.
     type: path
-    version_added: 1.1.0
+    version_added: 2.0.0
   format:
     description:
       - Format of O(dest). V(csv) has every member of a handle except C(byte_ranges), the values of a list separated by C(; ). V(jsonl) has all of them.
     type: str
     choices: [csv, jsonl]
     default: csv
-    version_added: 1.1.0
+    version_added: 2.0.0
   formula_guard:
     description:
       - With O(format=csv), put an apostrophe before each cell that begins with an apostrophe, C(=), C(+), C(-), C(@), a tab, a carriage return,
@@ -44,13 +44,13 @@ options:
       - To get the text back, remove the first character of each cell that begins with an apostrophe.
     type: bool
     default: true
-    version_added: 1.1.0
+    version_added: 2.0.0
   max_results:
     description:
       - Maximum number of handles to return in RV(handles), from V(0). The counts always cover all handles.
     type: int
     default: 1000
-    version_added: 1.1.0
+    version_added: 2.0.0
 seealso:
   - module: lockstep.qumulo.qumulo_smb_lock
 """
