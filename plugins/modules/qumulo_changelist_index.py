@@ -161,17 +161,17 @@ requests:
   sample: 1
 """
 
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 from ansible_collections.lockstep.qumulo.plugins.module_utils._failures import guarded
+from ansible_collections.lockstep.qumulo.plugins.module_utils._module import QumuloModule
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
     search_index,
 )
 
 
 def main():
-    module = AnsibleModule(
+    module = QumuloModule(
         argument_spec={
             "url": {"type": "str", "required": True},
             "src": {"type": "path"},
