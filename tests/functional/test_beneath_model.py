@@ -186,7 +186,7 @@ class TreeMachine(RuleBasedStateMachine):
 
 
 TestTree = TreeMachine.TestCase
-TestTree.settings = settings(max_examples=200, stateful_step_count=60, deadline=None)
+TestTree.settings = settings(max_examples=200, stateful_step_count=60)
 
 
 @given(st.text(), st.text().filter(lambda name: "\0" not in name))

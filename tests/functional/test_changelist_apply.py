@@ -34,7 +34,6 @@ from tests.simulator.harness import Simulator
 
 FEW = settings(
     max_examples=int(os.environ.get("CHANGELIST_EXAMPLES", "12")),
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 Steps = list[tuple[str, int, int, str, int]]

@@ -10,7 +10,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors
@@ -82,7 +82,6 @@ NAMES = st.binary(min_size=1, max_size=5).filter(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(NAMES, max_size=8, unique=True), st.data())
 def test_what_a_list_names_is_gone(
     tmp_path_factory: pytest.TempPathFactory, made: list[bytes], data: st.DataObject

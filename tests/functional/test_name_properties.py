@@ -49,7 +49,8 @@ NAMES = st.one_of(
     st.tuples(st.sampled_from(TRICKY), st.sampled_from(TRICKY)).map(",".join),
 ).filter(lambda name: name not in (".", ".."))
 QUICK = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 _numbers = itertools.count(1)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.simulator.model import Clock, FileSystem, ModelError, tree_diff
@@ -407,7 +407,6 @@ WRITES = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(before=WRITES, during=WRITES, after=WRITES)
 def test_every_changed_byte_is_in_a_region(
     before: list[tuple[str, int, bytes]],

@@ -507,4 +507,4 @@ class Both(RuleBasedStateMachine):
 
 
 TestBoth = Both.TestCase
-TestBoth.settings = settings(max_examples=200, stateful_step_count=40, deadline=None)
+TestBoth.settings = settings(max_examples=200, stateful_step_count=40)

@@ -30,7 +30,7 @@ RECORDS = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(RECORDS), st.integers(1, 400), st.booleans())
 def test_records_come_back_sorted_however_small_the_runs_are(
     records: list[bytes], run_bytes: int, reverse: bool

@@ -421,7 +421,7 @@ class Known:
         return self.due if not self.attempts or self.since is None else min(self.due, self.since)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 @example([("put", "a", 0), ("take", "a", 0), ("done", "a", 0), ("put", "a", 0), ("done", "a", 0)])
 @example([("put", "a", 0), ("take", "a", 0), ("done", "a", 0), ("put", "a", 0), ("later", "a", 5)])

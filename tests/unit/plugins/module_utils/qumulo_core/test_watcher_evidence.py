@@ -142,7 +142,7 @@ def lines(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return path.read_bytes().splitlines(keepends=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_whatever_is_done_to_a_record_is_found(
     lines: list[bytes], tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

@@ -130,7 +130,7 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestLife.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 def test_a_host_that_remembers_nothing_goes_by_the_times_of_the_file() -> None:
