@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of clients: an IPv4 address has one form, however a dual-stack socket shows it."""
+"""IP addresses and networks; an IPv4-mapped IPv6 address becomes IPv4."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from ..errors import InputError
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
-#: Length of the prefix ``::ffff:0:0``, below which are the IPv4 addresses (RFC 4291, 2.5.5.2).
+#: Length of the prefix ``::ffff:0:0`` of IPv4-mapped addresses (RFC 4291, 2.5.5.2).
 _MAPPED_BITS = 96
 
 
 @lru_cache(maxsize=4096)
 def parse_address(text: str) -> Address | None:
-    """Return an address, an IPv4-mapped one as IPv4; None if it is not an address."""
+    """Return an address, an IPv4-mapped one as IPv4; None if it is not an address.
+
+    Cached, because a listing repeats a few addresses hundreds of thousands of times.
+    """
     try:
         address = ipaddress.ip_address(text.strip())
     except ValueError:
@@ -27,9 +30,8 @@ def parse_address(text: str) -> Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-@lru_cache(maxsize=4096)
 def canonical(text: str) -> str:
-    """Return an IPv4-mapped address in its IPv4 form, and any other text as it is."""
+    """Return an IPv4-mapped address in its IPv4 form, and any other text unchanged."""
     address = parse_address(text) if ":" in text else None
     return str(address) if isinstance(address, ipaddress.IPv4Address) else text
 
@@ -37,8 +39,8 @@ def canonical(text: str) -> str:
 def parse_network(text: str, *, strict: bool = False) -> Network:
     """Return an address or a network (CIDR), an IPv4-mapped one as IPv4.
 
-    :param strict: refuse an address with a length that has bits of a host.
-    :raises InputError: it is neither.
+    :param strict: refuse a network with host bits set, such as ``10.1.2.3/24``.
+    :raises InputError: it is neither an address nor a network.
     """
     try:
         network = ipaddress.ip_network(text.strip(), strict=strict)
@@ -54,9 +56,9 @@ def parse_network(text: str, *, strict: bool = False) -> Network:
 
 
 def is_within(text: str, network: Network) -> bool:
-    """Tell whether an address belongs to a network; a text that is not an address does not.
+    """Tell whether an address belongs to a network; text that is not an address never does.
 
-    ``::/0`` has the IPv6 addresses only.
+    ``::/0`` contains only IPv6 addresses.
     """
     address = parse_address(text)
     return address is not None and address in network

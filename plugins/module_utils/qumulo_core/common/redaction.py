@@ -57,7 +57,7 @@ def forms_of(secret: str) -> set[str]:
 
 
 class Redactor:
-    """The secrets of the process, each for as long as somebody holds it; thread-safe."""
+    """Masks the secrets of the process, each for as long as it is held. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # a finalizer can run while the same thread holds it
@@ -67,12 +67,16 @@ class Redactor:
 
     def hold(self, secret: str) -> None:
         """Mask a secret until it has been dropped as often as it was held."""
+        if len(secret) < SHORTEST:
+            return
         with self._lock:
             self._held[secret] += 1
             self._stale = self._stale or self._held[secret] == 1
 
     def drop(self, secret: str) -> None:
         """Take back one :meth:`hold`."""
+        if len(secret) < SHORTEST:
+            return
         with self._lock:
             self._held[secret] -= 1
             if self._held[secret] <= 0:
@@ -107,8 +111,6 @@ def remember(secret: str, owner: object | None = None) -> None:
 
     :param owner: until this object is gone; None: as long as the process lives.
     """
-    if len(secret) < SHORTEST:
-        return
     _REDACTOR.hold(secret)
     if owner is not None:
         weakref.finalize(owner, _REDACTOR.drop, secret).atexit = False
@@ -116,7 +118,7 @@ def remember(secret: str, owner: object | None = None) -> None:
 
 @contextmanager
 def masked(secret: str) -> Iterator[None]:
-    """Mask a secret for the time of a block."""
+    """Mask a secret within a ``with`` block."""
     _REDACTOR.hold(secret)
     try:
         yield

@@ -126,3 +126,14 @@ def test_settings_take_a_token_with_the_end_of_its_line() -> None:
     assert settings.access_token == "access-v1:tok"
     settings = Settings(hosts=("a",), username=" u\n", password=" p \n")
     assert (settings.username, settings.password) == ("u", " p ")
+
+
+def test_a_short_text_leaves_the_pattern_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    redactor = Redactor()
+    redactor.hold("hunter-two")
+    assert redactor.redact("hunter-two") == MASK
+    # An empty form field comes with each request: the pattern must not be built again for it.
+    monkeypatch.setattr(redaction, "forms_of", pytest.fail)
+    redactor.hold("")
+    redactor.drop("")
+    assert redactor.redact("hunter-two") == MASK
