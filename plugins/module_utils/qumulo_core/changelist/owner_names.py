@@ -10,16 +10,17 @@ from typing import NamedTuple
 from ..client import Client
 from ..errors import InvalidRequestError, MissingPrivilegeError, NotFoundError
 from ..pool import map_unordered
+from ..smb_locks.names import look_up
 from .entries import Attributes, Block, Entry
 
-#: Names that are remembered; beyond that they are asked for again.
+#: Names that are cached; beyond that they are looked up again.
 LIMIT = 100_000
 _WORKERS = 8
 _AUTH_ID, _UID, _GID = "auth_id", "uid", "gid"
 
 
 class _Key(NamedTuple):
-    """An identity as the API finds it: the kind of its number, and the number."""
+    """An identity by one of its numbers, as the API finds it."""
 
     kind: str
     value: str
@@ -27,18 +28,16 @@ class _Key(NamedTuple):
 
 def _find(client: Client, key: _Key) -> str | None:
     """Return a name, or None if the cluster knows none."""
-    value = key.value if key.kind == _AUTH_ID else int(key.value)
     try:
-        found = client.rest.auth.find_identity(**{key.kind: value})
+        return look_up(client, key.kind, key.value).name
     except (NotFoundError, InvalidRequestError):
         return None
-    return found.get("name") or None
 
 
 class OwnerNames:
     """Adds the names of owners and groups to entries.
 
-    What is not known yet of a block of entries is asked for at once, in parallel.
+    The unknown identities of a block of entries are looked up together, in parallel.
 
     :param by_number: owners and groups are UIDs and GIDs of a mount, not auth IDs.
     """
@@ -50,7 +49,7 @@ class OwnerNames:
         self._known: dict[_Key, str | None] = {}
 
     def add(self, block: Block) -> list[Entry]:
-        """Return entries with the names of what has owners.
+        """Return the entries with the names of their owners and groups.
 
         :raises MissingPrivilegeError: PRIVILEGE_IDENTITY_READ is missing.
         """

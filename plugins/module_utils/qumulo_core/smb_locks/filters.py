@@ -23,12 +23,15 @@ class UserFilter:
 
     A bare number is refused: it could be a UID or an auth ID, and they are different people.
 
+    :param value: in lower case, to compare.
     :param text: as it was written, for messages.
+    :param written: the value as it was written, to look it up.
     """
 
     kind: str
     value: str
     text: str = field(default="", compare=False)
+    written: str = field(default="", compare=False)
 
     @classmethod
     def parse(cls, text: str) -> UserFilter:
@@ -41,7 +44,7 @@ class UserFilter:
         if colon and kind in ("uid", "auth_id", "sid", "name"):
             if not value or (kind in ("uid", "auth_id") and not _is_number(value)):
                 raise InputError(f"'{text}' names no user: put a value after '{kind}:'.")
-            return cls(kind, value.lower(), text.strip())
+            return cls(kind, value.lower(), text.strip(), value)
         text = text.strip()
         if not text:
             raise InputError("An empty user name matches nobody: leave it out.")
@@ -50,8 +53,8 @@ class UserFilter:
                 f"'{text}' could be a UID or an auth ID: write uid:{text} or auth_id:{text}."
             )
         if re.fullmatch(r"S-1-\d+(-\d+)*", text, re.IGNORECASE):
-            return cls("sid", text.lower(), text)
-        return cls("name", text.lower(), text)
+            return cls("sid", text.lower(), text, text)
+        return cls("name", text.lower(), text, text)
 
     def matches(self, holder: Identity) -> bool:
         """Tell whether the holder is this user.

@@ -20,6 +20,7 @@ from ..domain.file_refs import by_id
 from ..errors import InputError, MissingPrivilegeError, NotFoundError, QumuloError
 from .filters import HandleFilter, UserFilter
 from .handles import Handle
+from .names import look_up
 
 _SHOWN = 10
 
@@ -81,8 +82,7 @@ def _check_file_id(client: Client, file_id: str) -> list[str]:
 
 def _check_user(client: Client, user: UserFilter) -> list[str]:
     try:
-        value = int(user.value) if user.kind == "uid" else user.value
-        client.rest.auth.find_identity(**{user.kind: value})
+        look_up(client, user.kind, user.written)
     except NotFoundError as exc:
         raise NotFoundError(
             f"The cluster does not know the user '{user.text}': check the spelling and the "

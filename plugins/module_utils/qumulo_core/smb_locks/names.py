@@ -21,20 +21,31 @@ KEPT_NAMELESS = 60.0
 _LIMIT = 200_000
 
 
-def find_identity(client: Client, auth_id: str) -> Identity:
-    """Return the names of an auth ID; only the ID if the cluster knows no more."""
-    try:
-        found = client.rest.auth.find_identity(auth_id=auth_id)
-    except NotFoundError:
-        return Identity(auth_id)
+def look_up(client: Client, kind: str, value: str) -> Identity:
+    """Return the identity that the cluster knows under a name or number.
+
+    :param kind: ``name``, ``sid``, ``uid``, ``gid`` or ``auth_id``.
+    :raises NotFoundError: the cluster knows none.
+    """
+    # The API takes UIDs and GIDs as numbers, and auth IDs as text.
+    wanted = int(value) if kind in ("uid", "gid") else value
+    found = client.rest.auth.find_identity(**{kind: wanted})
     uid, gid = found.get("uid"), found.get("gid")
     return Identity(
-        auth_id,
+        value if kind == "auth_id" else str(found.get("auth_id") or ""),
         found.get("name") or None,
         found.get("sid") or None,
         None if uid is None else int(uid),
         None if gid is None else int(gid),
     )
+
+
+def find_identity(client: Client, auth_id: str) -> Identity:
+    """Return the names of an auth ID; only the ID if the cluster knows no more."""
+    try:
+        return look_up(client, "auth_id", auth_id)
+    except NotFoundError:
+        return Identity(auth_id)
 
 
 class Names:
