@@ -97,6 +97,7 @@ def test_what_is_no_search_engine_is_refused(engine: SearchEngine, lines: Path) 
         (b'HTTP/1.0 500 No\r\n\r\n{"error": "plain"}', r"answers 500 \(plain\)"),
         (b"", "Cannot get an answer"),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 10\r\n\r\n{", "Cannot get an answer"),
+        (b"HTTP/1.0 400 No\r\nContent-Length: 10\r\n\r\n{", "Cannot get an answer"),
         (b"SSH-2.0-OpenSSH\r\n", "Cannot get an answer"),
     ):
         engine.raw = raw

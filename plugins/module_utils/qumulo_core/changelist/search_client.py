@@ -139,14 +139,18 @@ class Connection:
         url = self._url + (f"/{path}" if path else "")
         request = urllib.request.Request(url, data=body, method=method, headers=headers)
         try:
-            with self._opener.open(request, timeout=self.engine.timeout) as answer:
-                return _answer(answer.status, answer)
-        except urllib.error.HTTPError as exc:
-            with exc:
-                return _answer(exc.code, exc)
+            with self._open(request) as response:
+                return _answer(response.status, response)
         except (OSError, http.client.HTTPException) as exc:
             cause = exc.reason if isinstance(exc, urllib.error.URLError) else exc
             raise self._failure(cause) from exc
+
+    def _open(self, request: urllib.request.Request) -> Any:
+        """Return the response, whatever its status; its body can still break off."""
+        try:
+            return self._opener.open(request, timeout=self.engine.timeout)
+        except urllib.error.HTTPError as exc:
+            return exc
 
     def _failure(self, cause: object) -> QumuloError:
         place = self.engine.place
