@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.servic
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
 
-from .furnished import play
+from .furnished import PLAYBOOK, play
 
 ROLES = sorted(path.parent.name for path in ROOT.glob("roles/*/defaults"))
 
@@ -64,53 +64,120 @@ def test_no_record_is_lost_while_files_are_rotated(role: str) -> None:
 
 _OURS = "c:/ /mnt/lockstep nfs noac 0 0\n"
 _OTHERS = "# " + _OURS + "c:/ /mnt/lockstep2 nfs x 0 0\nc:/ /mnt/lockstep/x nfs x 0 0\n"
+#: Commands that change no mount: they write down how they are called, and answer from files.
+_COMMANDS = {
+    "findmnt": 'cat "$STATE/mounted" 2>/dev/null',
+    "mkdir": 'case "$*" in *--verbose*) ;; *) exec /bin/mkdir "$@";; esac',
+    "rmdir": "echo \"rmdir: failed to remove 'x': Directory not empty\" >&2; false",
+    "umount": 'mv "$STATE/mounted" "$STATE/unmounted"',
+    "mount": 'case "$*" in --options*) exit 32;; esac; '
+    'if grep -q refused "$STATE/fstab"; then echo "mount.nfs: access denied" >&2; exit 32; fi; '
+    'cat "$STATE/fstab" >> "$STATE/tables"; echo c:/ > "$STATE/mounted"',
+}
 
 
-@pytest.mark.parametrize(
-    ("path", "there", "added", "removed"),
-    [
-        ("/mnt/lockstep", "", _OURS, ""),
-        ("/mnt/lockstep/", _OURS, _OURS, ""),
-        ("/mnt/lockstep", "old:/x  /mnt/lockstep/\tnfs4 soft 0 0\n", _OURS, ""),
-        ("/mnt/lockstep", _OTHERS, _OTHERS + _OURS, _OTHERS),
-        ("/mnt/a b", "c:/ /mnt/a\\040b nfs x 0 0\n", "c:/ /mnt/a\\040b nfs noac 0 0\n", ""),
-    ],
-)
-def test_the_mount_is_one_line_of_fstab(
-    path: str, there: str, added: str, removed: str, tmp_path: Path
-) -> None:
-    """The line of an earlier release is taken over, and no other line is touched."""
-    fstab = tmp_path / "fstab"
-    fstab.write_text(there)
-    for name, expected in (("mount", added), ("unmount", removed)):
-        tasks = yaml.safe_load((ROOT / "roles" / "atime" / "tasks" / f"{name}.yml").read_text())
-        (task,) = (task for task in tasks if "ansible.builtin.lineinfile" in task)
-        task["ansible.builtin.lineinfile"]["path"] = str(fstab)
-        del task["when"]
-        play = {
+class MountTasks:
+    """The tasks of the atime role for its mount, with a table and commands of their own."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.fstab = place / "fstab"
+        self.mounted = place / "mounted"
+        self.calls = place / "calls"
+        (place / "bin").mkdir()
+        for name, script in _COMMANDS.items():
+            path = place / "bin" / name
+            path.write_text(f'#!/bin/sh\necho "{name} $*" >> "$STATE/calls"\n{script}\n')
+            path.chmod(0o755)
+
+    def play(self, name: str, given: dict[str, str]) -> dict[str, Any]:
+        text = Path(ROOT, "roles", "atime", "tasks", f"{name}.yml").read_text(encoding="utf-8")
+        tasks = yaml.safe_load(text.replace("/etc/fstab", str(self.fstab)))
+        for task in [*tasks, *(t for b in tasks for t in b.get("block", []) + b.get("rescue", []))]:
+            if task.pop("ansible.builtin.systemd_service", None):
+                task["ansible.builtin.debug"] = {"msg": "systemd is reloaded"}
+            task.get("ansible.builtin.copy", {}).pop("owner", None)
+            task.get("ansible.builtin.copy", {}).pop("group", None)
+        variables = {
+            "atime_mount_source": "c:/",
+            "atime_mount_path": "/mnt/lockstep",
+            "atime_mount_type": "nfs",
+            "atime_mount_options": "noac",
+            **given,
+        }
+        return {
             "hosts": "localhost",
             "gather_facts": False,
             "vars_files": [str(ROOT / "roles" / "atime" / "vars" / "main.yml")],
-            "vars": {
-                "atime_mount_source": "c:/",
-                "atime_mount_path": path,
-                "atime_mount_type": "nfs",
-                "atime_mount_options": "noac",
-            },
-            "tasks": [task],
+            "vars": variables,
+            "tasks": tasks,
         }
-        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-        done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-playbook"), str(tmp_path / "play.yml")],
+
+    def run(self, *plays: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+        """Run plays with nothing mounted that an earlier run did not mount."""
+        path = self.place / "play.yml"
+        path.write_text(yaml.safe_dump(list(plays)))
+        self.calls.unlink(missing_ok=True)
+        environment = {**os.environ, "STATE": str(self.place), "ANSIBLE_PIPELINING": "1"}
+        environment["PATH"] = f"{self.place / 'bin'}:{environment['PATH']}"
+        return subprocess.run(
+            [str(PLAYBOOK), str(path)],
+            env=environment,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
-        assert done.returncode == 0, done.stdout
-        before, there = there, fstab.read_text()
-        assert there == expected
-        assert ("changed=0" in done.stdout) == (before == there)
+
+    def called(self, *starts: str) -> list[str]:
+        """How the commands that begin like this were called in the last run."""
+        lines = self.calls.read_text().splitlines()
+        return [line for line in lines if line.startswith(starts)]
+
+
+@pytest.fixture
+def mount_tasks(tmp_path: Path) -> MountTasks:
+    return MountTasks(tmp_path)
+
+
+def test_the_mount_is_one_line_of_fstab(mount_tasks: MountTasks) -> None:
+    """The line of an earlier release is taken over, and no other line is touched."""
+    odd = "c:/ /mnt/a\\040\\046\\040b nfs noac 0 0\n"
+    mount_tasks.fstab.write_text(f"old:/x  /mnt/lockstep/\tnfs4 soft 0 0\n{_OTHERS}")
+    there = [mount_tasks.play(name, {}) for name in ("mount", "mount", "unmount", "unmount")]
+    given = {"atime_mount_path": "/mnt/a & b"}
+    done = mount_tasks.run(*there, *(mount_tasks.play(name, given) for name in ("mount", "mount")))
+    assert done.returncode == 0 and mount_tasks.fstab.read_text() == _OTHERS + odd, done.stdout
+    assert mount_tasks.called("mkdir --parents --verbose", "mount", "umount", "rmdir") == [
+        "mkdir --parents --verbose -- /mnt/lockstep",
+        "mount /mnt/lockstep",
+        "umount /mnt/lockstep",
+        "rmdir -- /mnt/lockstep",
+        "rmdir -- /mnt/lockstep",
+        "mkdir --parents --verbose -- /mnt/a & b",
+        "mount /mnt/a & b",
+    ]
+    assert (mount_tasks.place / "tables").read_text() == f"{_OURS}{_OTHERS}{_OTHERS}{odd}"
+    # Two lines are written and one is removed; two mounts, one unmount.
+    assert "changed=6" in done.stdout, done.stdout
+
+
+def test_a_mount_that_fails_leaves_fstab_as_it_was(mount_tasks: MountTasks) -> None:
+    """Otherwise the next run would find the line, and report what is not mounted as right."""
+    mount_tasks.fstab.write_text(_OTHERS)
+    given = {"atime_mount_options": "refused, x"}
+    done = mount_tasks.run(mount_tasks.play("mount", {}), mount_tasks.play("mount", given))
+    assert done.returncode != 0 and mount_tasks.fstab.read_text() == _OTHERS + _OURS
+    assert mount_tasks.mounted.exists(), done.stdout
+    text = " ".join(done.stdout.split())
+    assert "Cannot mount c:/ on /mnt/lockstep: mount.nfs: access denied." in text, done.stdout
+    assert mount_tasks.called("mount", "umount") == [
+        "mount /mnt/lockstep",
+        "mount --options remount,refused, x /mnt/lockstep",
+        "umount /mnt/lockstep",
+        "mount /mnt/lockstep",
+        "mount /mnt/lockstep",
+    ]
 
 
 def rendered(role: str, place: Path, simulator: Simulator, given: dict[str, Any]) -> Any:
