@@ -6,70 +6,85 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.tools.tree import ROOT
+
+from .furnished import PLAYBOOK
 
 TASKS = ROOT / "playbooks" / "tasks" / "private_directory.yml"
 OTHER = 65534
 
 
-@pytest.mark.parametrize(
-    ("environment", "found"),
-    [
-        ({"HOME": "/h"}, "/h/.local/state/lockstep"),
-        ({"HOME": "/h", "XDG_STATE_HOME": "/xdg"}, "/xdg/lockstep"),
-        ({"HOME": "/h", "XDG_STATE_HOME": "relative"}, "/h/.local/state/lockstep"),
-        ({"HOME": "/h", "STATE_DIRECTORY": "/one:/two", "XDG_STATE_HOME": "/xdg"}, "/one"),
-        ({"HOME": "/h", "STATE_DIRECTORY": ""}, "/h/.local/state/lockstep"),
-    ],
-)
-def test_the_place_is_that_of_the_account(environment: dict[str, str], found: str) -> None:
-    """Run the command of the first task as an account that is not root."""
-    (first, *_others) = yaml.safe_load(TASKS.read_text())
-    (*script, _check_mode) = first["ansible.builtin.command"]["argv"]
-    user = OTHER if os.geteuid() == 0 else None
-    done = subprocess.run(
-        [*script, "check"],
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=True,
-        cwd="/",
-        user=user,
-        group=user,
-        extra_groups=None if user is None else [],
-    )
-    assert done.stdout.splitlines() == [str(user or os.geteuid()), found]
+#: Of the state directory, for an account that is not root.
+PLACES = [
+    ({"HOME": "/h"}, "/h/.local/state/lockstep"),
+    ({"HOME": "/h", "XDG_STATE_HOME": "/xdg"}, "/xdg/lockstep"),
+    ({"HOME": "/h", "XDG_STATE_HOME": "relative"}, "/h/.local/state/lockstep"),
+    ({"HOME": "/h", "STATE_DIRECTORY": "/one:/two", "XDG_STATE_HOME": "/xdg"}, "/one"),
+]
 
 
-def run(where: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Create the directory ``demo`` below the state directory ``where``."""
-    play = where / "play.yml"
-    play.write_text(
-        "- hosts: localhost\n"
-        "  gather_facts: false\n"
-        "  tasks:\n"
-        f"    - ansible.builtin.include_tasks: {TASKS}\n"
-        "      vars: {private_directory_name: demo}\n"
-        "    - ansible.builtin.debug:\n"
-        "        msg: 'created={{ private_directory }}='\n"
-    )
+def test_the_place_is_that_of_the_account(tmp_path: Path) -> None:
+    """Ask for places in check mode, with an ``id`` that answers as for another account."""
+    (tmp_path / "id").write_text(f"#!/bin/sh\necho {OTHER}\n")
+    (tmp_path / "id").chmod(0o755)
+    unset = {"STATE_DIRECTORY": "", "XDG_STATE_HOME": ""}
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    blocks = [
+        {
+            "environment": {**unset, **path, **environment},
+            "block": [
+                {
+                    "ansible.builtin.include_tasks": str(TASKS),
+                    "vars": {"private_directory_name": "demo"},
+                },
+                {"ansible.builtin.debug": {"msg": "found={{ private_directory }}="}},
+            ],
+        }
+        for environment, _found in PLACES
+    ]
+    play = {"hosts": "localhost", "gather_facts": False, "tasks": blocks}
+    done = started(tmp_path, play, "--check")
+    assert done.returncode == 0, done.stdout
+    assert re.findall("found=(.*)=", done.stdout) == [f"{found}/demo" for _given, found in PLACES]
+
+
+def started(
+    where: Path, play: dict[str, object], *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a play with the state directory ``where``."""
+    path = where / "play.yml"
+    path.write_text(yaml.safe_dump([play]))
     return subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), *options, str(play)],
-        env={**os.environ, "STATE_DIRECTORY": str(where), "ANSIBLE_NOCOLOR": "true"},
+        [str(PLAYBOOK), *options, str(path)],
+        env={
+            **os.environ,
+            "STATE_DIRECTORY": str(where),
+            "ANSIBLE_NOCOLOR": "true",
+            "ANSIBLE_PIPELINING": "true",
+        },
         capture_output=True,
         text=True,
         timeout=240,
         check=False,
     )
+
+
+def run(where: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Create the directory ``demo`` below the state directory ``where``, twice."""
+    include = {
+        "ansible.builtin.include_tasks": str(TASKS),
+        "vars": {"private_directory_name": "demo"},
+    }
+    shown = {"ansible.builtin.debug": {"msg": "created={{ private_directory }}="}}
+    tasks = [include, include, shown]
+    return started(where, {"hosts": "localhost", "gather_facts": False, "tasks": tasks}, *options)
 
 
 def test_a_private_directory_is_created(tmp_path: Path) -> None:
@@ -78,11 +93,10 @@ def test_a_private_directory_is_created(tmp_path: Path) -> None:
     assert checked.returncode == 0 and not place.exists(), checked.stdout
     done = run(tmp_path)
     assert done.returncode == 0 and f"created={place}=" in done.stdout, done.stdout
-    assert stat.S_IMODE(place.stat().st_mode) == 0o700
+    assert stat.S_IMODE(place.stat().st_mode) == 0o700 and "changed=1" in done.stdout
     place.chmod(0o777)
-    assert run(tmp_path).returncode == 0
+    assert "changed=1" in run(tmp_path).stdout
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
-    assert "changed=0" in run(tmp_path).stdout
 
 
 def test_what_others_made_is_not_used(tmp_path: Path) -> None:
