@@ -106,7 +106,7 @@ def report(what: str, rate: float, unit: str) -> None:
 def parsing(count: int) -> None:
     """Lines, frames, rules and coalescing."""
     say(f"\n{count:,} audit lines")
-    for form in ("csv", "quoted", "json"):
+    for form in ("csv", "nine", "quoted", "json"):
         lines = [line(number, form) for number in range(count)]
 
         def read(lines: list[bytes] = lines) -> int:
@@ -114,7 +114,12 @@ def parsing(count: int) -> None:
                 parse(text)
             return count
 
-        label = {"csv": "CSV", "quoted": "CSV, quotes in each path", "json": "JSON"}[form]
+        label = {
+            "csv": "CSV",
+            "nine": "CSV, nine digits of a second",
+            "quoted": "CSV, quotes in each path",
+            "json": "JSON",
+        }[form]
         report(f"read {label}", best(read), "lines")
     lines = [line(number, "csv") for number in range(count)]
     stream = frames(lines)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 FILES_PER_DIRECTORY = 200
+#: IDs of real clusters have up to 97 bits.
+FIRST_ID = 140_624_751_830_626_345_080_086_000_000
 
 
 def name(number: int) -> str:
@@ -16,26 +18,23 @@ def name(number: int) -> str:
 
 def line(number: int, form: str) -> bytes:
     """An audit line."""
-    nanoseconds = (number * 7919) % 1_000_000_000
-    head = (
-        f"<14>1 2026-01-31T18:00:{number % 60:02d}.{nanoseconds:09d}Z c-{number % 4} qumulo - - - "
-    )
+    # Six digits at most, as RFC 5424 has it; clusters leave out zeros at the end.
+    fraction = f".{(number * 7919) % 1_000_000:06d}".rstrip("0").rstrip(".")
+    if form == "nine":
+        form, fraction = "csv", f".{(number * 7919) % 1_000_000_000:09d}"
+    head = f"<14>1 2026-01-31T18:00:{number % 60:02d}{fraction}Z c-{number % 4} qumulo - - - "
     ip, path = f"10.1.2.{number % 250}", "/" + name(number)
     if form == "csv":
-        body = (
-            f'{ip},"AD\\user{number % 90}",smb2,fs_read_data,ok,{10_000_000 + number},"{path}",""'
-        )
+        body = f'{ip},"AD\\user{number % 90}",smb2,fs_read_data,ok,{FIRST_ID + number},"{path}",""'
     elif form == "quoted":
         path = path.replace("file-", 'a ""good"", file-')
-        body = (
-            f'{ip},"AD\\user{number % 90}",smb2,fs_read_data,ok,{10_000_000 + number},"{path}",""'
-        )
+        body = f'{ip},"AD\\user{number % 90}",smb2,fs_read_data,ok,{FIRST_ID + number},"{path}",""'
     else:
         body = (
             f'{{"user_ip": "{ip}", "user_id": {{"name": "AD\\\\user{number % 90}", "auth_id": '
             f'"{number % 90}", "sid": "S-1-5-21-1-{number % 90}"}}, "protocol": "smb2", '
             f'"operation": "fs_read_data", "status": "ok", "details": {{"path": "{path}", '
-            f'"file_id": "{10_000_000 + number}", "offset": 0, "size": 65536}}}}'
+            f'"file_id": "{FIRST_ID + number}", "offset": 0, "size": 65536}}}}'
         )
     return (head + body).encode()
 

@@ -33,6 +33,15 @@ OFFER = b"relp_version=0\nrelp_software=test\ncommands=syslog"
 TIMEOUT = 60.0
 
 
+def stamp(time_ns: int) -> str:
+    """A time as clusters send it: six digits of a second at most, and no zeros at its end.
+
+    What is finer than a microsecond keeps all of its digits, for tests that need them.
+    """
+    text = format_rfc3339_ns(time_ns)
+    return text if time_ns % 1000 or not time_ns % 10**9 else text.rstrip("Z").rstrip("0") + "Z"
+
+
 def csv_line(
     time_ns: int,
     path: str,
@@ -48,7 +57,7 @@ def csv_line(
     def quoted(text: str) -> str:
         return '"' + text.replace('"', '""') + '"'
 
-    head = f"<14>1 {format_rfc3339_ns(time_ns)} c-1 qumulo - - - "
+    head = f"<14>1 {stamp(time_ns)} c-1 qumulo - - - "
     fields = [address, quoted(user), "smb2", operation, status, file_id, quoted(path), '""']
     return (head + ",".join(fields)).encode("utf-8", "surrogateescape")
 
@@ -64,7 +73,7 @@ def json_line(time_ns: int, path: str, *, file_id: str = "") -> bytes:
         "status": "ok",
         "details": details,
     }
-    head = f"<14>1 {format_rfc3339_ns(time_ns)} c-1 qumulo - - - "
+    head = f"<14>1 {stamp(time_ns)} c-1 qumulo - - - "
     return (head + json.dumps(body)).encode()
 
 

@@ -36,7 +36,7 @@ from tests.tools.services import wait_for
 
 from .synced import Sender, Synced, csv_line, json_line
 
-OLD, NEW = 1_600_000_000_123456789, 1_700_000_000_987654321
+OLD, NEW = 1_600_000_000_123456789, 1_700_000_000_987654000
 SECOND = 1_000_000_000
 
 
@@ -117,7 +117,8 @@ def cluster_atime(client: Client, file: str) -> int:
 
 
 def cluster_time(simulator: Simulator) -> int:
-    return parse_rfc3339_ns(simulator.control("state")["time"])
+    """The time of the cluster as its audit lines have it: to the microsecond."""
+    return parse_rfc3339_ns(simulator.control("state")["time"]) // 1000 * 1000
 
 
 def read(client: Client, path: str) -> None:
@@ -286,6 +287,32 @@ def test_a_time_that_is_hardly_newer_is_not_written(tmp_path: Path, mount: Path)
         assert atime(path) == NEW
         assert facts["files"] == {"fresh": 1, "set": 1}
         assert facts["coalesced"] == 1
+
+
+#: From a public report; more than 64 bits.
+LARGE_ID = "140624751830626345080086044861"
+
+
+def test_a_large_file_id_is_an_id(tmp_path: Path, mount: Path) -> None:
+    syncer = Synced(tmp_path, mount=mount)
+    path = make(mount, "data/file.txt")
+    line = (
+        b"<14>1 2026-01-27T14:12:23.9558Z cs-fil-q-k144-1 qumulo - - - 10.220.151.129,"
+        b'"admin",smb2,fs_read_data,ok,' + LARGE_ID.encode() + b',"/data/file.txt",""'
+    )
+    with syncer.running(), Sender(syncer.port) as sender:
+        sender.put([line, json_line(NEW, "/data/file.txt", file_id=LARGE_ID)])
+        facts = syncer.wait_idle(2)
+    assert (facts["malformed"], facts["counted"]) == ({}, 2)
+    assert atime(path) == 1_769_523_143_955_800_000
+
+
+def test_a_large_file_id_is_asked_for(through_api: Synced, simulator: Simulator) -> None:
+    with through_api.running(), Sender(through_api.port) as sender:
+        sender.put([csv_line(NEW, "/x", file_id=LARGE_ID)])
+        assert through_api.wait_idle(1)["files"] == {"gone": 1}
+        asked = simulator.control("requests", since=0)["requests"]
+    assert any(LARGE_ID in entry["uri"] for entry in asked)
 
 
 def test_another_file_of_the_same_name_has_a_time_of_its_own(tmp_path: Path, mount: Path) -> None:

@@ -63,8 +63,15 @@ def syslog_line(
             },
             ensure_ascii=False,
         )
-    head = f"<14>1 {rfc3339(now_ns)} {host} qumulo - - - "
+    head = f"<14>1 {_stamp(now_ns)} {host} qumulo - - - "
     return (head + body).encode("utf-8", "replace") + b"\n"
+
+
+def _stamp(now_ns: int) -> str:
+    """A time as lines have it: six digits of a fraction at most, and no zeros at its end."""
+    whole, _dot, fraction = rfc3339(now_ns).rstrip("Z").partition(".")
+    digits = fraction[:6].rstrip("0")
+    return f"{whole}.{digits}Z" if digits else f"{whole}Z"
 
 
 def _quoted(text: str) -> str:

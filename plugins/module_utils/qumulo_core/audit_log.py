@@ -30,8 +30,12 @@ _STRUCTURED = re.compile(r'(?:\[[^]" ]+(?: [^]"= ]+="[^"\\]*(?:\\.[^"\\]*)*")*\]
 #: A field as RFC 4180 has it: in quotes, which are doubled inside, or without any.
 _FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(,|\Z)')
 _FIELDS = 8
-_ID_LIMIT = 1 << 64
+#: Digits that an ID may have. The vendor promises no bound; IDs of 97 bits are in use.
+_ID_DIGITS = 128
+_ID_LIMIT = 10**_ID_DIGITS
 _SECOND = 1_000_000_000
+#: Nanoseconds of the last digit of a fraction, by the number of its digits.
+_SCALES: tuple[int, ...] = (0, *(10 ** (9 - digits) for digits in range(1, 10)))
 _EPOCH = datetime(1970, 1, 1)
 # Control characters stand for themselves: a name may have them, whoever wrote the line.
 _JSON = json.JSONDecoder(strict=False)
@@ -54,13 +58,14 @@ class AuditRecord(NamedTuple):
     """What somebody did to a file or directory.
 
     Text holds what is not UTF-8 as ``surrogateescape`` does: encoded the same way, a path is what
-    the cluster sent, byte for byte. What does not apply is empty, an ID None.
+    the cluster sent, byte for byte. What does not apply is empty.
 
     :param time_ns: nanoseconds since 1970, by the cluster's clock.
     :param hostname: ``<cluster>-<node>``.
     :param user: name, or an ID in words where the cluster knows no name.
     :param auth_id: of the user; only JSON has it.
     :param sid: of the user; only JSON has it.
+    :param file_id: digits without leading zeros, as many as the cluster has sent.
     :param path: absolute on the cluster.
     :param target_path: the second path of operations that have two, such as renames.
     """
@@ -74,7 +79,7 @@ class AuditRecord(NamedTuple):
     protocol: str
     operation: str
     status: str
-    file_id: int | None
+    file_id: str
     path: str
     target_path: str
 
@@ -144,9 +149,11 @@ def _after_structured(text: str) -> str:
 
 
 def _time_ns(stamp: str) -> int:
-    digits = stamp[20:29]
-    if len(stamp) == 30 and stamp[29] == "Z" and stamp[19] == "." and _is_number(digits):
-        return _seconds(stamp[:19]) * _SECOND + int(digits)
+    # RFC 5424 allows six digits, and a sender may leave out any number of them.
+    if stamp[-1:] == "Z" and stamp[19:20] == ".":
+        digits = stamp[20:-1]
+        if len(digits) < 10 and digits.isdigit() and digits.isascii():
+            return _seconds(stamp[:19]) * _SECOND + int(digits) * _SCALES[len(digits)]
     match = _STAMP.fullmatch(stamp)
     if match is None:
         raise MalformedLineError("time", f"{stamp!r} is no RFC 5424 time")
@@ -220,22 +227,18 @@ def _record(
         protocol,
         operation,
         status,
-        _number(file_id, "csv") if file_id else None,
+        _file_id(file_id, "csv") if file_id else "",
         path,
         target_path,
     )
 
 
-def _is_number(text: str) -> bool:
-    return text.isdigit() and text.isascii()  # int() takes more: signs, spaces, other scripts
-
-
-def _number(text: str, part: str) -> int:
-    if len(text) <= 20 and _is_number(text):
-        number = int(text)
-        if number < _ID_LIMIT:
-            return number
-    raise MalformedLineError(part, f"{text[:40]!r} is no file ID")
+def _file_id(text: str, part: str) -> str:
+    """Return an ID as text: it only names a file, so that nothing depends on its size."""
+    # int() would take more: signs, spaces, digits of other scripts.
+    if text.isdigit() and text.isascii() and len(text) <= _ID_DIGITS:
+        return text if text[0] != "0" else text.lstrip("0") or "0"
+    raise MalformedLineError(part, f"{text[:40]!r} is not a file ID")
 
 
 # -- JSON -----------------------------------------------------------------------------------
@@ -262,7 +265,7 @@ def _from_json(time_ns: int, hostname: str, body: str) -> AuditRecord:
         _text(data, "protocol"),
         operation,
         status,
-        _number(number, "json") if (number := _text(details, "file_id")) else None,
+        _file_id(number, "json") if (number := _text(details, "file_id")) else "",
         _text(details, "path"),
         _text(details, "target") or _text(details, "second_extra_name"),
     )

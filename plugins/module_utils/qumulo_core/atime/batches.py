@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from ..audit_log import AuditRecord, MalformedLineError, parse
 from ..service.spool import Entry, Key
-from .coalesce import LastSet, by_id
+from .coalesce import LastSet
 from .rules import Skip
 
 #: Characters of a malformed line that are kept.
@@ -100,7 +100,7 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
         known = newest.get(key)
         if known is None or time_ns > known:
             newest[key] = time_ns
-            payloads[key] = record.path if plan.with_path else by_id(record) or ""
+            payloads[key] = record.path if plan.with_path else record.file_id
     due = now_ns / 1e9 + plan.window
     batch.entries = [
         Entry(key, _shown(payloads[key]), time_ns, due)

@@ -17,7 +17,7 @@ from .beneath import relative
 
 def by_id(record: AuditRecord) -> str | None:
     """Key of a file that is named by its ID; None if the record has none."""
-    return None if record.file_id is None else str(record.file_id)
+    return record.file_id or None
 
 
 def by_path(record: AuditRecord) -> bytes | None:

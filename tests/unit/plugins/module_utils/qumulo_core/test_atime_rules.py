@@ -28,7 +28,7 @@ RECORD = AuditRecord(
     protocol="nfsv3",
     operation="fs_read_data",
     status="ok",
-    file_id=7,
+    file_id="7",
     path="/a/b/c.txt",
     target_path="",
 )

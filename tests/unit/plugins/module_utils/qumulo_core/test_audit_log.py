@@ -38,7 +38,7 @@ def test_csv() -> None:
         protocol="smb2",
         operation="fs_read_data",
         status="ok",
-        file_id=42,
+        file_id="42",
         path="/a/b.txt",
         target_path="",
     )
@@ -61,7 +61,7 @@ def test_json() -> None:
         protocol="nfsv3",
         operation="fs_read_data",
         status="ok",
-        file_id=42,
+        file_id="42",
         path="/a/ä\n",
         target_path="",
     )
@@ -70,7 +70,7 @@ def test_json() -> None:
 def test_json_may_leave_out_what_does_not_apply() -> None:
     found = of_json(user_id=None)
     assert (found.user, found.user_ip, found.protocol) == ("", "", "")
-    assert (found.file_id, found.path, found.target_path) == (None, "", "")
+    assert (found.file_id, found.path, found.target_path) == ("", "", "")
 
 
 @pytest.mark.parametrize("name", ["target", "second_extra_name"])
@@ -79,8 +79,33 @@ def test_json_has_two_names_for_the_second_path(name: str) -> None:
 
 
 def test_json_ids_may_be_numbers() -> None:
-    found = of_json(user_id={"auth_id": 501}, details={"file_id": 2**64 - 1})
-    assert (found.auth_id, found.file_id) == ("501", 2**64 - 1)
+    found = of_json(user_id={"auth_id": 501}, details={"file_id": 2**97 - 1})
+    assert (found.auth_id, found.file_id) == ("501", str(2**97 - 1))
+
+
+def test_a_line_of_a_real_cluster() -> None:
+    """From a public bug report: an ID of 97 bits, and four digits of a fraction."""
+    found = parse(
+        b"<14>1 2026-01-27T14:12:23.9558Z cs-fil-q-k144-1 qumulo - - - "
+        b'10.220.151.129,"admin",smb2,fs_create_file,ok,140624751830626345080086044861,'
+        b'"/data/file.txt",""'
+    )
+    assert found.file_id == "140624751830626345080086044861"
+    assert found.time_ns == 1769523143_955800000
+    assert (found.hostname, found.path) == ("cs-fil-q-k144-1", "/data/file.txt")
+
+
+@pytest.mark.parametrize("digits", [1, 20, 21, 30, 128])
+def test_ids_are_digits_of_any_number(digits: int) -> None:
+    number = "9" * digits
+    assert record(CSV.replace(b"42", number.encode())).file_id == number
+    assert of_json(details={"file_id": number}).file_id == number
+    assert of_json(details={"file_id": int(number)}).file_id == number
+
+
+def test_leading_zeros_do_not_make_another_file() -> None:
+    assert record(CSV.replace(b"42", b"0042")).file_id == "42"
+    assert record(CSV.replace(b"42", b"00")).file_id == "0"
 
 
 @pytest.mark.parametrize(
@@ -109,7 +134,7 @@ def test_bytes_that_are_not_utf8_survive() -> None:
 
 
 def test_without_a_file_id() -> None:
-    assert record(b'i,"u",api,cluster_restart,ok,,"",""').file_id is None
+    assert record(b'i,"u",api,cluster_restart,ok,,"",""').file_id == ""
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n", b"\r"])
@@ -122,6 +147,10 @@ def test_line_endings(ending: bytes) -> None:
     [
         ("1970-01-01T00:00:00Z", 0),
         ("1970-01-01T00:00:00.5Z", 500_000_000),
+        ("2026-01-27T14:12:23.9558Z", 1769523143_955800000),
+        ("2026-01-27T14:12:32.063248Z", 1769523152_063248000),
+        ("1970-01-01T00:00:00.12345678Z", 123_456_780),
+        ("1970-01-01T00:00:00.00Z", 0),
         ("1970-01-01T00:00:00.000001Z", 1000),
         ("1970-01-01T00:00:00.0000000019Z", 1),
         ("1970-01-01T02:00:00+02:00", 0),
@@ -151,6 +180,10 @@ def test_times(stamp: str, nanoseconds: int) -> None:
         "２026-01-01T00:00:00Z",
         "２026-01-01T00:00:00.123456789Z",
         "2026-01-01T00:00:00.12345678²Z",
+        "2026-01-01T00:00:00.12345²Z",
+        "2026-01-01T00:00:00.+12345Z",
+        "2026-01-01T00:00:00.1 2345Z",
+        "2026-01-01T00:00:00,123456Z",
         "2026-01-01T00:00:00.+1234567Z",
         "2026-01-01T00:00:00.1234 5678Z",
         "0000-01-01T00:00:00.123456789Z",
@@ -211,7 +244,7 @@ def test_a_host_without_name() -> None:
         (HEAD + CSV.replace(b"42", b" 42"), "csv"),
         (HEAD + CSV.replace(b"42", b"4_2"), "csv"),
         (HEAD + CSV.replace(b"42", "٤٢".encode()), "csv"),
-        (HEAD + CSV.replace(b"42", b"18446744073709551616"), "csv"),
+        (HEAD + CSV.replace(b"42", b"9" * 129), "csv"),
         (HEAD + CSV.replace(b"42", b"9" * 10_000), "csv"),
         (HEAD + CSV.replace(b"ok", b""), "csv"),
         (HEAD + CSV.replace(b"fs_read_data", b""), "csv"),
