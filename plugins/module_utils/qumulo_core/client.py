@@ -56,6 +56,7 @@ class Client:
         self._session = session or Session(settings)
         self._connection = ClusterConnection(self._session, user_agent=USER_AGENT)
         self._clock: ClusterClock | None = None
+        self._date: tuple[str, datetime | None] = ("", None)
         self.rest: Any = _Rest(self._connection)
 
     def __enter__(self) -> Client:
@@ -84,6 +85,21 @@ class Client:
         """Return the JSON body of ``GET uri`` and its ETag; an empty one, if there is none."""
         answer = self._connection.send_request("GET", uri)
         return answer.data, answer.etag or ""
+
+    @property
+    def answered_at(self) -> datetime | None:
+        """The cluster's time of the last answer, cut to whole seconds; None if it gave none."""
+        answer = self._connection.last_answer
+        if answer is None or answer.date is None:
+            return None
+        text, moment = self._date
+        if text != answer.date:  # of many answers in a second one is read
+            try:
+                moment = parsedate_to_datetime(answer.date).replace(tzinfo=timezone.utc)
+            except (TypeError, ValueError):
+                moment = None
+            self._date = (answer.date, moment)
+        return moment
 
     def pages(self, uri: str) -> Iterator[dict[str, Any]]:
         """Yield the pages of a collection, one request each, until ``paging.next`` is empty.

@@ -213,6 +213,13 @@ class SqliteSpool:
                 rows,
             )
 
+    def bring_forward(self, latest: float, due: float) -> int:
+        """Let what is due later than ``latest`` be due at ``due``; return how many that are."""
+        with self.writing() as database:
+            return database.execute(
+                f"UPDATE item SET due = ? WHERE state = {_WAITING} AND due > ?", (due, latest)
+            ).rowcount
+
     def counts(self) -> Counts:
         """Return how much there is."""
         with self.reading() as database:

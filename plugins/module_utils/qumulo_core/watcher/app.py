@@ -15,8 +15,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
-from ..cluster_clock import ClusterClock
-from ..errors import MissingPrivilegeError, NotFoundError, ProtocolError, QumuloError
+from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..events import Event
 from ..service import metrics
 from ..service.spool import Entry, Key
@@ -25,6 +24,7 @@ from ..service.threads import Threads
 from ..times import format_rfc3339
 from . import evidence
 from .catchup import CatchUp
+from .clock import Clock
 from .config import Config
 from .directories import Directories
 from .evidence import Evidence
@@ -55,9 +55,8 @@ _AT_START = {
 }
 #: Seconds in which a follower that was told to stop usually has.
 _LEAVE = 2.0
-#: Seconds between measurements of the cluster's clock, and how well it has to be known: by as much
-#: files are locked later than they could be, for none must be locked earlier.
-CLOCK_AGAIN, CLOCK_WITHIN = 3600.0, 0.025
+#: Most seconds that an entry waits besides a quiet period: as long as between two tries.
+LONGEST_WAIT = 600.0
 #: Seconds without a move after which a thread counts as stuck: longer than any request may take.
 STUCK = 240.0
 
@@ -86,8 +85,6 @@ class Watcher:
                 max_bytes=self.config.evidence_max_bytes,
             )
         self.meters = Meters(self._gauges)
-        self._clock: ClusterClock | None = None
-        self._clock_measured = 0.0
         self._directories = Directories(self.config.rules, self.spool)
         self._followers: dict[str, Follower] = {}
         #: Those that were told to stop, until they have.
@@ -97,6 +94,7 @@ class Watcher:
         self._server: metrics.Server | None = None
         self._stopped = threading.Event()
         self._wake = threading.Event()
+        self._clock = Clock(lambda: self.config.max_clock_skew, self._wake.set)
         self._beat = time.monotonic()
         self._message = "connecting to the cluster"
         self._totals: Counter[str] = Counter()
@@ -143,6 +141,7 @@ class Watcher:
         if self._workers is None:
             return self._message
         counts = self.spool.counts()
+        wrong = self._clock.wrong()
         states = Counter(follower.state for follower in list(self._followers.values()))
         told = ", ".join(f"{state} {count}" for state, count in states.items())
         return (
@@ -150,6 +149,7 @@ class Watcher:
             f"{self._totals['locked']} locked"
             + (f", {counts.given_up} given up" if counts.given_up else "")
             + (f"; {self._message}" if self._message else "")
+            + (f"; {wrong}" if wrong else "")
             + "".join(f"; {directory} is not there" for directory in self._directories.absent())
         )
 
@@ -179,12 +179,12 @@ class Watcher:
             counts.waiting,
             counts.given_up,
             self._overdue(counts.oldest),
-            0.0 if self._clock is None else self._clock.skew.total_seconds(),
+            self._clock.skew().total_seconds(),
             {follower.root.path: follower.state for follower in list(self._followers.values())},
         )
 
     def _overdue(self, oldest: float | None) -> float:
-        if oldest is None or self._clock is None:
+        if oldest is None or not self._clock.known:
             return 0.0
         return max(0.0, self._clock.now().timestamp() - oldest)
 
@@ -208,19 +208,6 @@ class Watcher:
             },
         }
 
-    def now(self) -> datetime:
-        """Return the cluster's time; nothing that needs it begins before it is known."""
-        return self._known_clock().now()
-
-    def surely(self) -> datetime:
-        """Return a time that the cluster's clock has certainly reached."""
-        return self._known_clock().surely()
-
-    def _known_clock(self) -> ClusterClock:
-        if self._clock is None:
-            raise ProtocolError("The cluster's time is not known yet.")
-        return self._clock
-
     # -- the manager ----------------------------------------------------------------------------
 
     def _manage(self) -> None:
@@ -238,10 +225,13 @@ class Watcher:
 
     def _look(self) -> None:
         """See that all directories that there are are followed, and none else."""
-        if self._clock is None or time.monotonic() - self._clock_measured > CLOCK_AGAIN:
-            self._measure_clock()
+        if self._clock.is_due:
+            self._clock.measure(self._manager_client)
+            self._bring_forward()
         self._ask_settings()
+        sent = self._clock.now()
         rules = self._directories.look(self._manager_client)
+        self._clock.watch(sent, self._manager_client.answered_at)
         if self._workers is None:
             self._read_evidence()
             self._workers = self._start_workers()
@@ -277,16 +267,11 @@ class Watcher:
             if self._stopped.is_set():
                 return
 
-    def _measure_clock(self) -> None:
-        self._clock = self._manager_client.measure_clock(uncertainty=CLOCK_WITHIN)
-        self._clock_measured = time.monotonic()
-        skew = self._clock.skew
-        if abs(skew) > self.config.max_clock_skew:
-            _LOG.error(
-                "the cluster's clock is %s %s this host's: retention counts on the cluster's",
-                abs(skew),
-                "ahead of" if skew.total_seconds() > 0 else "behind",
-            )
+    def _bring_forward(self) -> None:
+        """Let be due what would wait for longer than anything has to: the clock was set back."""
+        now = self._clock.now().timestamp()
+        quiet = max(rule.quiet.total_seconds() for rule in self.config.rules)
+        self.spool.bring_forward(now + quiet + LONGEST_WAIT, now)
 
     def _ask_settings(self) -> None:
         """See whether the cluster tells what happens below directories."""
@@ -314,8 +299,10 @@ class Watcher:
     def _start_workers(self) -> Workers:
         config = self.config
         context = Context(
-            now=self.now,
-            surely=self.surely,
+            now=self._clock.now,
+            surely=self._clock.surely,
+            check_clock=self._clock.check,
+            wrong_clock=self._clock.wrong,
             rules=lambda: self._directories.rules,
             refresh=self._directories.look_since,
             put=self._put,
@@ -339,7 +326,7 @@ class Watcher:
             root,
             self.spool,
             lambda: self._directories.rules,
-            self.now,
+            self._clock.now,
             self._put,
             self._names,
             all_is_new=config.existing or self._directories.was_absent(root),
@@ -378,7 +365,7 @@ class Watcher:
         rules = self._directories.rules
         # Paths of events are relative: they must be put together as these very rules take them
         # apart, whatever the directory was called when the stream was opened.
-        todo = translate(events, rules.now_at(root), rules, self.now().timestamp())
+        todo = translate(events, rules.now_at(root), rules, self._clock.now().timestamp())
         entries = list(todo.starts.values())
         known = set(self.spool.known(list(todo.names)))
         entries += [
@@ -411,7 +398,7 @@ class Watcher:
             self._totals[outcome.what.value] += 1
             self.meters.locks.labels(rule, outcome.what.value).inc()
             if outcome.what is What.LOCKED:
-                self.meters.delay.observe(max(0.0, self.now().timestamp() - item.due))
+                self.meters.delay.observe(max(0.0, self._clock.now().timestamp() - item.due))
                 _LOG.info(
                     "%s %s",
                     "would lock" if self._dry_run else "locked",

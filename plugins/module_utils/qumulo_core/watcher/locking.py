@@ -22,6 +22,7 @@ from ..service.spool import Entry, Item
 from ..smb_locks import listing
 from ..times import format_rfc3339, parse_rfc3339
 from . import links
+from .clock import ClockError
 from .links import TRIES, HeldBackError, Names, several
 from .outcomes import Outcome, What
 from .pending import Pending, of_listing
@@ -38,6 +39,8 @@ from .versions import Version, Versions
 
 #: Seconds between looks at a file that somebody holds open.
 LOOK_AGAIN = 5.0
+#: Seconds until a file is looked at again after a look that showed a wrong clock.
+CLOCK_AGAIN = 1.0
 #: Looks at a file that changes each time between the look and the lock, one after the other.
 LOOKS = 3
 #: Entries that a directory puts into the spool at a time.
@@ -50,6 +53,8 @@ class Context:
 
     :param now: the cluster's clock.
     :param surely: a time that this clock has certainly reached.
+    :param check_clock: compares the clock with an answer of the cluster; see :meth:`.clock.Clock`.
+    :param wrong_clock: why nothing can be locked by the clock at present, or an empty text.
     :param rules: gives the rules of the moment.
     :param refresh: looks where the watched directories are, unless that was done after a moment
         (``time.monotonic()``); returns the rules that go by it.
@@ -60,6 +65,8 @@ class Context:
 
     now: Callable[[], datetime]
     surely: Callable[[], datetime]
+    check_clock: Callable[[datetime, datetime | None], None]
+    wrong_clock: Callable[[], str]
     rules: Callable[[], RuleSet]
     refresh: Callable[[Client, float], RuleSet]
     put: Callable[[list[Entry]], None]
@@ -79,6 +86,8 @@ def handle(client: Client, item: Item, context: Context) -> Outcome:
         return _file(client, item, pending, context)
     except NotFoundError:
         return Outcome(item, What.GONE, "it is gone")
+    except ClockError:  # it is logged once, and not for each file
+        return Outcome(item, What.LATER, due=context.now().timestamp() + CLOCK_AGAIN)
     except QumuloError as exc:
         return failed(item, exc, context)
 
@@ -143,7 +152,9 @@ def _look_at(
         that the file had changed: if the first answer was lost, the request was sent again, and
         it was the lock that had changed the file.
     """
+    sent = context.now()
     info = files.get(client, by_id(pending.file_id), lock=True)
+    context.check_clock(sent, client.answered_at)
     info, decision = _decide(client, info, pending, time.monotonic(), context)
     rule = decision.rule
     if rule is None:

@@ -29,13 +29,15 @@ def quiet_until(rule: Rule, pending: Pending, info: FileInfo, now: datetime) -> 
     """Return when a file will have been quiet for long enough.
 
     Both what was seen and the file's own modification time count, so that what was written
-    while nobody listened counts, too. A time in the future is somebody's mistake, and does not.
+    while nobody listened counts, too. A time in the future does not: a modification time is
+    somebody's mistake then, and what was seen was seen before the cluster's clock was set back.
     """
-    if not rule.quiet:
-        return pending.seen_at
-    written = parse_rfc3339(info.modification_time)
-    last = max(pending.seen_at, written) if written <= now + CLOCK_ERROR else pending.seen_at
-    return last + rule.quiet
+    latest = now + CLOCK_ERROR
+    times = [pending.seen_at] if pending.seen_at <= latest else []
+    if rule.quiet:
+        written = parse_rfc3339(info.modification_time)
+        times += [written] if written <= latest else []
+    return max(times) + rule.quiet if times else now - CLOCK_ERROR
 
 
 def depends_on_past(rule: Rule, state: LockState) -> bool:

@@ -92,6 +92,9 @@ class Workers:
         limit = self._queue.maxsize
         while not self._stopped.is_set():
             self.beat = time.monotonic()
+            if self._context.wrong_clock():
+                self._stopped.wait(_AGAIN)
+                continue
             taken = 0
             # As it was before the look: what is done meanwhile is no longer as it was seen.
             before = self._in_flight.copy()
