@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable
@@ -17,6 +18,9 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors, pool
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.transport import (
+    ClusterConnection,
+)
 from tests.simulator.harness import Simulator
 from tests.tools.services import wait_for
 
@@ -297,3 +301,25 @@ def test_a_defect_in_the_work_ends_the_run(client: Client) -> None:
 
     with pytest.raises(ZeroDivisionError):
         list(pool.map_unordered(client, work, [1, 0, 1], workers=2))
+
+
+def test_a_connection_is_opened_once_for_its_first_request(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+    plain = ClusterConnection._open
+
+    def counted(self: ClusterConnection) -> object:
+        opened.append(connection := plain(self))
+        # What the cluster sends after the handshake, such as a session ticket, has arrived.
+        select.select([connection.sock], [], [], 0.5)
+        return connection
+
+    monkeypatch.setattr(ClusterConnection, "_open", counted)
+    client.version()  # logs in
+    before = len(opened)
+    for number in range(1, 4):
+        with client.clone() as other:
+            other.version()
+            assert other.answered_at is not None
+        assert len(opened) == before + number

@@ -88,6 +88,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         self.session = session
         self.last_answer: Answer | None = None
         self._repeatable = False
+        self._in_use = False
         self._last_used = 0.0
         self._start = session.next_start()
         self._random = random.Random()
@@ -101,6 +102,10 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         The SDK would bind a privileged source port as root on localhost, of which there are
         some hundred; every connection is an ordinary one here.
         """
+        if self._in_use and self.conn is not None and self.conn.sock is not None:
+            # The SDK asks again for the one that was looked at a moment ago. To a second look, the
+            # session ticket that follows a handshake would be the end of the connection.
+            return self.conn
         if self.conn is not None and (
             # Closed after an answer whose end only that could tell.
             self.conn.sock is None or (self._may_be_stale() and self._is_stale())
@@ -241,6 +246,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         connection.answer = None
         sock = connection.sock
         sock.begin()
+        self._in_use = True
         try:
             return super().send_request(method, uri, *args, **kwargs)
         except sdk.RequestError as exc:
@@ -262,6 +268,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
             status = connection.answer.status if connection.answer is not None else None
             raise failures.unreadable(self.host, method, uri, status) from exc
         finally:
+            self._in_use = False
             sock.end()
             if connection.answer is not None:
                 self.last_answer = connection.answer
