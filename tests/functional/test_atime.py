@@ -223,6 +223,40 @@ def test_an_account_that_only_has_a_token_is_asked_for(
         assert syncer.wait_idle(1)["skipped"] == {"reader": 1}
 
 
+def nfs(line: bytes) -> bytes:
+    """The same line over NFS."""
+    return line.replace(b",smb2,", b",nfs3,")
+
+
+def test_a_uid_is_not_an_auth_id(through_api: Synced, simulator: Simulator, client: Client) -> None:
+    """The number of the own auth ID is the UID of somebody else over NFS."""
+    own = str(client.who_am_i()["id"])
+    file_id = put(simulator, client, "/a")
+    with through_api.running(), Sender(through_api.port) as sender:
+        wait_for(lambda: through_api.facts()["findings"])
+        sender.put([nfs(csv_line(NEW, "/a", file_id=file_id, user=own))])
+        facts = through_api.wait_idle(1)
+    assert (facts["skipped"], facts["counted"]) == ({}, 1)
+    assert cluster_atime(client, "/a") == NEW
+
+
+def test_readers_by_the_kind_of_their_name(tmp_path: Path, mount: Path) -> None:
+    users = ["uid:1000", "ad:scanner", "auth_id:7"]
+    syncer = Synced(tmp_path, mount=mount, ignore={"users": users, "protocols": ["s3"]})
+    path = make(mount, "a")
+    with syncer.running(), Sender(syncer.port) as sender:
+        sender.put([nfs(csv_line(NEW + SECOND, "/a", user="1000"))])
+        sender.put([csv_line(NEW + SECOND, "/a", user="CORP\\Scanner")])
+        sender.put([csv_line(NEW, "/a", user="1000")])
+        facts = syncer.wait_idle(3)
+        assert facts["skipped"] == {"reader": 2}
+        assert [text.split("'")[1] for text in facts["warnings"]] == ["auth_id:7"]
+        assert "The user 'auth_id:7' matches few lines" in syncer.command("status").stdout
+        sender.put([json_line(NEW + SECOND, "/a")])  # this form has auth IDs, and this one is 7
+        assert syncer.wait_idle(4)["skipped"] == {"reader": 3}
+    assert atime(path) == NEW
+
+
 # -- times --------------------------------------------------------------------------------------
 
 
@@ -671,6 +705,11 @@ def test_metrics(through_mount: Synced, mount: Path) -> None:
         ({"mount": None}, "'mount.path' is missing"),
         ({"mount": {"path": "mnt"}}, "must begin with a slash"),
         ({"operations": []}, "No operation counts"),
+        ({"operations": ["fs_raed_data"]}, "did you mean 'fs_read_data'?"),
+        ({"operations": ["rest_login"]}, "has no file"),
+        ({"ignore": {"protocols": ["nsf"]}}, "did you mean 'nfs'?"),
+        ({"ignore": {"users": ["uid:ann"]}}, "uid takes a number"),
+        ({"audit_format": "xml"}, "must be one of csv, json"),
         ({"ignore": {"networks": ["10.0.0.1/8"]}}, "neither an address nor a network"),
         ({"exclude": {"prefixes": ["tmp"]}}, "no directory of the cluster"),
         ({"windows": "5s"}, "did you mean 'window'"),
@@ -686,6 +725,15 @@ def test_a_configuration_that_makes_no_sense(
         done = syncer.command(*arguments)
         assert done.returncode == 2
         assert told in done.stderr
+
+
+def test_a_check_warns_of_what_hardly_matches(tmp_path: Path) -> None:
+    syncer = Synced(
+        tmp_path, mount=tmp_path, audit_format="csv", ignore={"users": ["sid:S-1-5-21-7"]}
+    )
+    done = syncer.command("--check")
+    assert done.returncode == 0
+    assert "Warning: The user 'sid:S-1-5-21-7' matches few lines or none" in done.stdout
 
 
 def test_a_check_says_what_counts(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from ..check.probes import look_at_atime
 from ..client import Client
 from ..errors import QumuloError
 from ..service.threads import Threads
+from .readers import own_account
 
 _LOG = logging.getLogger("lockstep.atime")
 #: Seconds between looks: once all is well, and until then.
@@ -24,7 +25,7 @@ LOOK, AGAIN = 3600.0, 30.0
 class Advisor:
     """Asks the cluster from time to time, in a thread of its own; nothing waits for it.
 
-    :param account: is told the names of the account in use once they are known.
+    :param account: receives the names of the account in use once they are known.
     """
 
     def __init__(self, client: Client, account: Callable[[list[str]], None]) -> None:
@@ -73,4 +74,4 @@ class Advisor:
 
 def _names(account: dict[str, Any]) -> list[str]:
     """Return how an account can stand in the audit log."""
-    return [str(account[key]) for key in ("name", "id", "sid") if account.get(key)]
+    return own_account(*(str(account.get(key) or "") for key in ("name", "id", "sid")))

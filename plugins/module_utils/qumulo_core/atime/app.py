@@ -24,6 +24,8 @@ from .beneath import Outcome
 from .coalesce import LastSet, by_id, by_path_below, shown
 from .config import Config
 from .meters import Gauges, Totals, registry
+from .readers import noted_account
+from .readers import warnings as reader_warnings
 from .receiver import Receiver
 from .rules import compile_rules
 from .setting import Backend, Result, Setter
@@ -81,8 +83,11 @@ class Syncer:
             )
         self.spool.set_notes(set=self.config.way)
         self._client = None if self.config.cluster is None else Client(self.config.cluster)
-        account = self.spool.note("account")
-        self._account = account.split("\n") if account else []
+        self._account = noted_account(self.spool.note("account"))
+        self._forms: set[str] = set()
+        #: What of the configuration can not work with the lines that come.
+        self.warnings: list[str] = []
+        self._warn(self.config.warnings())
         self._last_set = LastSet()
         self._planning = threading.Lock()
         self._plan = self._make_plan(self.config)
@@ -127,6 +132,9 @@ class Syncer:
         with self._planning:
             self.config = replace(fresh, **kept)
             self._plan = self._make_plan(self.config)
+            self.warnings = []
+            self._warn(self.config.warnings())
+            self._forms.clear()
 
     def healthy(self) -> bool:
         """Tell whether lines would be taken.
@@ -169,10 +177,10 @@ class Syncer:
 
     def _make_plan(self, config: Config) -> Plan:
         rules = config.rules
-        users = (*rules.users, *self._account)
+        own = (*rules.own, *self._account)
         mount = config.mount
         return Plan(
-            judge=compile_rules(replace(rules, users=users)),
+            judge=compile_rules(replace(rules, own=own)),
             key=by_id if mount is None else by_path_below(mount.export),
             no_key=NAMELESS if mount is None else OUTSIDE,
             with_path=mount is None,
@@ -192,6 +200,20 @@ class Syncer:
             except SpoolError as exc:
                 _LOG.warning("%s", exc)  # it is asked for again after the next start
 
+    def _warn(self, sentences: list[str]) -> None:
+        """Log what was not said before, and keep it for ``status``."""
+        for sentence in sentences:
+            if sentence not in self.warnings:
+                self.warnings.append(sentence)
+                _LOG.warning("%s", sentence)
+
+    def _see(self, form: str) -> None:
+        """Say what can not work with lines of this form, when the first of them come."""
+        with self._planning:
+            if form and form not in self._forms:
+                self._forms.add(form)
+                self._warn(reader_warnings(self.config.rules.users, form))
+
     def _gather(self, lines: list[bytes]) -> Batch:
         return gather(lines, self._plan, self._last_set, time.time_ns())
 
@@ -202,6 +224,8 @@ class Syncer:
             self.spool.put(batch.entries[:most])
             del batch.entries[:most]
         self.totals.take(batch)
+        if batch.form not in self._forms:
+            self._see(batch.form)
         self._samples.extend(batch.samples[-SAMPLES:])
 
     # -- files ----------------------------------------------------------------------------------
@@ -272,5 +296,6 @@ class Syncer:
             "files": dict(totals.outcomes),
             "malformed": dict(totals.malformed),
             "malformed_lines": list(self._samples),
+            "warnings": list(self.warnings),
             "findings": [] if self._advisor is None else [vars(f) for f in self._advisor.findings],
         }

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from ..audit_log import AuditRecord, MalformedLineError, parse
 from ..service.spool import Entry, Key
 from .coalesce import LastSet
+from .readers import CSV, JSON
 from .rules import Skip
 
 #: Characters of a malformed line that are kept.
@@ -50,6 +51,7 @@ class Batch:
 
     :param counted: records that count; as many lines were merged as there are fewer entries.
     :param clamped: records whose time was too far in the future.
+    :param form: of the lines: CSV or JSON; empty if none of them is an audit line.
     """
 
     entries: list[Entry]
@@ -60,6 +62,7 @@ class Batch:
     skipped: Counter[str] = field(default_factory=Counter)
     malformed: Counter[str] = field(default_factory=Counter)
     samples: list[str] = field(default_factory=list)
+    form: str = ""
 
 
 def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -> Batch:
@@ -72,6 +75,7 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
     judge, key_of, latest = plan.judge, plan.key, now_ns + plan.ahead_ns
     newest: dict[Key, int] = {}
     payloads: dict[Key, str] = {}
+    known_line = b""
     for line in lines:
         try:
             record = parse(line)
@@ -80,6 +84,7 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
             # Reasons quote what is wrong, as long as the sender has made it.
             batch.samples.append(f"{exc.reason[:SAMPLE]}: {line[:SAMPLE]!r}")
             continue
+        known_line = line
         operations[record.operation] += 1
         reason = judge(record)
         if reason is not None:
@@ -101,6 +106,9 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
         if known is None or time_ns > known:
             newest[key] = time_ns
             payloads[key] = record.path if plan.with_path else record.file_id
+    if known_line:
+        # All lines of a cluster have one form, and only JSON ends with a brace.
+        batch.form = JSON if known_line.rstrip()[-1:] == b"}" else CSV
     due = now_ns / 1e9 + plan.window
     batch.entries = [
         Entry(key, _shown(payloads[key]), time_ns, due)

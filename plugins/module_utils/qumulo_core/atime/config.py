@@ -14,6 +14,8 @@ from ..errors import InputError
 from ..service import config, instance, logs
 from ..settings import Settings
 from .mounts import NFS
+from .readers import FORMS, own_account
+from .readers import warnings as reader_warnings
 from .rules import READS, Rules, compile_rules
 
 STATE = "/var/lib/lockstep/atime"
@@ -45,6 +47,7 @@ class Config:
     :param cluster: how to reach the cluster; None if it only works through the mount.
     :param way: how times are set: :data:`MOUNT` or :data:`API`.
     :param rules: what counts.
+    :param audit_format: form of the lines that will come, if it is known: ``csv`` or ``json``.
     :param window: until a file's time is set; what comes meanwhile is merged.
     :param granularity: a time that is newer by less is not worth a write.
     :param max_future: times further ahead of this host's clock are taken for its present.
@@ -57,6 +60,7 @@ class Config:
     way: str
     mount: MountPoint | None
     rules: Rules
+    audit_format: str | None
     window: timedelta
     granularity: timedelta
     max_future: timedelta
@@ -81,6 +85,7 @@ class Config:
             parts.append(f"not of what is {' or '.join(excluded)}")
         readers = [
             *(f"user {name}" for name in rules.users),
+            *(f"user {name.partition(':')[2]} (the syncer itself)" for name in rules.own),
             *(f"client {text}" for text in rules.networks),
             *(f"protocol {name}" for name in rules.protocols),
         ]
@@ -97,6 +102,12 @@ class Config:
             f"Lines come by RELP to {self.address} port {self.port}; {self.max_files} files may "
             "wait at most."
         )
+
+    def warnings(self) -> list[str]:
+        """Return a sentence for each option that hardly works with the lines that will come."""
+        if self.audit_format is None:
+            return []
+        return reader_warnings(self.rules.users, self.audit_format)
 
 
 def parse(section: config.Section) -> Config:
@@ -126,6 +137,9 @@ def parse(section: config.Section) -> Config:
             way=way,
             mount=mount,
             rules=_rules(section, cluster),
+            audit_format=(
+                section.choice("audit_format", FORMS) if section.has("audit_format") else None
+            ),
             window=section.span("window", timedelta(seconds=5)),
             granularity=section.span("granularity", timedelta(seconds=60)),
             max_future=section.span("max_future", timedelta(days=1)),
@@ -176,18 +190,17 @@ def _rules(section: config.Section, cluster: Settings | None) -> Rules:
         section.section("exclude") as exclude,
         section.section("ignore") as ignore,
     ):
-        users = ignore.texts("users", ())
-        if cluster is not None and cluster.username:
-            users = (*users, cluster.username)
+        own = own_account(cluster.username or "") if cluster is not None else []
         rules = Rules(
             operations=section.texts("operations", READS),
             include_prefixes=include.texts("prefixes", ()),
             include_globs=include.texts("globs", ()),
             exclude_prefixes=exclude.texts("prefixes", ()),
             exclude_globs=exclude.texts("globs", ()),
-            users=users,
+            users=ignore.texts("users", ()),
             networks=ignore.texts("networks", ()),
             protocols=ignore.texts("protocols", ()),
+            own=tuple(own),
         )
     compile_rules(rules)  # so that a mistake is found before anything has begun
     return rules

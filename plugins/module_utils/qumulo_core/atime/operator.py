@@ -23,6 +23,8 @@ from .config import API, Config
 def check(config: Config) -> int:
     """Say what counts."""
     say(one_line_each(config.describe()))
+    for sentence in config.warnings():
+        say(f"Warning: {one_line(sentence)}")
     return exit_codes.OK
 
 
@@ -55,6 +57,8 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
     yield from operator.rows(pairs)
     for line in facts["malformed_lines"]:
         yield f"    {one_line(line)}"
+    for sentence in facts.get("warnings", ()):
+        yield f"  warning: {one_line(sentence)}"
     for finding in facts["findings"]:
         yield f"  {finding['subject']}: {one_line(finding['text'])}"
 

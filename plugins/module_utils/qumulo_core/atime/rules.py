@@ -12,13 +12,15 @@ from functools import lru_cache
 
 from ..audit_log import OK, AuditRecord
 from ..common.addresses import is_within, parse_network
+from ..domain.log_words import OPERATIONS, READ, WRITE, check_operations, protocol_filter
 from ..errors import InputError
 from ..globs import PathFilter
+from .readers import user_filter
 
 #: What reads a file, a directory or a symbolic link.
-READS = ("fs_read_data", "fs_list_directory", "fs_read_link")
+READS = tuple(name for name, kind in OPERATIONS.items() if kind == READ)
 #: What writes into a file; POSIX does not count that, some sites do.
-WRITES = ("fs_write_data", "fs_copy_chunk")
+WRITES = tuple(name for name, kind in OPERATIONS.items() if kind == WRITE)
 _SNAPSHOTS = "/.snapshot"
 #: Different readers of which the answer is remembered.
 _READERS = 65_536
@@ -39,14 +41,15 @@ class Skip(Enum):
 class Rules:
     """What counts; everything empty but the operations counts every reader of every path.
 
-    :param operations: as they stand in the audit log.
+    :param operations: operations on files, as they stand in the audit log.
     :param include_prefixes: directories; with what is below them.
     :param exclude_prefixes: win over everything included.
     :param include_globs: patterns as :class:`~..globs.PathFilter` has them.
     :param exclude_globs: win over everything included.
-    :param users: names, auth IDs or SIDs that do not count; case does not matter.
+    :param users: users that do not count, as :func:`.readers.parse_reader` has them.
     :param networks: clients that do not count: addresses or networks such as ``10.1.0.0/16``.
-    :param protocols: protocols that do not count; case does not matter.
+    :param protocols: protocols that do not count: ``nfs`` is each of its versions.
+    :param own: the account of the syncer itself, as ``users``.
     """
 
     operations: tuple[str, ...] = READS
@@ -57,6 +60,7 @@ class Rules:
     users: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     protocols: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
 
 
 def compile_rules(rules: Rules) -> Callable[[AuditRecord], Skip | None]:
@@ -66,6 +70,7 @@ def compile_rules(rules: Rules) -> Callable[[AuditRecord], Skip | None]:
     """
     if not rules.operations:
         raise InputError("No operation counts: name some, or leave the option out.")
+    check_operations(rules.operations)
     operations = frozenset(rules.operations)
     path_counts = _compile_paths(rules)
     reader_counts = _compile_readers(rules)
@@ -146,20 +151,18 @@ def _compile_paths(rules: Rules) -> Callable[[str], bool] | None:
 
 
 def _compile_readers(rules: Rules) -> Callable[[str, str, str, str, str], bool] | None:
-    if not (rules.users or rules.networks or rules.protocols):
+    if not (rules.users or rules.own or rules.networks or rules.protocols):
         return None
-    users = frozenset(name.casefold() for name in rules.users)
-    protocols = frozenset(name.casefold() for name in rules.protocols)
+    is_user = user_filter((*rules.users, *rules.own))
+    is_protocol = protocol_filter(rules.protocols)
     networks = [parse_network(text, strict=True) for text in rules.networks]
-    if "" in users or "" in protocols:
-        raise InputError("An empty user or protocol matches what has none: leave it out.")
 
     # Few readers do nearly all the reading: each is looked at once.
     @lru_cache(maxsize=_READERS)
     def counts(user: str, address: str, protocol: str, auth_id: str, sid: str) -> bool:
-        if protocol.casefold() in protocols:
+        if is_protocol(protocol):
             return False
-        if users and not users.isdisjoint((user.casefold(), auth_id, sid.casefold())):
+        if is_user is not None and is_user(user, protocol, auth_id, sid):
             return False
         return not any(is_within(address, network) for network in networks)
 
