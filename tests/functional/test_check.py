@@ -195,6 +195,8 @@ def test_a_playbook_runs_it(simulator: Simulator) -> None:
     done = play("-e", '{"check_services": ["watcher"]}')
     assert done.returncode == 2
     assert "PRIVILEGE_FS_FILE_LOCK_WRITE is missing" in done.stdout
+    done = play("-e", "check_interpreter=/no/python")
+    assert "Cannot run the check with /no/python: " in done.stdout
 
 
 def test_metrics_are_on_loopback_alone(service: tuple[Process, Path]) -> None:

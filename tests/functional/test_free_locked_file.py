@@ -13,19 +13,19 @@ import select
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT, linked_tree
 
+from .furnished import PLAYBOOK
+from .quick_plays import Played, QuickPlays, quick_plays
+
 FILE = "/finance/Budget 2026.xlsx"
-COMMAND = [
-    str(Path(sys.executable).parent / "ansible-playbook"),
-    str(ROOT / "playbooks/free_locked_file.yml"),
-]
+PATH = ROOT / "playbooks/free_locked_file.yml"
 #: Runs a command for which its standard input is the terminal that controls it.
 _ON_TERMINAL = (
     "import fcntl, os, sys, termios;"
@@ -36,34 +36,19 @@ _ON_TERMINAL = (
 class Playbook:
     """Runs the playbook as a person does: variables are texts of ``-e``."""
 
-    def __init__(self, simulator: Simulator, home: Path) -> None:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
-        self.environment = {
-            **kept,
-            **simulator.environment(),
-            "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
-            "ANSIBLE_HOME": str(home),
-            "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
-            "ANSIBLE_NOCOLOR": "true",
-        }
+    def __init__(self, environment: dict[str, str], plays: QuickPlays) -> None:
+        self.environment = environment
+        self._plays = plays
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str) -> Played:
         """Run without a terminal."""
-        return subprocess.run(
-            [*COMMAND, *arguments],
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        return self._plays.run(str(PATH), *arguments)
 
     def type(self, answer: str, *arguments: str) -> tuple[int, str]:
         """Run on a terminal and answer the question; return exit status and output."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-c", _ON_TERMINAL, *COMMAND, *arguments],
+            [sys.executable, "-c", _ON_TERMINAL, str(PLAYBOOK), str(PATH), *arguments],
             env=self.environment,
             stdin=theirs,
             stdout=theirs,
@@ -95,22 +80,33 @@ class Playbook:
             os.close(ours)
 
 
-def flat(done: subprocess.CompletedProcess[str]) -> str:
+def flat(done: Played) -> str:
     """Return all output in one line."""
-    return " ".join((done.stdout + done.stderr).split())
+    return " ".join(done.output.split())
 
 
-def plan_of(done: subprocess.CompletedProcess[str]) -> list[str]:
+def plan_of(done: Played) -> list[str]:
     """Return the options that the first run offers to paste."""
-    (line,) = re.findall(r'"((?:-e locked_file_\w+=[^\s"]+ ?)+)"', done.stdout)
+    (line,) = re.findall(r'"((?:-e locked_file_\w+=[^\s"]+ ?)+)"', done.output)
     found: list[str] = line.split()
     return found
 
 
 @pytest.fixture
-def playbook(simulator: Simulator, tmp_path: Path) -> Playbook:
+def playbook(simulator: Simulator, tmp_path: Path) -> Iterator[Playbook]:
     simulator.control("files/put", path=FILE)
-    return Playbook(simulator, tmp_path)
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    environment = {
+        **kept,
+        **simulator.environment(),
+        "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
+        "ANSIBLE_HOME": str(tmp_path),
+        "ANSIBLE_PYTHON_INTERPRETER": sys.executable,
+        "ANSIBLE_NOCOLOR": "true",
+        "ANSIBLE_PIPELINING": "true",
+    }
+    with quick_plays(environment, tmp_path) as plays:
+        yield Playbook(environment, plays)
 
 
 def opened(simulator: Simulator) -> int:
@@ -127,57 +123,53 @@ def test_the_first_run_shows_and_the_second_closes_what_was_shown(
     simulator.control("smb/open", user="CORP\\jane", path=FILE, count=2)
     simulator.control("smb/open", user="CORP\\bob", path=FILE, access=["read"], deny=[])
     shown = playbook.run(*ASKED)
-    assert shown.returncode == 0, shown.stdout
-    assert opened(simulator) == 3 and "Nothing was closed." in shown.stdout
-    assert "3 handles would be closed; work can be lost through 2." in shown.stdout
-    assert "jane from 10.0.0.1: 2 handles, open for writing" in shown.stdout
-    assert "bob from 10.0.0.1: 1 handle, cannot lose work" in shown.stdout
-    assert "changed=0" in shown.stdout
+    assert shown.code == 0, shown.output
+    assert opened(simulator) == 3 and "Nothing was closed." in shown.output
+    assert "3 handles would be closed; work can be lost through 2." in shown.output
+    assert "jane from 10.0.0.1: 2 handles, open for writing" in shown.output
+    assert "bob from 10.0.0.1: 1 handle, cannot lose work" in shown.output
+    assert "changed=0" in shown.output
     plan = plan_of(shown)
     assert len(plan) == 2  # -e and its value
 
     simulator.control("smb/open", user="CORP\\omar", path=FILE)
     refused = playbook.run(*ASKED, *plan)
-    assert refused.returncode != 0 and opened(simulator) == 4
+    assert refused.code != 0 and opened(simulator) == 4
     assert "1 handles have been opened since the plan was made" in flat(refused)
     spared = playbook.run(*ASKED, *plan, "-e", "locked_file_spare='CORP\\omar'")
-    assert spared.returncode == 0, spared.stdout
+    assert spared.code == 0, spared.output
     assert "3 handles were closed, 1 was spared" in flat(spared) and opened(simulator) == 1
 
 
-@pytest.mark.parametrize(
-    "written",
-    [
-        lambda plan: ",".join(plan),
-        lambda plan: f"'{' '.join(plan)}'",
-        lambda plan: json.dumps({"locked_file_plan": "\n".join(plan) + "\n"}),
-        lambda plan: json.dumps({"locked_file_plan": plan}),
-        lambda plan: json.dumps({"locked_file_plan": json.dumps(plan)}),
-        lambda plan: json.dumps({"locked_file_plan": str(plan)}),
-    ],
-    ids=["commas", "blanks", "lines", "list", "text of JSON", "text of Python"],
+#: Ways to write a plan behind ``-e``.
+FORMS: tuple[Callable[[list[str]], str], ...] = (
+    lambda plan: f"locked_file_plan={','.join(plan)}",
+    lambda plan: f"locked_file_plan='{' '.join(plan)}'",
+    lambda plan: json.dumps({"locked_file_plan": "\n".join(plan) + "\n"}),
+    lambda plan: json.dumps({"locked_file_plan": plan}),
+    lambda plan: json.dumps({"locked_file_plan": json.dumps(plan)}),
+    lambda plan: json.dumps({"locked_file_plan": str(plan)}),
 )
-def test_a_plan_is_taken_in_any_form(
-    simulator: Simulator, playbook: Playbook, written: Any
-) -> None:
+
+
+def test_a_plan_is_taken_in_any_form(simulator: Simulator, playbook: Playbook) -> None:
     simulator.control("smb/open", user="CORP\\jane", path=FILE, count=2)
-    shown = playbook.run(*ASKED)
-    plan = plan_of(shown)[1].partition("=")[2].split(",")
-    text = written(plan)
-    option = text if text.startswith("{") else f"locked_file_plan={text}"
-    done = playbook.run(*ASKED, "-e", option)
-    assert done.returncode == 0, done.stdout
-    assert "2 handles were closed" in done.stdout and opened(simulator) == 0
+    plan = plan_of(playbook.run(*ASKED))[1].partition("=")[2].split(",")
+    for written in FORMS:
+        done = playbook.run(*ASKED, "-e", written(plan), "--check")
+        assert done.code == 0 and "2 handles would be closed" in done.output, done.output
+        assert "Nothing was closed." not in done.output, written(plan)
+    assert opened(simulator) == 2
 
 
 def test_a_plan_of_something_else_closes_nothing(simulator: Simulator, playbook: Playbook) -> None:
     simulator.control("smb/open", user="CORP\\jane", path=FILE, count=2)
     for text in ("none", "[]x", "10.0.0.11/1f/2"):
         done = playbook.run(*ASKED, "-e", f"locked_file_plan={text}")
-        assert done.returncode != 0 and opened(simulator) == 2, done.stdout
+        assert done.code != 0 and opened(simulator) == 2, done.output
     checked = playbook.run(*ASKED, *plan_of(playbook.run(*ASKED)), "--check")
-    assert checked.returncode == 0 and opened(simulator) == 2, checked.stdout
-    assert "2 handles would be closed" in checked.stdout
+    assert checked.code == 0 and opened(simulator) == 2, checked.output
+    assert "2 handles would be closed" in checked.output
 
 
 def test_it_ends_with_a_sentence_when_nobody_holds_the_file(
@@ -185,34 +177,34 @@ def test_it_ends_with_a_sentence_when_nobody_holds_the_file(
 ) -> None:
     for more in ([], ["-e", "locked_file_plan=a"], ["-e", "locked_file_confirm=true"]):
         done = playbook.run(*ASKED, *more)
-        assert done.returncode == 0, done.stdout
-        assert f"Nobody holds {FILE} open over SMB." in done.stdout
-        assert "changed=0" in done.stdout
+        assert done.code == 0, done.output
+        assert f"Nobody holds {FILE} open over SMB." in done.output
+        assert "changed=0" in done.output
     simulator.control("smb/open", user="CORP\\jane", path=FILE)
     spared = playbook.run(*ASKED, "-e", "locked_file_only_idle=true")
-    assert f"All handles of {FILE} are spared. Nothing was closed." in spared.stdout
+    assert f"All handles of {FILE} are spared. Nothing was closed." in spared.output
     assert opened(simulator) == 1
 
 
 def test_many_handles_need_a_higher_limit(simulator: Simulator, playbook: Playbook) -> None:
     simulator.control("smb/open", user="CORP\\jane", path=FILE, count=150)
     shown = playbook.run(*ASKED)
-    assert shown.returncode == 0, shown.stdout
+    assert shown.code == 0, shown.output
     raised = plan_of(shown)
     assert raised[:2] == ["-e", "locked_file_max_close=150"]
     refused = playbook.run(*ASKED, *raised[2:])
-    assert refused.returncode != 0 and opened(simulator) == 150
+    assert refused.code != 0 and opened(simulator) == 150
     assert "add -e locked_file_max_close=150." in flat(refused)
     done = playbook.run(*ASKED, *raised)
-    assert done.returncode == 0, done.stdout
-    assert "150 handles were closed" in done.stdout and opened(simulator) == 0
+    assert done.code == 0, done.output
+    assert "150 handles were closed" in done.output and opened(simulator) == 0
 
 
 def test_a_person_confirms_on_a_terminal(simulator: Simulator, playbook: Playbook) -> None:
     simulator.control("smb/open", user="CORP\\jane", path=FILE, count=2)
     confirm = [*ASKED, "-e", "locked_file_confirm=true"]
     without = playbook.run(*confirm)
-    assert without.returncode != 0 and opened(simulator) == 2
+    assert without.code != 0 and opened(simulator) == 2
     assert "locked_file_confirm needs a terminal." in flat(without)
     assert "locked_file_plan=" in flat(without)
     for answer in ("\r", "no\r"):
@@ -220,36 +212,34 @@ def test_a_person_confirms_on_a_terminal(simulator: Simulator, playbook: Playboo
         assert status != 0 and opened(simulator) == 2, output
         assert "nobody answered yes." in " ".join(output.split()), output
     checked = playbook.run(*confirm, "--check")
-    assert checked.returncode == 0 and opened(simulator) == 2, checked.stdout
+    assert checked.code == 0 and opened(simulator) == 2, checked.output
     status, output = playbook.type("yes\r", *confirm)
     assert status == 0, output
     assert "jane from 10.0.0.1: 2 handles, open for writing" in output
     assert "2 handles were closed" in output and opened(simulator) == 0
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        ([], "locked_file is missing: give the absolute path of the file"),
-        (["-e", "locked_file="], "locked_file is '': give the absolute path"),
-        (["-e", "locked_file=Budget.xlsx"], "locked_file is 'Budget.xlsx': give the absolute path"),
-        ([*ASKED, "-e", "locked_file_only_idle=maybe"], "is 'maybe': use true or false."),
-        ([*ASKED, "-e", "locked_file_confirm="], "locked_file_confirm is '': use true or false."),
-        ([*ASKED, "-e", "locked_file_max_close=0"], "locked_file_max_close is '0': give a number"),
-        ([*ASKED, "-e", "locked_file_max_close=1e3"], "is '1e3': give a number of handles"),
-        ([*ASKED, "-e", '{"locked_file_spare": {"a": 1}}'], "give a list of users, or a text"),
-        ([*ASKED, "-e", '{"locked_file_plan": 7}'], "give the plan that the first run ended with."),
-        (["-e", "locked_file=/finance/budget.xlsx"], "does not exist"),
-        ([*ASKED, "-e", "locked_file_spare=omra"], "does not know the user 'omra'"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_bad_variables_end_in_a_sentence(
-    playbook: Playbook, arguments: list[str], sentence: str
-) -> None:
-    done = playbook.run(*arguments)
-    assert done.returncode != 0 and sentence in flat(done), done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+#: Options, and the sentence that the playbook ends in.
+BAD: list[tuple[list[str], str]] = [
+    ([], "locked_file is missing: give the absolute path of the file"),
+    (["-e", "locked_file="], "locked_file is '': give the absolute path"),
+    (["-e", "locked_file=Budget.xlsx"], "locked_file is 'Budget.xlsx': give the absolute path"),
+    ([*ASKED, "-e", "locked_file_only_idle=maybe"], "is 'maybe': use true or false."),
+    ([*ASKED, "-e", "locked_file_confirm="], "locked_file_confirm is '': use true or false."),
+    ([*ASKED, "-e", "locked_file_max_close=0"], "locked_file_max_close is '0': give a number"),
+    ([*ASKED, "-e", "locked_file_max_close=1e3"], "is '1e3': give a number of handles"),
+    ([*ASKED, "-e", '{"locked_file_spare": {"a": 1}}'], "give a list of users, or a text"),
+    ([*ASKED, "-e", '{"locked_file_plan": 7}'], "give the plan that the first run ended with."),
+    (["-e", "locked_file=/finance/budget.xlsx"], "does not exist"),
+    ([*ASKED, "-e", "locked_file_spare=omra"], "does not know the user 'omra'"),
+]
+
+
+def test_bad_variables_end_in_a_sentence(playbook: Playbook) -> None:
+    for arguments, sentence in BAD:
+        done = playbook.run(*arguments)
+        assert done.code != 0 and sentence in flat(done), (arguments, done.output)
+        assert "Traceback" not in done.output, arguments
 
 
 def test_names_are_taken_as_they_are(simulator: Simulator, playbook: Playbook) -> None:
@@ -260,6 +250,6 @@ def test_names_are_taken_as_they_are(simulator: Simulator, playbook: Playbook) -
         # Extra variables are templates; this is how one says that a text is none.
         given = ["-e", json.dumps({"locked_file": {"__ansible_unsafe": path}})]
         shown = playbook.run(*given)
-        assert shown.returncode == 0, shown.stdout
+        assert shown.code == 0, shown.output
         done = playbook.run(*given, *plan_of(shown))
-        assert done.returncode == 0 and opened(simulator) == 0, done.stdout
+        assert done.code == 0 and opened(simulator) == 0, done.output

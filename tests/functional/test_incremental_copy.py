@@ -9,8 +9,7 @@ import json
 import os
 import shutil
 import stat
-import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,33 +17,22 @@ import pytest
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
 
-from .furnished import PLAYBOOK, environment
+from .furnished import environment
+from .quick_plays import Played, quick_plays
 
-Copy = Callable[..., subprocess.CompletedProcess[str]]
+Copy = Callable[..., Played]
 
 
 @pytest.fixture
-def copy(simulator: Simulator, tmp_path: Path) -> Copy:
+def copy(simulator: Simulator, tmp_path: Path) -> Iterator[Copy]:
     """Runs the playbook with variables that are strings, as those of ``-e`` and of surveys."""
-
-    def run(*options: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [
-                *(str(PLAYBOOK), *options, str(ROOT / "playbooks" / "incremental_copy.yml")),
-                *("-e", json.dumps(variables)),
-            ],
-            env=environment(simulator, tmp_path),
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return run
+    path = str(ROOT / "playbooks" / "incremental_copy.yml")
+    with quick_plays(environment(simulator, tmp_path), tmp_path) as plays:
+        yield lambda *options, **variables: plays.run(path, *options, "-e", json.dumps(variables))
 
 
-def said(done: subprocess.CompletedProcess[str]) -> str:
-    return " ".join(done.stdout.split())
+def said(done: Played) -> str:
+    return " ".join(done.output.split())
 
 
 def test_wrong_variables_are_named_first(simulator: Simulator, copy: Copy, tmp_path: Path) -> None:
@@ -79,9 +67,9 @@ def test_wrong_variables_are_named_first(simulator: Simulator, copy: Copy, tmp_p
         (inside, ("is copy_mount", "or lies in it")),
         (around, ("lies in copy_dest", "where files are deleted")),
     ):
-        assert done.returncode != 0 and "ok=0 " in done.stdout, done.stdout
+        assert done.code != 0 and "ok=0 " in done.output, done.output
         for sentence in sentences:
-            assert sentence in said(done), done.stdout
+            assert sentence in said(done), done.output
 
 
 @pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
@@ -95,21 +83,21 @@ def test_nothing_is_deleted_by_mistake(simulator: Simulator, copy: Copy, tmp_pat
         simulator.control("files/put", path=f"/p/{name}", content="1")
     variables = {"copy_path": "/p", "copy_mount": str(mount), "copy_dest": str(dest)}
     unmounted = copy(**variables)
-    assert "is not a mount point: mount copy_path there" in said(unmounted), unmounted.stdout
+    assert "is not a mount point: mount copy_path there" in said(unmounted), unmounted.output
     variables["copy_check_mount"] = "false"
     missing = copy(**{**variables, "copy_mount": f"{tmp_path}/none"})
-    assert "none is not a directory: mount" in said(missing), missing.stdout
+    assert "none is not a directory: mount" in said(missing), missing.output
     for wrong in (mount, other):
         done = copy(**{**variables, "copy_mount": str(wrong)}, copy_replace="true")
-        assert "has 0 of the first 4 names" in said(done) and done.returncode != 0, done.stdout
+        assert "has 0 of the first 4 names" in said(done) and done.code != 0, done.output
     for name in ("a", "d/b", "d/c", ".snapshot/1_old/a", "d/.snapshot/1_old/b"):
         (mount / name).parent.mkdir(parents=True, exist_ok=True)
         (mount / name).write_text("1")
     foreign = copy(**variables)
-    assert "has other files, and the first copy would delete them" in said(foreign), foreign.stdout
+    assert "has other files, and the first copy would delete them" in said(foreign), foreign.output
     assert [path.name for path in dest.iterdir()] == ["precious"]
     first = copy(**variables, copy_replace="true")
-    assert first.returncode == 0, first.stdout
+    assert first.code == 0, first.output
     found = sorted(str(path.relative_to(dest)) for path in dest.rglob("*"))
     assert found == ["a", "d", "d/b", "d/c"]
     private = tmp_path / "state" / "incremental_copy"
@@ -121,10 +109,10 @@ def test_nothing_is_deleted_by_mistake(simulator: Simulator, copy: Copy, tmp_pat
     simulator.control("files/put", path="/p/new", content="1")
     (tmp_path / "gone").mkdir()
     lost = copy(**{**variables, "copy_mount": f"{tmp_path}/gone"})
-    assert lost.returncode != 0 and "it is empty or shows another" in said(lost), lost.stdout
+    assert lost.code != 0 and "it is empty or shows another" in said(lost), lost.output
     (mount / "new").write_text("1")
     second = copy(**variables)
-    assert second.returncode == 0 and (dest / "new").exists(), second.stdout
+    assert second.code == 0 and (dest / "new").exists(), second.output
     third = copy(**variables)
-    assert third.returncode == 0, third.stdout
+    assert third.code == 0, third.output
     assert sorted(os.listdir(dest)) == ["a", "d", "new"]
