@@ -14,7 +14,7 @@ options:
   host:
     description:
       - Addresses or names of nodes of the cluster, or its one DNS name.
-      - With several, a node that does not answer is left for the next one. All must belong to the same cluster.
+      - If several are given, the module fails over to the next node. All must belong to the same cluster.
       - Write V(qumulo.example.com), V(10.0.0.11) or V(2001:db8::1). Brackets around an IPv6 address, blanks around a host, and a port that equals O(port)
         are accepted. A URL, another port, and an IPv6 address with a zone are refused.
       - If not set, the environment variable E(QUMULO_HOST) is used (several separated by commas).
@@ -24,7 +24,7 @@ options:
   port:
     description:
       - Port of the REST API.
-      - If not set, the environment variable E(QUMULO_PORT) is used. An empty variable counts as not set, as with all the others.
+      - If not set, the environment variable E(QUMULO_PORT) is used. An empty variable counts as not set. This holds for all variables.
     type: int
     default: 8000
   username:
@@ -50,11 +50,11 @@ options:
   credentials_file:
     description:
       - File with the credentials that C(qq login --credentials-store) has written on the host that the module runs on.
-      - Without any credentials at all, the place is looked at where C(qq login) keeps them for O(host).
+      - If no credentials are given, the default credential store of C(qq login) for O(host) is used.
     type: path
   validate_certs:
     description:
-      - Whether the certificate of the cluster is verified. Set to V(false) only where nobody can stand in between.
+      - Whether the certificate of the cluster is verified. Set to V(false) only on networks where man-in-the-middle attacks are impossible.
     type: bool
     default: true
   ca_path:

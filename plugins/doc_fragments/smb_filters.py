@@ -13,9 +13,9 @@ class ModuleDocFragment:
 options:
   path:
     description:
-      - Absolute paths of files. A handle matches if it is open on one of them, under whatever name. A path that does not exist is an error.
+      - Absolute paths of files. A handle matches if it is open on one of these files, even under another name. A path that does not exist is an error.
       - Filters are combined with AND, the values of one filter with OR.
-      - A text is one value, whatever it contains. Write several values as a list.
+      - A string is one value, even if it contains commas. Write several values as a list.
     type: list
     elements: str
   file_id:
@@ -26,7 +26,7 @@ options:
   directory:
     description:
       - Absolute paths of directories. A handle matches if its file is one of them or lies anywhere below.
-      - A directory that does not exist is an error. Names are case-sensitive. Repeated slashes, C(.) and a slash at the end do not count; C(..) is refused.
+      - A directory that does not exist is an error. Names are case-sensitive. Repeated slashes, C(.) and a trailing slash are ignored; C(..) is an error.
     type: list
     elements: str
   glob:
@@ -38,8 +38,8 @@ options:
     elements: str
   user:
     description:
-      - Holders of handles, by name (V(CORP\\jane), or V(jane) in any domain), SID, V(uid:1000) or V(auth_id:500). Case does not count.
-      - A user that the cluster does not know is an error. If the cluster cannot tell, the module warns.
+      - Holders of handles, by name (V(CORP\\jane), or V(jane) in any domain), SID, V(uid:1000) or V(auth_id:500). Matching is not case-sensitive.
+      - A user that the cluster does not know is an error. If this cannot be checked, the module warns.
     type: list
     elements: str
   client:
@@ -49,8 +49,8 @@ options:
     elements: str
   node:
     description:
-      - Addresses of nodes that clients are connected to. An address that is not a node's is an error. To tell that, the account needs
-        C(PRIVILEGE_NETWORK_READ); without it, the module warns if nothing matches.
+      - Addresses of nodes that clients are connected to. An address that does not belong to a node is an error. This check needs
+        C(PRIVILEGE_NETWORK_READ). Without it, the module warns if nothing matches.
     type: list
     elements: str
   access:

@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module answers, in one sentence: the ``msg`` of its result."""
+"""The one-sentence ``msg`` of each module's result."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from .qumulo_core.domain.pruning import describe_left
+
 #: ``(result, check_mode) -> sentence``.
 Answer = Callable[["Mapping[str, Any]", bool], str]
-
-_SHOWN = 5
 
 
 def _many(count: int, noun: str) -> str:
@@ -19,23 +19,21 @@ def _many(count: int, noun: str) -> str:
 
 
 def _done(count: int, done: str, check_mode: bool) -> str:
-    """What was done, or what would be in check mode."""
+    """Say that something was done, or would be in check mode."""
     if check_mode:
         return f"would be {done}"
     return f"was {done}" if count == 1 else f"were {done}"
 
 
 def _left(snapshots: Sequence[Mapping[str, Any]]) -> str:
-    """Which snapshots cannot be deleted, if there are any."""
+    """Return which snapshots cannot be deleted, as the end of a sentence."""
     if not snapshots:
         return ""
-    shown = ", ".join(f"{one['name']} ({one['reason']})" for one in snapshots[:_SHOWN])
-    more = f" and {len(snapshots) - _SHOWN} more" if len(snapshots) > _SHOWN else ""
-    return f"; {len(snapshots)} cannot be deleted: {shown}{more}"
+    return f"; {len(snapshots)} cannot be deleted: {describe_left(snapshots)}"
 
 
 def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_smb_lock_info``."""
+    """Return the answer of ``qumulo_smb_lock_info``."""
     totals = result["totals"]
     listed = ""
     if "dest" in result:
@@ -52,7 +50,7 @@ def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_smb_lock``."""
+    """Return the answer of ``qumulo_smb_lock``."""
     totals = result["totals"]
     closed, spared, reopened = (totals[key] for key in ("closed", "spared", "reopened"))
     if not (closed or spared or reopened):
@@ -61,7 +59,7 @@ def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
     if spared:
         parts.append(f"{spared} {_done(spared, 'spared', check_mode)}")
     if reopened:
-        parts.append(f"{reopened} {_done(reopened, 'opened again at once', check_mode)}")
+        parts.append(f"{reopened} {_done(reopened, 'reopened immediately', check_mode)}")
     risk = ""
     if closed:
         can = "can" if check_mode else "could"
@@ -70,10 +68,10 @@ def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_file_lock``: what is set, as the cluster has confirmed it."""
+    """Return the answer of ``qumulo_file_lock``: what is set, as the cluster confirmed it."""
     locked, unchanged = result["locked"], result["unchanged"]
     left_out = result["left_out"]
-    rest = f"; {left_out} left out by their age" if left_out else ""
+    rest = f"; {left_out} left out because of their age" if left_out else ""
     if not locked + unchanged:
         return f"No file matches, so none {'would be' if check_mode else 'was'} locked{rest}."
     parts = [
@@ -94,7 +92,7 @@ def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def file_locks(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_file_lock_info``."""
+    """Return the answer of ``qumulo_file_lock_info``."""
     totals, listed = result["totals"], result["listed"]
     what = "matches" if listed == 1 else "match"
     if "dest" in result:
@@ -106,7 +104,7 @@ def file_locks(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def snapshot(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_snapshot``."""
+    """Return the answer of ``qumulo_snapshot``."""
     if "deleted" in result:
         gone, left = len(result["deleted"]), result["not_deleted"]
         if not (gone or left):
@@ -116,21 +114,23 @@ def snapshot(result: Mapping[str, Any], check_mode: bool) -> str:
     name = found.get("name") or found["suffix"]
     expires = found["expiration"]
     until = "never expires" if expires == "never" else f"expires at {expires}"
-    there = "would be there" if check_mode and result["changed"] else "is there"
-    return f"The snapshot {name} of {found['path']} {there}, and {until}."
+    if check_mode and result["changed"]:
+        until = "never expire" if expires == "never" else f"expire at {expires}"
+        return f"The snapshot {name} of {found['path']} would exist and {until}."
+    return f"The snapshot {name} of {found['path']} exists and {until}."
 
 
 def snapshots(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_snapshot_info``."""
+    """Return the answer of ``qumulo_snapshot_info``."""
     del check_mode
     if not result["snapshots"]:
-        return "There is no such snapshot."
+        return "No snapshot matches."
     newest = result["snapshots"][0]
     return f"{_many(result['count'], 'snapshot')}, the newest {newest['name']} of {newest['path']}."
 
 
 def changelist(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_changelist``."""
+    """Return the answer of ``qumulo_changelist``."""
     if "deleted" in result:
         gone = len(result["deleted"])
         there = "would be" if check_mode and result["changed"] else "is"
@@ -144,7 +144,8 @@ def changelist(result: Mapping[str, Any], check_mode: bool) -> str:
     if not older and not check_mode:
         since += ", because the checkpoint had no committed snapshot to compare with"
     if "totals" not in result:
-        return f"A snapshot would be taken, and what there is {since} be listed."
+        listed = f"all changes {since}" if older else "the whole tree"
+        return f"A snapshot would be taken and {listed} listed."
     totals = result["totals"]
     counts = ", ".join(
         f"{totals[key]} {key}" for key in ("created", "modified", "deleted", "renamed")
@@ -154,13 +155,13 @@ def changelist(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def removal(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_changelist_removal``."""
+    """Return the answer of ``qumulo_changelist_removal``."""
     removed = result["removed"]
     return f"{_many(removed, 'name')} {_done(removed, 'removed', check_mode)}."
 
 
 def search_index(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_changelist_index``."""
+    """Return the answer of ``qumulo_changelist_index``."""
     index, indexed, deleted = (result[key] for key in ("index", "indexed", "deleted"))
     if not indexed and not deleted:
         made = "would be prepared" if check_mode else "was prepared"
@@ -173,7 +174,7 @@ def search_index(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def report(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_changelist_report``."""
+    """Return the answer of ``qumulo_changelist_report``."""
     intervals = result["intervals"]
     counts = ", ".join(
         f"{sum(one[key] for one in intervals)} {key}" for key in ("created", "modified", "deleted")
@@ -183,7 +184,7 @@ def report(result: Mapping[str, Any], check_mode: bool) -> str:
 
 
 def settings(result: Mapping[str, Any], check_mode: bool) -> str:
-    """Of ``qumulo_settings``."""
+    """Return the answer of ``qumulo_settings``."""
     changed = [
         name
         for name, after in sorted(result["settings"].items())

@@ -30,17 +30,17 @@ options:
     description:
       - V(listed) writes the list.
       - V(committed) says that the consumer has worked off a list of the O(checkpoint), and moves it there. Only then are older snapshots of the
-        checkpoint deleted, and never others. Those that are locked or in use are left, and RV(not_deleted) says why.
+        checkpoint deleted, and never others. Those that are locked or in use are kept, and RV(not_deleted) gives the reason.
     type: str
     choices: [listed, committed]
     default: listed
     version_added: 1.1.0
   checkpoint:
     description:
-      - Name of the consumer, instead of two snapshots. Up to where each consumer has got everything is kept in the cluster itself, in snapshots
-        called C(changelist-NAME.RANDOM), so that it does not matter which host runs this.
-      - A committed snapshot never expires. One whose list was not committed expires after 90 days; one whose run was killed after five minutes,
-        and until then another run is refused.
+      - Name of the consumer, instead of two snapshots. Each consumer's position is stored on the cluster itself, as snapshots
+        called C(changelist-NAME.RANDOM), so it does not matter which host runs the module.
+      - A committed snapshot never expires. One whose list was not committed expires after 90 days.
+        One left behind by a killed run expires after five minutes; until then new runs are refused.
     type: str
     version_added: 1.1.0
   path:
@@ -62,7 +62,7 @@ options:
     version_added: 1.1.0
   keep:
     description:
-      - Committed snapshots of the checkpoint to keep when it moves, for reports over several of them. Set it where the list is committed
+      - Committed snapshots of the checkpoint to keep when it moves, for reports over several of them. Set it in the task that commits the list
         (O(state=committed) or O(auto_commit)).
     type: int
     default: 1
@@ -113,7 +113,7 @@ options:
     description:
       - With O(format=csv), put an apostrophe before each cell that begins with an apostrophe, C(=), C(+), C(-), C(@), a tab, a carriage return,
         a line feed, or a full-width form of these, so that a spreadsheet does not take a file name for a formula.
-      - Set it for lists that people open. Programs read the text as it is without it.
+      - Set it for lists that people open in a spreadsheet. Without it, programs read the text unchanged.
       - To get the text back, remove the first character of each cell that begins with an apostrophe.
     type: bool
     default: false
@@ -143,7 +143,8 @@ options:
     default: api
   file_locks:
     description:
-      - With the WORM locks of files. That takes a request for each, and permission to read their ACLs. Needs O(format=jsonl), V(csv), V(parquet) or V(bulk).
+      - Include the WORM locks of files. That takes a request for each file, and permission to read their ACLs.
+        Needs O(format=jsonl), V(csv), V(parquet) or V(bulk).
     type: bool
     default: false
     version_added: 1.1.0
@@ -188,7 +189,7 @@ options:
   ranges:
     description:
       - With the bytes that changed of modified files, as offset, length, and whether it is data or a hole. After them the file ends where its size says.
-        A file without is to be taken as a whole. Needs O(attributes=api), and one of V(jsonl), V(csv) and V(parquet).
+        Files without ranges must be copied in full. Needs O(attributes=api), and one of V(jsonl), V(csv) and V(parquet).
     type: bool
     default: false
     version_added: 1.1.0
@@ -216,7 +217,7 @@ options:
     description:
       - File that says every few seconds how far the run is, as JSON (C(state), C(phase), C(entries), C(rate), C(remaining_seconds)), for whoever
         waits for it with C(async) and C(poll). The journal gets a line at the same time.
-      - It must not be O(dest) or another file of the list, such as O(dest) with C(.first) or C(.1) behind it.
+      - It must not be O(dest) or another file of the list, such as O(dest) followed by C(.first) or C(.1).
     type: path
     version_added: 1.1.0
 notes:

@@ -16,7 +16,7 @@ description:
     The type C(date_nanos) would refuse times before 1970 and after 2262.
   - If the index exists, its mapping is checked before anything is sent. Fields that are missing in it are added.
     A field with a type that does not fit is an error.
-  - The task fails unless the search engine confirms every entry. Commit a checkpoint only after this task. To send a list again does no harm.
+  - The task fails unless the search engine confirms every entry. Commit a checkpoint only after this task. Sending a list twice is harmless.
   - No cluster is contacted.
   - The user needs the index privileges C(create_index), C(view_index_metadata), C(manage) (to add missing fields) and C(write) of Elasticsearch, or
     C(indices:admin/create), C(indices:admin/mappings/get), C(indices:admin/mapping/put) and C(indices:data/write/*) of OpenSearch.
@@ -25,13 +25,13 @@ author:
 options:
   url:
     description:
-      - URL of the index, such as V(https://search.example.com:9200/files). A path prefix before the name of the index is possible.
+      - URL of the index, such as V(https://search.example.com:9200/files). The path may have a prefix before the name of the index.
     type: str
     required: true
   src:
     description:
       - The list, as RV(lockstep.qumulo.qumulo_changelist#module:lists) of the task that wrote it. If not set, only the index is created or checked.
-      - A list that somebody else could have changed is an error, because it says what the search engine does. It must belong to the account that
+      - A list that somebody else could have changed is an error, because it determines what the search engine stores. It must belong to the account that
         runs the module or to root, without write permission for its group or others, and so must each directory of its path.
     type: path
   first:
@@ -40,8 +40,8 @@ options:
     type: path
   complete:
     description:
-      - The list has everything in the directory, and not only what changed. Only then is an index created that does not exist, because an index
-        that begins with changes would lack everything else.
+      - Whether the list covers everything in the directory, not only changes. A missing index is created only from such a list, because an
+        index that is built from changes would be incomplete.
     type: bool
     default: false
   directory:
@@ -51,7 +51,7 @@ options:
     type: str
   checkpoint:
     description:
-      - Checkpoint whose lists the index gets. It is stored and compared like O(directory), so that no list is left out.
+      - Checkpoint whose lists feed the index. It is stored and compared like O(directory), so that no list is skipped.
     type: str
   username:
     description:
@@ -63,7 +63,7 @@ options:
     type: str
   ca_path:
     description:
-      - File with the certificates of the CAs to trust, in PEM format, for an O(url) with C(https). If not set, those of the system are used.
+      - File with the certificates of the CAs to trust, in PEM format, for an O(url) with C(https). If not set, the trust store of the host is used.
     type: path
   request_entries:
     description:
@@ -73,7 +73,7 @@ options:
   request_bytes:
     description:
       - Maximum size of a request in bytes, from 65536 to 104857600. Search engines refuse requests of more than 100 MB, and hosted ones often of more
-        than 10 MB. An entry is never cut, so an entry that is larger is sent in a request of its own.
+        than 10 MB. An entry is never split, so a larger one is sent in a separate request.
     type: int
     default: 8388608
   timeout:
@@ -83,8 +83,8 @@ options:
     default: 120
   retries:
     description:
-      - How often a request is repeated that the search engine is too busy for (429, 502, 503, 504), or whose connection breaks off, from 0 to 20,
-        with longer waits each time. A request without an answer within O(timeout) is not repeated.
+      - Maximum number of retries, from 0 to 20, of a request that the search engine is too busy for (429, 502, 503, 504) or whose connection
+        breaks. The wait grows each time. A request without an answer within O(timeout) is not retried.
     type: int
     default: 5
 attributes:

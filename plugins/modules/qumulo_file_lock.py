@@ -11,13 +11,13 @@ short_description: WORM-lock files with a retention period and/or a legal hold
 version_added: 1.0.0
 description:
   - Locks files of a Qumulo cluster against any change, until a time (retention period) or until further notice (legal hold).
-  - B(A retention period can be extended, but never shortened or taken back.) Two guards stop a slip before anything is locked,
+  - B(A retention period can be extended, but never shortened or removed.) Two safety limits stop mistakes before anything is locked,
     O(max_retention) and O(max_clock_skew).
-  - Relative periods count from the cluster's clock. A lock that already reaches as far, within O(slack), is left alone. A date or a time is reached exactly.
-  - An option that has no effect with the others is an error, such as O(exclude) without O(recurse).
+  - Relative periods count from the cluster's clock. A lock that already lasts as long, within O(slack), is left unchanged. A date or a time is set exactly.
+  - An option that would have no effect is an error, such as O(exclude) without O(recurse).
   - Files that are named one by one are all read first. If one of them cannot be locked, none is.
-    With O(recurse) each file is on its own, and what could not be locked is listed at the end.
-  - Files are locked by their ID, so that a rename in between changes nothing.
+    With O(recurse) each file is locked independently, and the files that could not be locked are listed at the end.
+  - Files are locked by their ID, so a rename in the meantime makes no difference.
   - The account needs C(PRIVILEGE_FS_FILE_LOCK_WRITE) and permission to read the files' attributes and ACLs
     (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
 author:
@@ -30,7 +30,7 @@ options:
   path:
     description:
       - Absolute paths of files, or of directories with O(recurse).
-      - A text is one path, whatever it contains. Write several paths as a list.
+      - A string is one path, even if it contains commas. Write several paths as a list.
     type: list
     elements: str
     default: []
@@ -47,23 +47,23 @@ options:
     default: false
   include:
     description:
-      - With O(recurse), shell patterns of files to lock; without any, all. A text is one pattern, commas included.
-      - One without a slash is compared with the name, one that begins with a slash with the whole path, any other with the end of the path.
+      - With O(recurse), shell patterns of files to lock. By default, all files are locked. A string is one pattern, including any commas.
+      - A pattern without a slash is compared with the name, one that begins with a slash with the whole path, any other with the end of the path.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - With O(recurse), shell patterns of files to leave alone. A text is one pattern, commas included.
+      - With O(recurse), shell patterns of files to leave out. A string is one pattern, including any commas.
     type: list
     elements: str
     default: []
   retention:
     description:
-      - Until when the files are locked, as a span from now on (V(90s), V(5min), V(12h), V(30d), V(6w), V(6mo) for months, V(2y)),
-        a date (V(2027-12-31), that day included, in UTC), or an RFC 3339 time.
-      - Months and years are those of the calendar. If a span leads to a day that does not exist, it ends at the beginning of the next month.
-        A month after 31 January is 1 March, 0:00 UTC, in any case later than a month after 28 January, so that the task can be run again at any time.
+      - End of the retention period: a span from now (V(90s), V(5min), V(12h), V(30d), V(6w), V(6mo) for months, V(2y)),
+        a date (V(2027-12-31), including that day, in UTC), or an RFC 3339 time.
+      - Months and years follow the calendar. If the resulting day does not exist, the period ends at the beginning of the next month.
+        One month after 31 January is 1 March, 0:00 UTC. A later start never gives an earlier end, so the task can be run again at any time.
     type: str
   legal_hold:
     description:
@@ -71,29 +71,31 @@ options:
     type: bool
   slack:
     description:
-      - With a relative O(retention), a retention period that ends earlier or later by no more than this is left alone, so that a play that is run again soon
-        changes nothing. Use more for a play that takes longer than that or that runs often.
+      - With a relative O(retention), a retention period that ends earlier or later by no more than this is left unchanged, so that
+        a play that is run again soon changes nothing. Increase it for a play that takes longer or runs often.
       - The default is V(1h).
     type: str
   on_longer:
     description:
-      - What to do with a file that is retained longer than O(retention). V(fail) is an error that shows both times, V(keep) leaves its retention period alone.
+      - What to do with a file that is retained longer than O(retention). V(fail) is an error that shows both times,
+        V(keep) leaves the retention period unchanged.
     type: str
     choices: [fail, keep]
     default: fail
   max_retention:
     description:
-      - A O(retention) beyond this span from now on is refused before anything is locked. Longer periods must be confirmed here.
+      - A O(retention) that ends later than this span from now is an error, and nothing is locked. Longer periods must be confirmed here.
     type: str
     default: 1y
   max_clock_skew:
     description:
-      - If the clocks of the cluster and of the host that the module runs on differ by more, no retention period is set, because one of the two is wrong.
+      - Maximum difference between the clocks of the cluster and of the host that the module runs on. If they differ by more, one of them is wrong,
+        and no retention period is set.
     type: str
     default: 5min
   workers:
     description:
-      - Files that are worked on at a time, each with its own connection.
+      - Number of parallel workers, each with its own connection.
     type: int
     default: 32
   max_results:
@@ -111,7 +113,7 @@ EXAMPLES = r"""
     path: /legal/contract.pdf
     retention: 6mo
 
-- name: Lock a finished project, its temporary files left out
+- name: Lock a finished project except its temporary files
   lockstep.qumulo.qumulo_file_lock:
     path: /projects/apollo
     recurse: true
@@ -119,7 +121,7 @@ EXAMPLES = r"""
     retention: 2030-12-31
     max_retention: 10y
 
-- name: Lock what came into the archive and has not been written for a day
+- name: Lock archived files that have not been written for a day
   lockstep.qumulo.qumulo_file_lock:
     path: /archive
     recurse: true
@@ -140,7 +142,7 @@ msg:
   type: str
   sample: "1 lock was changed, 0 were already correct; the retention period ends at 2027-05-21T09:00:00Z."
 files:
-  description: The first O(max_results) files, with the locks that they have now, or would have in check mode.
+  description: The first O(max_results) files, with their locks as they are now (or would be in check mode).
   returned: success
   type: list
   elements: dict
@@ -152,44 +154,44 @@ files:
       legal_hold: false
       changed: true
 locked:
-  description: Number of files whose lock was changed, or would be in check mode.
+  description: Number of files whose lock was (or would be) changed.
   returned: success
   type: int
   sample: 1
 unchanged:
-  description: Number of files whose lock was correct already.
+  description: Number of files whose lock was already correct.
   returned: success
   type: int
   sample: 0
 left_out:
-  description: Number of files that were left alone because of O(older_than) or O(newer_than).
+  description: Number of files that were left out because of O(older_than) or O(newer_than).
   returned: success
   type: int
   sample: 0
 retention_until:
   description:
-    - Until when all of the files are retained at least, as the cluster has confirmed it, or would be in check mode. It is null if there is no file.
+    - Earliest end of the retention periods of all files, as the cluster confirmed it (or as it would be in check mode). Null if there is no file.
   returned: success, if O(retention) is set
   type: str
   sample: "2027-05-21T09:00:00Z"
 retention_until_latest:
   description:
-    - Until when the file with the longest retention period is retained. It is later than RV(retention_until) if files differ.
+    - Latest end of the retention periods of all files. It is later than RV(retention_until) if files differ.
   returned: success, if O(retention) is set
   type: str
   sample: "2027-05-21T09:00:00Z"
 retention_requested:
-  description: The end of the retention period that O(retention) names, from the cluster's time on.
+  description: End of the retention period that O(retention) requests, computed from the cluster's time.
   returned: success, if O(retention) is set
   type: str
   sample: "2027-05-21T09:00:00Z"
 legal_hold:
-  description: Whether the files are under a legal hold now, or would be in check mode.
+  description: Whether the files are (or would be) under a legal hold.
   returned: success, if O(legal_hold) is set
   type: bool
   sample: false
 failed_files:
-  description: Files that could not be locked, with the reason and the HTTP status of the answer (null without one), up to O(max_results).
+  description: Files that could not be locked, with the reason and the HTTP status (null if there was no response), up to O(max_results).
   returned: failure, if files were tried
   type: list
   elements: dict

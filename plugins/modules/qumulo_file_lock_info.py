@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Shows retention periods and legal holds of files, or of all files below a directory.
   - The API has no call to list locked files, so the module walks the tree, in parallel, with a request for each file.
-  - An option that has no effect with the others is an error, such as O(exclude) without O(recurse).
+  - An option that would have no effect is an error, such as O(exclude) without O(recurse).
   - With O(status=unlocked) it finds files that are B(not) locked though they should be.
   - The account needs permission to read the files' attributes and ACLs (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
 author:
@@ -25,7 +25,7 @@ options:
   path:
     description:
       - Absolute paths of files, or of directories with O(recurse).
-      - A text is one path, whatever it contains. Write several paths as a list.
+      - A string is one path, even if it contains commas. Write several paths as a list.
     type: list
     elements: str
     default: []
@@ -42,32 +42,32 @@ options:
     default: false
   include:
     description:
-      - With O(recurse), shell patterns of files to look at; without any, all. A text is one pattern, commas included.
+      - With O(recurse), shell patterns of files to look at. By default, all files are. A string is one pattern, including any commas.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - With O(recurse), shell patterns of files to leave out. A text is one pattern, commas included.
+      - With O(recurse), shell patterns of files to leave out. A string is one pattern, including any commas.
     type: list
     elements: str
     default: []
   status:
     description:
-      - Which files to list. The totals are of all that were looked at.
+      - Files to list. The totals cover all files that were looked at.
       - V(locked) are those that cannot be changed now, V(held) those under a legal hold, V(expiring) those whose retention period ends before O(before)
-        and that no legal hold keeps, V(expired) those whose retention period is over, V(unlocked) those that can be changed.
+        and that are not under a legal hold, V(expired) those whose retention period is over, V(unlocked) those that can be changed.
     type: str
     choices: [all, locked, held, expiring, expired, unlocked]
     default: all
   before:
     description:
-      - With O(status=expiring), the time before which a retention period ends, as a span from now on (V(30d)), a date, or an RFC 3339 time.
+      - With O(status=expiring), latest end of a retention period: a span from now (V(30d)), a date, or an RFC 3339 time.
     type: str
   dest:
     description:
-      - Write the list straight to this file instead of to RV(files), for trees of any size.
-      - The file appears whole or not at all, by path. If it holds the same already, it is left alone.
+      - File for the complete list, instead of RV(files). Use it for trees of any size.
+      - The list is sorted by path.
       - It is replaced as a whole by a new file that belongs to the account that runs the module.
         Its mode is 0640, or less if the file that was there had less. To let a group read it, write it to a directory with the setgid bit.
       - A file of another account than this and root is an error, as is a device, a FIFO, a socket or a directory.
@@ -83,14 +83,14 @@ options:
     description:
       - With O(format=csv), put an apostrophe before each cell that begins with an apostrophe, C(=), C(+), C(-), C(@), a tab, a carriage return,
         a line feed, or a full-width form of these, so that a spreadsheet does not take a file name for a formula.
-      - Set it to V(false) for a program that takes the text as it is.
+      - Set it to V(false) for a program that reads the text unchanged.
       - To get the text back, remove the first character of each cell that begins with an apostrophe.
     type: bool
     default: true
     version_added: 2.0.0
   workers:
     description:
-      - Files that are looked at at a time, each with its own connection.
+      - Number of parallel workers, each with its own connection.
     type: int
     default: 32
   max_results:

@@ -11,10 +11,10 @@ short_description: Break SMB locks by closing open handles
 version_added: 1.0.0
 description:
   - Makes sure that no open SMB handle matches the filters. Every handle of a file is closed, not only the first.
-  - After closing it looks again. What is gone is closed, whatever the cluster answered. What is still there has failed,
-    and the module fails with the cluster's reason.
-  - A client that is closed by force keeps a stale copy and can lose unsaved work. A check run (C(--check)) lists what would be closed,
-    whose it is, and whether it can lose work.
+  - After closing, the module lists the handles again. A handle that is gone counts as closed, whatever the cluster answered.
+    If a handle is still open, the module fails with the cluster's reason.
+  - A client whose handle is closed by force keeps a stale copy and can lose unsaved work. A check run (C(--check)) lists the handles that
+    would be closed, their holders, and whether work can be lost.
   - The account needs C(PRIVILEGE_SMB_FILE_HANDLE_READ), C(PRIVILEGE_SMB_FILE_HANDLE_WRITE), C(PRIVILEGE_FS_LOCK_READ)
     and C(PRIVILEGE_IDENTITY_READ). With C(PRIVILEGE_SMB_SESSION_READ) clients are told apart better.
 author:
@@ -26,7 +26,7 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(absent) closes the handles. There is no way to open one for somebody else.
+      - V(absent) closes the handles. It is the only state, because a handle cannot be opened for another user.
     type: str
     choices: [absent]
     default: absent
@@ -37,8 +37,8 @@ options:
     default: 100
   exclude_users:
     description:
-      - Users whose handles are spared, in the same form as O(user). A user that the cluster does not know is an error, and nothing is closed.
-      - A holder whose name the cluster cannot resolve at present is spared as well, because it may be one of them.
+      - Users whose handles are not closed, in the same form as O(user). A user that the cluster does not know is an error, and nothing is closed.
+      - A holder whose name the cluster cannot resolve is spared as well, because it could be one of these users.
     type: list
     elements: str
     default: []
@@ -49,12 +49,12 @@ options:
     default: false
   plan:
     description:
-      - The RV(plan) of an earlier check run. If a handle matches that is not in it, none is closed and the module fails.
+      - The RV(plan) of an earlier check run. If another handle matches, none is closed and the module fails.
     type: list
     elements: str
   max_results:
     description:
-      - Maximum number of handles to return in each of RV(closed), RV(failed_handles), RV(reopened) and RV(spared), and of lines of a diff, from V(0).
+      - Maximum number of handles to return in each of RV(closed), RV(failed_handles), RV(reopened) and RV(spared), and of lines in a diff. V(0) returns none.
         RV(totals) and RV(plan) always cover all handles.
     type: int
     default: 1000
@@ -79,7 +79,7 @@ EXAMPLES = r"""
     path: /finance/Budget 2026.xlsx
     plan: "{{ planned.plan }}"
 
-- name: Close everything that a left-behind workstation holds and that can not lose work
+- name: Close all handles of an abandoned workstation that cannot lose work
   lockstep.qumulo.qumulo_smb_lock:
     client: 10.1.2.3
     only_idle: true
@@ -92,7 +92,7 @@ msg:
   type: str
   sample: "2 handles were closed, 1 was spared; work could be lost through 2."
 closed:
-  description: Handles that were closed, or would be in check mode; see M(lockstep.qumulo.qumulo_smb_lock_info) for their members.
+  description: Handles that were (or would be) closed. See M(lockstep.qumulo.qumulo_smb_lock_info) for their members.
   returned: success
   type: list
   elements: dict
@@ -104,7 +104,7 @@ failed_handles:
   elements: dict
   sample: []
 reopened:
-  description: Handles that the same users have opened on the same files meanwhile. They are not closed again.
+  description: Handles that the same users opened on the same files in the meantime. They are not closed.
   returned: success
   type: list
   elements: dict
@@ -116,13 +116,13 @@ spared:
   elements: dict
   sample: []
 holders:
-  description: Who holds the handles that were, or would be, closed. A line for each user, client and risk.
+  description: Holders of the handles that were (or would be) closed, one line per user, client and risk.
   returned: success
   type: list
   elements: str
   sample: ["CORP\\jane from 10.1.2.3: 2 handles, open for writing"]
 totals:
-  description: Numbers of all handles of each kind, and of those to close that can lose work.
+  description: Number of handles in each list, and number of handles to close that can lose work.
   returned: always, after closing was tried
   type: dict
   sample: {closed: 2, failed_handles: 0, reopened: 0, spared: 1, can_lose_work: 2}
@@ -132,7 +132,7 @@ truncated:
   type: bool
   sample: false
 plan:
-  description: Identifiers of the handles that were, or would be, closed.
+  description: Identifiers of the handles that were (or would be) closed.
   returned: success
   type: list
   elements: str
@@ -209,7 +209,7 @@ def break_locks(client, params, check_mode):
             "after": summary.describe(left, limit),
         },
         "warnings": warnings
-        + [f"Opened again at once: {handle.describe()}" for handle in outcome.reopened[:10]],
+        + [f"Reopened immediately: {handle.describe()}" for handle in outcome.reopened[:10]],
     }
     result["truncated"] = any(
         result["totals"][key] > limit for key in ("closed", "failed_handles", "reopened", "spared")

@@ -12,8 +12,8 @@ version_added: 1.0.0
 description:
   - Lists open SMB file handles of a Qumulo cluster, joined with their share-mode and byte-range locks and with the names of their holders.
   - Each holder is looked up once, however many handles it has.
-  - The API does not tell which client a handle belongs to. With several opens of one file RV(handles[].client_addresses)
-    therefore names every client that comes into question.
+  - The API does not report which client a handle belongs to. If a file is opened several times, RV(handles[].client_addresses)
+    therefore lists every client that the handle can belong to.
   - The account needs C(PRIVILEGE_SMB_FILE_HANDLE_READ), C(PRIVILEGE_FS_LOCK_READ) and C(PRIVILEGE_IDENTITY_READ).
     With C(PRIVILEGE_SMB_SESSION_READ) clients are told apart better.
 author:
@@ -25,13 +25,13 @@ extends_documentation_fragment:
 options:
   dest:
     description:
-      - Write the whole list straight to this file instead of to RV(handles), for tens of thousands of handles.
+      - File for the complete list, instead of RV(handles). Use it for tens of thousands of handles.
       - The file appears whole or not at all. A new one has mode 0640. If it holds the same already, it is left alone.
     type: path
     version_added: 2.0.0
   format:
     description:
-      - Format of O(dest). V(csv) has every member of a handle except C(byte_ranges), the values of a list separated by C(; ). V(jsonl) has all of them.
+      - Format of O(dest). V(csv) has every member of a handle except C(byte_ranges), and separates the values of a list by C(; ). V(jsonl) has all members.
     type: str
     choices: [csv, jsonl]
     default: csv
@@ -47,7 +47,7 @@ options:
     version_added: 2.0.0
   max_results:
     description:
-      - Maximum number of handles to return in RV(handles), from V(0). The counts always cover all handles.
+      - Maximum number of handles to return in RV(handles), not with O(dest). V(0) returns none. The counts always cover all handles.
     type: int
     default: 1000
     version_added: 2.0.0
@@ -142,7 +142,7 @@ handles:
       type: int
       returned: success
     byte_ranges:
-      description: Byte-range locks on the file by the clients that come into question.
+      description: Byte-range locks on the file held by the clients that the handle can belong to.
       type: list
       elements: dict
       returned: success

@@ -12,7 +12,7 @@ version_added: 1.0.0
 description:
   - Makes sure that a snapshot of a directory exists, takes a new one, or deletes some.
   - A cluster calls a snapshot by its ID, an underscore, and a name, such as C(17_nightly). O(name) is what follows the underscore.
-  - If the answer to a request is lost, the module looks whether the snapshot has come about. It is neither lost nor taken twice.
+  - If the answer to a request is lost, the module checks whether the snapshot was taken. It is neither lost nor taken twice.
   - The account needs C(PRIVILEGE_SNAPSHOT_READ) and C(PRIVILEGE_SNAPSHOT_WRITE).
 author:
   - Lockstep developers (@lockstep)
@@ -23,11 +23,11 @@ options:
   state:
     description:
       - V(present) makes sure that there is a snapshot called O(name) of O(path), and that it expires as O(expiration) says.
-      - V(new) always takes one, called O(name) with the cluster's time behind it.
+      - V(new) always takes one, called O(name) followed by the cluster's time.
       - V(absent) deletes the snapshot O(snapshot_id), or those called O(name) of O(path), all or all but the newest O(keep).
         With O(keep), those that were taken with V(new) count as called O(name) too.
       - A snapshot that is locked with a key or in use, for instance by a replication, cannot be deleted. If it is named by its ID or its full name, the module
-        fails. Otherwise it is left, the others are deleted, and RV(not_deleted) says why.
+        fails. Otherwise it is kept, the others are deleted, and RV(not_deleted) gives the reason.
     type: str
     choices: [present, new, absent]
     default: present
@@ -47,17 +47,17 @@ options:
     type: int
   expiration:
     description:
-      - When the cluster deletes the snapshot by itself, as a span from now on (V(7d), V(6mo) for months), a date, an RFC 3339 time, or V(never).
-      - If it is left out, a new snapshot never expires, and that of one which is there is left as it is.
+      - Time at which the cluster deletes the snapshot: a span from now (V(7d), V(6mo) for months), a date, an RFC 3339 time, or V(never).
+      - If it is not set, a new snapshot never expires, and the expiration of an existing one is not changed.
     type: str
   slack:
     description:
-      - With a relative O(expiration), a snapshot that expires earlier or later by no more than this is left as it is.
+      - With a relative O(expiration), a snapshot that expires earlier or later by no more than this is left unchanged.
       - The default is V(1h). A date or a time is set exactly.
     type: str
   keep:
     description:
-      - With O(state=absent), how many of the newest are kept, among them those that cannot be deleted.
+      - With O(state=absent), number of newest snapshots to keep, including those that cannot be deleted.
     type: int
 seealso:
   - module: lockstep.qumulo.qumulo_snapshot_info
@@ -92,7 +92,7 @@ msg:
   description: The answer in one sentence.
   returned: success
   type: str
-  sample: "The snapshot 17_before-upgrade of /projects is there, and expires at 2026-11-28T09:00:00Z."
+  sample: "The snapshot 17_before-upgrade of /projects exists and expires at 2026-11-28T09:00:00Z."
 snapshot:
   description: The snapshot. In check mode a new one has no ID.
   returned: O(state=present) or O(state=new)
@@ -115,7 +115,7 @@ deleted:
   elements: dict
   sample: []
 not_deleted:
-  description: The snapshots that were to be deleted and cannot be, with the C(reason).
+  description: The snapshots that were to be deleted but cannot be, with the C(reason).
   returned: O(state=absent)
   type: list
   elements: dict

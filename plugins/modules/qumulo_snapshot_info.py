@@ -25,7 +25,7 @@ options:
     elements: int
   name:
     description:
-      - Shell patterns for names, with or without the ID in front, such as V(nightly*). A text is one pattern, commas included.
+      - Shell patterns for names, with or without the ID in front, such as V(nightly*). A string is one pattern, including any commas.
     type: list
     elements: str
   path:
@@ -101,7 +101,7 @@ snapshots:
       type: bool
       returned: success
     owners:
-      description: IDs of what uses it, such as replications. A snapshot with owners cannot be deleted.
+      description: IDs of its users, such as replications. A snapshot with owners cannot be deleted.
       type: list
       elements: str
       returned: success

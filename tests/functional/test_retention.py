@@ -188,13 +188,13 @@ def test_only_files_of_an_age_are_locked(
     done = lock("/p", recurse=True, retention="30d", **ages)
     for result in (planned, done):
         assert [file["path"] for file in result["files"]] == ["/p/middle"]
-        assert result["left_out"] == 2 and "; 2 left out by their age." in result["msg"]
+        assert result["left_out"] == 2 and "; 2 left out because of their age." in result["msg"]
     assert until("/p/middle") and not until("/p/old") and not until("/p/new")
     named = lock("/p/old", "/p/new", retention="30d", older_than="3d")
     assert (named["locked"], named["left_out"]) == (1, 1)
     assert until("/p/old") and not until("/p/new")
     assert lock("/p/new", retention="30d", older_than="3d")["msg"] == (
-        "No file matches, so none was locked; 1 left out by their age."
+        "No file matches, so none was locked; 1 left out because of their age."
     )
     refused = lock("/p/new", retention="30d", older_than="3d", newer_than="1d")
     assert "newer_than 1d" in refused["msg"] and until("/p/new") is None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the snapshot modules do: from options to what they report."""
+"""Operations of the snapshot modules: from options to results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .times import format_rfc3339
 
 
 def ensure(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring snapshots to the state that is asked for."""
+    """Bring snapshots to the requested state."""
     if params["name"] is not None:
         snapshots.check_name(params["name"])
     if params["state"] == "absent":
@@ -122,7 +122,7 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
                 )
             series = snapshots.of_series(known, params["name"], source.id)
             doomed = snapshots.beyond_newest(series, params["keep"])
-    # What is named by itself has to go. Of several, those that cannot be deleted are left.
+    # A snapshot that is named individually must be deleted. Of several, some may be left.
     snapshots.check_deletable(one)
     if check_mode:
         pruned = pruning.divide([*one, *doomed])
@@ -131,22 +131,23 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
         pruned = pruning.Pruned(one)
     else:
         pruned = pruning.prune(client, doomed)
+    left = [each.render() for each in pruned.left]
     result = {
         "changed": bool(pruned.deleted),
         "deleted": [snapshot.render() for snapshot in pruned.deleted],
-        "not_deleted": [left.render() for left in pruned.left],
+        "not_deleted": left,
         "diff": {
             "before": "".join(f"{s.describe()}\n" for s in [*one, *doomed]),
-            "after": "".join(f"{left.snapshot.describe()}\n" for left in pruned.left),
+            "after": "".join(f"{each.snapshot.describe()}\n" for each in pruned.left),
         },
     }
-    if pruned.left and params["keep"] is None:
-        result["warnings"] = [f"Cannot be deleted: {pruning.describe_left(pruned.left)}"]
+    if left and params["keep"] is None:
+        result["warnings"] = [f"Cannot be deleted: {pruning.describe_left(left)}"]
     return result
 
 
 def show(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str, Any]:
-    """List the snapshots that are asked for."""
+    """List the snapshots that match."""
     del check_mode  # nothing is changed
     found = snapshots.list_all(client)
     if params["snapshot_id"] is not None:

@@ -68,14 +68,14 @@ options:
     default: [added, removed, moved, written]
   include:
     description:
-      - Shell patterns of paths that are told; without any, all. A text is one pattern, commas included.
+      - Shell patterns of paths to report. By default, all paths are reported. A string is one pattern, including any commas.
       - One without a slash is compared with the name, one that begins with a slash with the whole path, any other with the end of the path. Case counts.
     type: list
     elements: str
     default: []
   exclude:
     description:
-      - Shell patterns of paths that are not told. A text is one pattern, commas included.
+      - Shell patterns of paths to leave out. A string is one pattern, including any commas.
     type: list
     elements: str
     default: []
@@ -86,7 +86,7 @@ options:
     default: 1
   batch_delay:
     description:
-      - How long a change waits for others to be told with, such as V(5s).
+      - How long a change waits to be reported together with others, such as V(5s).
       - Needs O(batch_size) above 1, with which the default is V(1s).
     type: str
   checkpoint:
@@ -97,7 +97,7 @@ options:
     type: str
   checkpoint_interval:
     description:
-      - How often a new checkpoint takes the place of the old one while all goes well. Needs O(checkpoint).
+      - Interval between checkpoints during normal operation. Needs O(checkpoint).
     type: str
     default: 1h
   quiet:
@@ -202,8 +202,8 @@ _PATIENCE = 5.0
 async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     """Put events into the queue until the rulebook ends.
 
-    The client blocks, so it has a thread to itself. Changes count as told when the queue, which
-    has room for one event, has taken them.
+    The client blocks, so it runs in a thread. A change counts as delivered once the queue, which
+    has room for one event, has taken it.
     """
     try:
         await _follow(queue, args)
@@ -213,8 +213,7 @@ async def main(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
     except Exception as exc:  # pylint: disable=broad-exception-caught
         failure = errors.QumuloError(unexpected.sentence(exc, _STEP))
         _LOG.debug("%s", unexpected.formatted(exc))
-    # The rulebook's log shows an exception with all that led to it. Those of lower layers can hold a
-    # secret, so they are left out.
+    # The rulebook's log shows an exception with its causes, and those can hold a secret.
     raise failure from None
 
 

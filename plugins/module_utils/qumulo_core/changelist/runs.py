@@ -146,10 +146,11 @@ def _deliver(
         plan = checkpoints.plan_commit(state, name, delivery.newer.id, params["keep"])
         plan = checkpoints.commit(client, plan)
         reported["newer"] = plan.base.render()
-        if plan.left:
+        left = [one.render() for one in plan.left]
+        if left:
             reported["warnings"] = [
                 *reported.get("warnings", ()),
-                f"Old snapshots of this checkpoint cannot be deleted: {describe_left(plan.left)}",
+                f"Old snapshots of this checkpoint cannot be deleted: {describe_left(left)}",
             ]
     return {
         **reported,

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pruning of old snapshots: what cannot be deleted is left, and does not stop the rest."""
+"""Prune old snapshots; one that cannot be deleted does not stop the rest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +28,6 @@ class Left:
         """Return it as modules show it."""
         return {**self.snapshot.render(), "reason": self.reason}
 
-    def describe(self) -> str:
-        """Return it in a few words, for a person."""
-        return f"{self.snapshot.name} ({self.reason})"
-
 
 @dataclass(frozen=True)
 class Pruned:
@@ -42,7 +38,7 @@ class Pruned:
 
 
 def obstacle(snapshot: Snapshot) -> str | None:
-    """Return why the cluster refuses to delete a snapshot, as far as its record says it."""
+    """Return why the cluster would refuse to delete a snapshot, as far as its record shows."""
     if snapshot.lock_key is not None:
         return "locked with a key"
     if snapshot.owners:
@@ -51,7 +47,7 @@ def obstacle(snapshot: Snapshot) -> str | None:
 
 
 def divide(doomed: Iterable[Snapshot]) -> Pruned:
-    """Return which snapshots can be deleted, as far as their records say it."""
+    """Divide snapshots into those that can be deleted and others, as far as records show."""
     divided = Pruned()
     for snapshot in doomed:
         reason = obstacle(snapshot)
@@ -63,12 +59,12 @@ def divide(doomed: Iterable[Snapshot]) -> Pruned:
 
 
 def prune(client: Client, doomed: Iterable[Snapshot]) -> Pruned:
-    """Delete snapshots, and leave those that the cluster does not let go of.
+    """Delete snapshots, and leave those that the cluster refuses to delete.
 
     Needs PRIVILEGE_SNAPSHOT_WRITE.
 
     :raises QumuloError: the cluster failed, or the account may not delete snapshots; ``details``
-        says what was deleted before.
+        lists what was deleted before.
     """
     divided = divide(doomed)
     pruned = Pruned(left=list(divided.left))
@@ -86,7 +82,10 @@ def prune(client: Client, doomed: Iterable[Snapshot]) -> Pruned:
     return pruned
 
 
-def describe_left(left: Sequence[Left]) -> str:
-    """Return the snapshots that were left, in a few words."""
-    shown = ", ".join(one.describe() for one in left[:_SHOWN])
+def describe_left(left: Sequence[Mapping[str, Any]]) -> str:
+    """Return some of the snapshots that were left, with the reasons.
+
+    :param left: as :meth:`Left.render` returns them.
+    """
+    shown = ", ".join(f"{one['name']} ({one['reason']})" for one in left[:_SHOWN])
     return shown if len(left) <= _SHOWN else f"{shown} and {len(left) - _SHOWN} more"

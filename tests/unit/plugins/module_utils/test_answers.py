@@ -61,8 +61,8 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         (
             _answers.smb_break,
             {"totals": {"closed": 0, "spared": 0, "reopened": 1}},
-            "0 handles were closed, 1 was opened again at once.",
-            "0 handles would be closed, 1 would be opened again at once.",
+            "0 handles were closed, 1 was reopened immediately.",
+            "0 handles would be closed, 1 would be reopened immediately.",
         ),
         (
             _answers.file_lock,
@@ -75,9 +75,9 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
             _answers.file_lock,
             {**LOCKED, "retention_until": "2027", "retention_until_latest": "2028", "left_out": 4},
             "2 locks were changed, 1 was already correct; the retention periods end between 2027 "
-            "and 2028; 4 left out by their age.",
+            "and 2028; 4 left out because of their age.",
             "2 locks would be changed, 1 was already correct; the retention periods would end "
-            "between 2027 and 2028; 4 left out by their age.",
+            "between 2027 and 2028; 4 left out because of their age.",
         ),
         (
             _answers.file_lock,
@@ -106,14 +106,14 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
         (
             _answers.snapshot,
             {"changed": True, "snapshot": SNAPSHOT},
-            "The snapshot 17_a of /p is there, and never expires.",
-            "The snapshot 17_a of /p would be there, and never expires.",
+            "The snapshot 17_a of /p exists and never expires.",
+            "The snapshot 17_a of /p would exist and never expire.",
         ),
         (
             _answers.snapshot,
             {"changed": True, "snapshot": {"suffix": "a", "path": "/p", "expiration": "2027"}},
-            "The snapshot a of /p is there, and expires at 2027.",
-            "The snapshot a of /p would be there, and expires at 2027.",
+            "The snapshot a of /p exists and expires at 2027.",
+            "The snapshot a of /p would exist and expire at 2027.",
         ),
         (
             _answers.snapshot,
@@ -135,7 +135,7 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
             "No snapshot matches; nothing was deleted.",
             "No snapshot matches; nothing would be deleted.",
         ),
-        (_answers.snapshots, {"snapshots": [], "count": 0}, "There is no such snapshot.", None),
+        (_answers.snapshots, {"snapshots": [], "count": 0}, "No snapshot matches.", None),
         (
             _answers.snapshots,
             {"snapshots": [SNAPSHOT] * 2, "count": 2},
@@ -193,5 +193,5 @@ def test_answers(answer, result, done, planned):
 
 
 def test_a_first_list_in_check_mode_is_not_made():
-    said = "A snapshot would be taken, and what there is in the whole tree be listed."
+    said = "A snapshot would be taken and the whole tree listed."
     assert _answers.changelist({"changed": True, "older": None}, True) == said
