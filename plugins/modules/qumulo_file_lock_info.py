@@ -171,26 +171,25 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._option_rules impo
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.limits import (
     check_max_results,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain import (
+    file_lock_report,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
     by_options,
-)
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
-    Wanted,
-    report,
 )
 
 
 def show_locks(client, params, check_mode):
     """Show the locks of files."""
     check_max_results(params["max_results"], "files")
-    wanted = Wanted.make(
+    wanted = file_lock_report.Wanted.make(
         now=client.clock().now(),
         status=params["status"],
         before=params["before"],
         older_than=params["older_than"],
         newer_than=params["newer_than"],
     )
-    return report(
+    return file_lock_report.report(
         client,
         by_options(params["path"], params["file_id"]),
         wanted,

@@ -18,14 +18,15 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
     files,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain import (
+    file_lock_report,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
     FileRef,
     by_path,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
-    Wanted,
     lock,
-    report,
 )
 from tests.simulator.harness import Simulator
 
@@ -116,6 +117,13 @@ def test_in_a_tree_one_failure_does_not_stop_the_others(tree: Simulator, client:
     assert not run(client, "/t", recurse=True, retention="30d", keep_longer=True)["changed"]
 
 
+def test_a_check_run_with_a_failure_locks_nothing(tree: Simulator, client: Client) -> None:
+    run(client, "/t/a.pdf", retention="60d")
+    with pytest.raises(errors.ConflictError, match="3 others would be locked"):
+        run(client, "/t", recurse=True, retention="30d", check_mode=True)
+    assert not state(client, "/t/b.tmp").is_locked(client.clock().now())
+
+
 def test_a_rename_between_seeing_and_locking_changes_nothing(
     tree: Simulator, client: Client
 ) -> None:
@@ -128,7 +136,7 @@ def test_a_rename_between_seeing_and_locking_changes_nothing(
 
 
 def show(client: Client, *names: str | FileRef, **options: Any) -> dict[str, Any]:
-    wanted = Wanted.make(
+    wanted = file_lock_report.Wanted.make(
         now=client.clock().now(),
         status=options.pop("status", "all"),
         before=options.pop("before", None),
@@ -145,7 +153,7 @@ def show(client: Client, *names: str | FileRef, **options: Any) -> dict[str, Any
         "check_mode": False,
         **options,
     }
-    return report(client, refs(names), wanted, **values)
+    return file_lock_report.report(client, refs(names), wanted, **values)
 
 
 def test_a_report_finds_what_slipped_through(tree: Simulator, client: Client) -> None:

@@ -205,7 +205,7 @@ def test_pruning_and_full_names_through_ansible(
         "1 snapshot was deleted; 3 cannot be deleted: 1_nightly (locked with a key), 2_nightly ("
     )
     assert not again["changed"] and len(again["not_deleted"]) == 3
-    assert refused["failed"] and "locked with a key: unlock them" in refused["msg"]
+    assert refused["failed"] and "locked with a key: unlock it" in refused["msg"]
     assert none["msg"] == "No snapshot matches; nothing was deleted."
     assert show(client) == [f"{number}_nightly" for number in (5, 3, 2, 1)]
     present, listed = (

@@ -122,8 +122,8 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
                 )
             series = snapshots.of_series(known, params["name"], source.id)
             doomed = snapshots.beyond_newest(series, params["keep"])
-    # A snapshot that is named individually must be deleted. Of several, some may be left.
-    snapshots.check_deletable(one)
+    for snapshot in one:  # named individually; of several, some may be left
+        pruning.check_deletable(snapshot)
     if check_mode:
         pruned = pruning.divide([*one, *doomed])
     elif one:

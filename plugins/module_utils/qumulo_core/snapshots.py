@@ -285,26 +285,6 @@ def set_expiration(client: Client, snapshot: Snapshot, expiration: Expiration) -
     return get(client, snapshot.id)
 
 
-def check_deletable(doomed: Iterable[Snapshot]) -> None:
-    """Refuse to delete snapshots that are locked or in use, before any is deleted.
-
-    :raises ConflictError: one is locked with a key, or has an owner.
-    """
-    doomed = list(doomed)
-    locked = [snapshot for snapshot in doomed if snapshot.lock_key is not None]
-    if locked:
-        raise ConflictError(
-            f"Snapshots {_ids(locked)} are locked with a key: unlock them (qq "
-            "snapshot_unlock_snapshot) or wait until they expire. Nothing was deleted."
-        )
-    for snapshot in doomed:
-        if snapshot.owners:
-            raise ConflictError(
-                f"Snapshot {snapshot.name} is owned by {', '.join(snapshot.owners)}, for instance "
-                "a replication: end that first. Nothing was deleted."
-            )
-
-
 def delete(client: Client, snapshot: Snapshot) -> None:
     """Delete a snapshot; one that is gone already is as wished."""
     try:

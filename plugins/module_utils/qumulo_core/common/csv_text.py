@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """CSV (RFC 4180) with every field quoted, and with formulas disarmed where people open it.
 
-A spreadsheet takes a cell that begins with certain characters for a formula. Whoever can create
-files chooses their names, so a name could become one. With the guard, such a cell begins with an
+A spreadsheet takes a cell that begins with certain characters for a formula, and file names are
+chosen by anyone who can create files. With the guard, such a cell begins with an
 apostrophe. So does one that begins with an apostrophe itself: to get the text back, remove the
 first character of each cell that begins with an apostrophe.
 """
@@ -13,13 +13,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 #: A cell that begins with one of these is, or may become, a formula to a spreadsheet (OWASP, CSV
 #: injection). Some spreadsheets take full-width characters for their ASCII forms.
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _MARK = "'"
+#: Characters that are written at a time.
+_PIECE = 1 << 16
 _GUARDED = (_MARK, *FORMULA_STARTS)
 
 
@@ -34,9 +36,9 @@ def unguarded(cell: str) -> str:
 
 
 class CsvText:
-    """Text of a table, which grows until it is drained.
+    """A table as text, which grows until it is drained.
 
-    :param columns: what the first line says.
+    :param columns: names in the first line.
     :param guard: disarm formulas.
     """
 
@@ -55,12 +57,34 @@ class CsvText:
 
     @property
     def length(self) -> int:
-        """Characters that wait to be drained."""
+        """Number of characters to drain."""
         return self._buffer.tell()
 
     def drain(self) -> str:
-        """Return the text that was added since the last time."""
+        """Return the text that was added since the last call."""
         text = self._buffer.getvalue()
         self._buffer.seek(0)
         self._buffer.truncate()
         return text
+
+
+def write_csv(
+    write: Callable[[bytes], object],
+    columns: Iterable[str],
+    rows: Iterable[Iterable[Any]],
+    *,
+    guard: bool,
+) -> int:
+    """Write a table in UTF-8, piece by piece; return the number of rows.
+
+    A path that is not Unicode text keeps its bytes.
+    """
+    table = CsvText(columns, guard=guard)
+    count = 0
+    for row in rows:
+        count += 1
+        table.extend([row])
+        if table.length > _PIECE:
+            write(table.drain().encode("utf-8", "surrogatepass"))
+    write(table.drain().encode("utf-8", "surrogatepass"))
+    return count

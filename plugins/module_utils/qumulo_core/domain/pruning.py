@@ -46,6 +46,20 @@ def obstacle(snapshot: Snapshot) -> str | None:
     return None
 
 
+def check_deletable(snapshot: Snapshot) -> None:
+    """Refuse to delete a snapshot that is named individually and cannot be deleted.
+
+    :raises ConflictError: it is locked with a key, or has an owner.
+    """
+    reason = obstacle(snapshot)
+    if reason is None:
+        return
+    step = "end that first"
+    if snapshot.lock_key is not None:
+        step = "unlock it (qq snapshot_unlock_snapshot) or wait until it expires"
+    raise ConflictError(f"Snapshot {snapshot.name} is {reason}: {step}. Nothing was deleted.")
+
+
 def divide(doomed: Iterable[Snapshot]) -> Pruned:
     """Divide snapshots into those that can be deleted and others, as far as records show."""
     divided = Pruned()

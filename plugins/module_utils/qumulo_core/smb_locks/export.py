@@ -9,11 +9,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..common.csv_text import CsvText
+from ..common.csv_text import write_csv
 from ..output import AtomicFile
 from .handles import Handle
 
-FORMATS = ("csv", "jsonl")
 #: Members of a handle that a CSV file has; byte ranges are lists of objects, which no cell holds.
 _COLUMNS = (
     "path",
@@ -31,7 +30,6 @@ _COLUMNS = (
     "reasons",
     "location",
 )
-_CHUNK = 1 << 16  # characters
 
 
 def write_list(
@@ -39,24 +37,23 @@ def write_list(
 ) -> dict[str, Any]:
     """Write handles to a file and return what a module reports.
 
-    :param form: one of :data:`FORMATS`.
+    :param form: ``csv`` or ``jsonl``.
     :param guard: disarm what a spreadsheet would take for formulas.
     :param dry_run: only compare with what is there.
     :raises InputError: the file cannot be written.
     """
     with AtomicFile(dest) as output:
         if form == "csv":
-            table = CsvText(_COLUMNS, guard=guard)
-            for handle in handles:
-                shown = handle.render()
-                table.extend([[_cell(shown[column]) for column in _COLUMNS]])
-                if table.length > _CHUNK:
-                    output.write(table.drain().encode("utf-8", "surrogatepass"))
-            output.write(table.drain().encode("utf-8", "surrogatepass"))
+            write_csv(output.write, _COLUMNS, map(_row, handles), guard=guard)
         else:
             for handle in handles:
                 output.write(json.dumps(handle.render()).encode() + b"\n")
         return {"changed": output.commit(dry_run=dry_run), "dest": output.path}
+
+
+def _row(handle: Handle) -> list[str]:
+    shown = handle.render()
+    return [_cell(shown[column]) for column in _COLUMNS]
 
 
 def _cell(value: Any) -> str:

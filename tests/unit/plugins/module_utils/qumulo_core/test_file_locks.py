@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.cluster_clock import (
     ClusterClock,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain import (
+    file_lock_report,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.written import (
     WrittenBetween,
 )
@@ -20,9 +23,6 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors
     ConflictError,
     InputError,
     ProtocolError,
-)
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_lock_runs import (
-    Wanted,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_locks import (
     LockRequest,
@@ -222,12 +222,12 @@ def test_a_file_that_was_read_without_its_lock_is_no_unlocked_file() -> None:
     ],
 )
 def test_which_files_a_report_lists(status: str, state: LockState, expected: bool) -> None:
-    wanted = Wanted.make(now=NOW, status=status, before="1mo", older_than=None)
+    wanted = file_lock_report.Wanted.make(now=NOW, status=status, before="1mo", older_than=None)
     assert wanted.matches(info(), state) is expected
 
 
 def test_a_report_on_old_files_leaves_out_new_ones() -> None:
-    wanted = Wanted.make(now=NOW, status="all", before=None, older_than="7d")
+    wanted = file_lock_report.Wanted.make(now=NOW, status="all", before=None, older_than="7d")
     assert not wanted.matches(info(), LockState(None, False))
     old = info(modification_time="2026-01-01T00:00:00Z")
     assert wanted.matches(old, LockState(None, False))
@@ -273,7 +273,7 @@ def test_ages_that_no_file_has_are_refused(options: dict[str, str], told: str) -
 @pytest.mark.parametrize("before", ["0d", "2026-05-03", "2020-01-01T00:00:00Z"])
 def test_nothing_can_still_end_before_now(before: str) -> None:
     with pytest.raises(InputError, match="which is over"):
-        Wanted.make(now=NOW, status="expiring", before=before)
+        file_lock_report.Wanted.make(now=NOW, status="expiring", before=before)
 
 
 def test_a_lock_in_words() -> None:
