@@ -59,6 +59,7 @@ def registries() -> Iterator[CollectorRegistry]:
     meters = Meters(lambda: Gauges(1, 1, 1.0, 1.0, {"/a": follower.FOLLOWING}))
     meters.events.labels("child_file_added")
     meters.locks.labels("rule", "locked")
+    meters.skipped.labels("symlink")
     yield meters.registry
     check = metrics.registry()
     check.register(heartbeat._Collector(SimpleNamespace(levels=lambda: [("clock", "ok")])))
