@@ -12,7 +12,8 @@ version_added: 1.1.0
 description:
   - Deletes below a directory what a list in the V(nul) format of M(lockstep.qumulo.qumulo_changelist) names, directories with all that is in them.
   - Nothing outside of the directory is touched, whatever symlinks people have made in it. Names that are not there are passed over.
-    A directory in which another file system is mounted is an error.
+  - What is mounted in the directory, bind mounts included, is not part of the copy. A name in the list that is a mount point, has one below it, or leads
+    through one is an error, in check mode as well, and nothing is deleted then.
   - Trees of any depth are deleted. A directory that is read-only for the account that owns it is made writable first, as C(rsync --delete) does;
     one that stays gets its mode back.
   - No cluster is asked.

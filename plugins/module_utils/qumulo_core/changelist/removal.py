@@ -4,7 +4,8 @@
 """Deletes from a copy what a list says is gone, and never anything outside of the copy.
 
 The copy has what people on the cluster made, symlinks among it. So each name is opened relative
-to the directory before it, and no symlink is followed.
+to the directory before it, and no symlink is followed. What is mounted in the copy is not part of
+it: a name that leads there, or has it below, is an error before anything is deleted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from ..common import safe_paths, tree_removal
+from ..common import mounts, safe_paths, tree_removal
 from ..errors import InputError
 
 _READ = 1 << 16
@@ -43,22 +44,24 @@ def names(file: BinaryIO) -> Iterator[bytes]:
 def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
     """Delete from a copy what a list names; return how many of the names were there.
 
-    The list is read twice, so that one with a bad name deletes nothing. Both times it is the same
+    The list is read twice, so that one with a bad name, or with one where something is mounted,
+    deletes nothing. Both times it is the same
     open file, which nobody but this account and root can write to.
 
     :raises InputError: the list or the copy cannot be opened, or something cannot be deleted.
     """
     removed = 0
     try:
-        top = _open_copy(copy)
+        top, real = _open_copy(copy)
     except OSError as exc:
         raise InputError(
             f"The copy {copy} cannot be opened: {exc.strerror}. Set path to its top directory."
         ) from exc
     try:
         with safe_paths.opened_list(list_path) as number, open(number, "rb", closefd=False) as file:
-            for _name in names(file):
-                pass
+            mounted = mounts.below(real)
+            for name in names(file):
+                _check_mounts(mounted, copy, name)
             file.seek(0)
             for name in names(file):
                 try:
@@ -79,10 +82,23 @@ def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
     return removed
 
 
-def _open_copy(copy: str) -> int:
-    """Open the top directory; a symlink of somebody else on the way to it is refused."""
+def _check_mounts(mounted: mounts.Mounts, copy: str, name: bytes) -> None:
+    point = mounted.obstacle(name)
+    if point is not None:
+        path, place = (os.path.join(copy, os.fsdecode(one)) for one in (name, point))
+        raise InputError(
+            f"{path} cannot be deleted: something is mounted on {place}, and it is not part of the "
+            f"copy. Nothing was deleted; unmount {place} and run again."
+        )
+
+
+def _open_copy(copy: str) -> tuple[int, str]:
+    """Open the top directory, and return its real path as well.
+
+    A symlink of somebody else on the way to it is refused.
+    """
     top, real, _name = safe_paths.resolve(os.path.join(copy, "name"))
     if real == "/":
         os.close(top)
         raise InputError("path is /, and a copy is never the whole host: name its top directory.")
-    return top
+    return top, real

@@ -5,7 +5,7 @@
 
 A tree may be deeper than the recursion limit, the limit of open files and PATH_MAX allow: at any
 moment a few directories are open, and a directory is left through ``..``. No symlink is followed,
-and what a directory is left to must be the one that it was entered from.
+no mount is entered, and what a directory is left to must be the one that it was entered from.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+from .mounts import mount_id
 
 _T = TypeVar("_T")
 
@@ -59,8 +61,11 @@ def remove(top: int, path: bytes, *, dry_run: bool = False) -> bool:
                     if exc.errno in _ABSENT:
                         return False  # what was in it cannot be here
                     raise
-                os.close(at)
-                at = below
+                try:
+                    _check_mount(at, below, subvolumes=True)
+                finally:
+                    os.close(at)
+                    at = below
             return _remove_at(at, name, restored, dry_run)
         except PermissionError:
             if dry_run and os.fstat(at).st_uid == os.geteuid():
@@ -129,12 +134,26 @@ def _make_writable(descriptor: int, restored: ExitStack | None = None) -> bool:
     return True
 
 
+def _check_mount(at: int, below: int, *, subvolumes: bool = False) -> None:
+    """Refuse a directory that something is mounted on: what is in it belongs elsewhere.
+
+    This finds what was mounted after the list of mounts was read.
+
+    :param subvolumes: allow those of Btrfs, which have device numbers without being mounted.
+    """
+    mounted = mount_id(below)
+    same = mounted == mount_id(at)
+    if mounted is None or not subvolumes:
+        same = same and os.fstat(below).st_dev == os.fstat(at).st_dev
+    if not same:
+        raise OSError(errno.EXDEV, "another file system is mounted in it; unmount that first")
+
+
 def _enter(at: int, name: bytes) -> int:
     """Open a directory that is to be deleted, whatever its mode is."""
     below = os.open(name, _SEARCH, dir_fd=at)
     try:
-        if os.fstat(below).st_dev != os.fstat(at).st_dev:
-            raise OSError(errno.EXDEV, "another file system is mounted in it; unmount that first")
+        _check_mount(at, below)
         with suppress(PermissionError):  # it is another account's; it may be open to this one
             _make_writable(below)
         return os.open(".", _READ, dir_fd=below)
