@@ -54,7 +54,10 @@ options:
     default: []
   exclude:
     description:
-      - With O(recurse), shell patterns of files to leave out. A string is one pattern, including any commas.
+      - With O(recurse), shell patterns of files and directories to leave out. A string is one pattern, including any commas.
+      - A directory that matches is left out with everything below it. Write V(cache) for all directories (and files) of this name, V(/projects/apollo/cache)
+        for one. Directories in O(path) themselves, and those above, do not count for patterns that do not begin with a slash.
+      - A pattern without wildcards that matches nothing gives a warning that names it, here and in O(include), because locks cannot be undone.
     type: list
     elements: str
     default: []

@@ -48,7 +48,9 @@ options:
     default: []
   exclude:
     description:
-      - With O(recurse), shell patterns of files to leave out. A string is one pattern, including any commas.
+      - With O(recurse), shell patterns of files and directories to leave out. A string is one pattern, including any commas.
+      - A directory that matches is left out with everything below it, and is not listed. Directories in O(path) themselves, and those above, do not count for
+        patterns that do not begin with a slash.
     type: list
     elements: str
     default: []

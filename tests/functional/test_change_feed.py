@@ -151,6 +151,15 @@ def test_patterns_choose_what_is_told(simulator: Simulator, feeding: Callable[..
     assert taker.told() == ["/p/c.mov", "/p/d.mov"]
 
 
+def test_an_excluded_directory_is_not_told(
+    simulator: Simulator, feeding: Callable[..., Any]
+) -> None:
+    with feeding(exclude=["tmp", "p"], **FOLLOWING) as taker:
+        put(simulator, "/p/tmp/deep/a", "/p/b")
+        taker.wait_told("/p/b")
+    assert taker.told() == ["/p/b"]
+
+
 def test_many_are_told_together(simulator: Simulator, feeding: Callable[..., Any]) -> None:
     with feeding(batch_size=50, batch_delay="2s", types=["child_file_added"]) as taker:
         simulator.control("files/bulk", directory="/p/many", count=200)

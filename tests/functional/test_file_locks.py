@@ -109,6 +109,34 @@ def test_a_tree_with_patterns(tree: Simulator, client: Client) -> None:
     assert again["unchanged"] == 3 and not again["changed"]
 
 
+@pytest.mark.parametrize("pattern", ["deep", "/t/deep", "t/deep", "d??p"])
+def test_an_excluded_directory_is_neither_locked_nor_listed(
+    tree: Simulator, client: Client, pattern: str
+) -> None:
+    result = run(client, "/t", recurse=True, exclude=[pattern], retention="30d")
+    assert [each["path"] for each in result["files"]] == ["/t/a.pdf", "/t/b.tmp"]
+    assert result["warnings"] == []
+    assert not state(client, "/t/deep/er/c.pdf").is_locked(client.clock().now())
+    assert show(client, "/t", status="unlocked", exclude=[pattern])["listed"] == 0
+    # The named directory does not count for names, and its own path does.
+    assert run(client, "/t/deep", recurse=True, exclude=["/t/deep"], retention="30d")["files"] == []
+    inside = run(client, "/t/deep", recurse=True, exclude=["deep", "t"], retention="30d")
+    assert inside["locked"] == 2
+
+
+def test_names_in_patterns_that_match_nothing_are_warned_of(
+    tree: Simulator, client: Client
+) -> None:
+    exclude = ["a.pdf", "a.pdf,b.tmp", "[", "/u/x", "*.none", ".DS_Store"]
+    for check_mode in (True, False):
+        result = run(
+            client, "/t", recurse=True, exclude=exclude, legal_hold=True, check_mode=check_mode
+        )
+        assert result["locked"] == 3
+        (warning,) = result["warnings"]
+        assert "wildcards 'a.pdf,b.tmp', '[', '/u/x'. Check them" in warning
+
+
 def test_in_a_tree_one_failure_does_not_stop_the_others(tree: Simulator, client: Client) -> None:
     run(client, "/t/a.pdf", retention="60d")
     with pytest.raises(errors.ConflictError, match="3 others were locked") as caught:

@@ -71,6 +71,25 @@ def test_a_finished_project_is_locked(simulator: Simulator, client: Client, play
         assert lock is not None and bool(lock["retention_period"]) is locked
 
 
+def test_an_excluded_directory_of_a_project_is_not_locked(
+    simulator: Simulator, client: Client, play: Play
+) -> None:
+    for path in ("/proj/cache/a.bin", "/proj/cache/x/y", "/proj/b.pdf"):
+        simulator.control("files/put", path=path)
+    done = play(
+        "lock_finished_project",
+        project="/proj",
+        project_retention="30d",
+        project_exclude="cache\nproj\nnowhere",
+    )
+    assert done.returncode == 0, done.stdout
+    assert "1 file below /proj is retained" in done.stdout
+    assert "patterns without wildcards 'proj', 'nowhere'" in " ".join(done.stderr.split())
+    for path, locked in (("/proj/cache/a.bin", False), ("/proj/b.pdf", True)):
+        lock = files.get(client, by_path(path), lock=True).lock
+        assert lock is not None and bool(lock["retention_period"]) is locked
+
+
 @pytest.mark.parametrize("quoted", [True, False])
 def test_a_finished_project_is_locked_until_a_date(
     simulator: Simulator, play: Play, tmp_path: Path, quoted: bool

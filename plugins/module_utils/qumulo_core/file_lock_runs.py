@@ -18,7 +18,7 @@ from .domain.written import AT_ANY_TIME, WrittenBetween
 from .errors import ConflictError, InputError, QumuloError
 from .file_locks import FileResult, LockRequest, LockState, plan
 from .files import DIRECTORY, FILE, FileInfo
-from .globs import PathFilter
+from .globs import PathFilter, Unmatched
 from .times import format_rfc3339
 
 _SHOWN = 3
@@ -69,16 +69,28 @@ def below(
     include: Sequence[str],
     exclude: Sequence[str],
     named: Iterable[FileInfo] = (),
+    see: Callable[[str], None] | None = None,
     on_error: Callable[[str, QumuloError], None],
 ) -> Iterator[FileInfo]:
     """Yield the files below directories that are meant, each once however many links it has.
 
     :param named: files that are dealt with already.
+    :param see: gets the path of everything that is found; what lies in an excluded directory
+        is not looked for.
     """
-    wanted = PathFilter(include, exclude)
+    wanted = PathFilter(include, exclude).below([root.path for root in roots])
     known = {info.id for info in named}
     linked: set[str] = set()
-    for info in files.walk(client, [root.ref for root in roots], on_error=on_error):
+    skip = wanted.excludes_all_in
+    entered = []
+    for root in roots:
+        if not skip(root.path.rstrip("/")):
+            entered.append(root.ref)
+        elif see is not None:
+            see(root.path)
+    for info in files.walk(client, entered, skip=skip, on_error=on_error):
+        if see is not None:
+            see(info.path)
         if info.type != FILE or info.id in known or not wanted.matches(info.path):
             continue
         if info.num_links > 1:
@@ -180,6 +192,8 @@ def lock(
     def is_meant(info: FileInfo) -> bool:
         return written.matches(info.modification_time)
 
+    PathFilter(include, exclude)  # what makes no sense is refused before anything is read
+    unmatched = Unmatched((*include, *exclude))
     targets = find_targets(client, refs, recurse=recurse, workers=workers)
     for ref, error in targets.failed:
         tally.fail(str(ref), error)
@@ -202,6 +216,7 @@ def lock(
                 include=include,
                 exclude=exclude,
                 named=targets.named,
+                see=unmatched.see,
                 on_error=tally.fail,
             ):
                 if is_meant(info):  # as it was listed; once more when it has been read
@@ -227,8 +242,10 @@ def lock(
     if tally.failures:
         others = f"{tally.locked} other{'' if tally.locked == 1 else 's'}"
         done = "would be" if check_mode else "was" if tally.locked == 1 else "were"
-        raise _failure(tally, request, f"{others} {done} locked.")
-    return tally.render(request)
+        failure = _failure(tally, request, f"{others} {done} locked.")
+        failure.details["warnings"] = unmatched.warnings()
+        raise failure
+    return {**tally.render(request), "warnings": unmatched.warnings()}
 
 
 def _failure(tally: _Tally, request: LockRequest, rest: str) -> QumuloError:

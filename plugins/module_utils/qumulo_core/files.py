@@ -153,9 +153,15 @@ class _Walk:
     """
 
     def __init__(
-        self, client: Client, roots: Iterable[FileRef], workers: int, snapshot: int | None
+        self,
+        client: Client,
+        roots: Iterable[FileRef],
+        workers: int,
+        snapshot: int | None,
+        skip: Callable[[str], bool] | None,
     ) -> None:
         self._client = client
+        self._skip = skip
         self._roots = iter(roots)
         self._snapshot = snapshot
         self._condition = threading.Condition()
@@ -234,6 +240,8 @@ class _Walk:
 
     def _hand_over(self, batch: list[FileInfo]) -> None:
         below = [(entry.ref, entry.path) for entry in batch if entry.type == DIRECTORY]
+        if self._skip is not None:
+            below = [(reference, path) for reference, path in below if not self._skip(path)]
         if below:
             with self._condition:
                 self._waiting.extend(below)
@@ -268,6 +276,7 @@ def walk(
     *,
     workers: int = 8,
     snapshot: int | None = None,
+    skip: Callable[[str], bool] | None = None,
     on_error: Callable[[str, QumuloError], None] | None = None,
 ) -> Iterator[FileInfo]:
     """Yield everything below directories, not themselves, in no particular order.
@@ -278,10 +287,12 @@ def walk(
 
     :param roots: directories; read one at a time, so there may be any number.
     :param workers: threads, each with its own connection.
+    :param skip: tells by its path whether a directory is yielded but not listed; called by
+        several threads.
     :param on_error: is told of a directory that can not be listed; without it that ends the walk.
     """
     check_workers(workers)
-    work = _Walk(client, roots, workers, snapshot)
+    work = _Walk(client, roots, workers, snapshot, skip)
     work.start()
     try:
         while (item := work.batches.get()) is not None:

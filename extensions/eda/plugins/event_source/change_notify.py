@@ -76,6 +76,8 @@ options:
   exclude:
     description:
       - Shell patterns of paths to leave out. A string is one pattern, including any commas.
+      - A directory that matches is left out with everything below it. The followed directory itself, and those above, do not count for patterns that do not
+        begin with a slash.
     type: list
     elements: str
     default: []

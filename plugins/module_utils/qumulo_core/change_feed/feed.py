@@ -67,6 +67,7 @@ class Feed:
 
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._names = config.names.below(())
         self._client = Client(config.cluster)
         self._handover = Handover(config.batch + SPARE)
         self._pace = Pace()
@@ -208,6 +209,7 @@ class Feed:
 
     def _follow(self, root: Root, poll: bool, *, all_is_new: bool) -> None:
         config = self._config
+        self._names = config.names.below([root.path])
         if not poll:
             self._probe(root)
         catch_up = self._catch_up(root, all_is_new)
@@ -305,7 +307,7 @@ class Feed:
 
         :raises StoppedError: nobody takes them any more.
         """
-        matches = self._config.names.matches
+        matches = self._names.matches
         wanted = (r for r in records if r["type"] == SELF_REMOVED or matches(r["path"]))
         if self._quiet is None:
             self._handover.put(wanted)

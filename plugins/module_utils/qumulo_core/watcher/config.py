@@ -12,10 +12,11 @@ from datetime import datetime, timedelta, timezone
 
 from ..durations import FixedEnd, Span
 from ..errors import InputError
+from ..globs import NEVER_FINISHED
 from ..notifications import SILENCE
 from ..service import config, instance, logs
 from ..settings import Settings
-from .rules import GROUPS, HOLD_BACK, LOCK, NEVER_FINISHED, Rule
+from .rules import GROUPS, HOLD_BACK, LOCK, Rule
 
 STATE = "/var/lib/lockstep/watcher"
 DEFAULT_METRICS_PORT = 9470

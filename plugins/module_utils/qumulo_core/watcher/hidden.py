@@ -51,4 +51,6 @@ def _holds(wide: Rule, narrow: Rule) -> bool:
         return wide.recursive or not narrow.recursive
     if not (wide.recursive and wide.directory.is_path and narrow.directory.is_path):
         return False
-    return Root("", wide.directory.text).relative(narrow.directory.text) is not None
+    inside = Root("", wide.directory.text).relative(narrow.directory.text) is not None
+    # The narrower rule's own directory does not count for its patterns, but for those of the other.
+    return inside and not wide.below(wide.directory.text).excludes_all_in(narrow.directory.text)

@@ -16,31 +16,9 @@ from datetime import datetime, timedelta
 from ..domain.file_refs import FileRef, by_id
 from ..durations import FixedEnd, Span
 from ..errors import InputError
-from ..globs import PathFilter
+from ..globs import NEVER_FINISHED, PathFilter, TreeFilter
 from ..times import format_rfc3339
 
-#: What is never a finished file: half-written, hidden, or bookkeeping of programs.
-NEVER_FINISHED = (
-    "*.tmp",
-    "*.temp",
-    "*.part",
-    "*.partial",
-    "*.crdownload",
-    "*.download",
-    "*.filepart",
-    "*.swp",
-    "*.swx",
-    "*.lock",
-    "*.lck",
-    "~$*",
-    ".~lock.*#",
-    ".~*",
-    "._*",
-    ".DS_Store",
-    ".nfs*",
-    "Thumbs.db",
-    "desktop.ini",
-)
 #: What becomes of a file with several hard links, of which not all are covered by rules.
 LOCK, HOLD_BACK = "lock", "hold_back"
 #: Groups of events that can make a file one to be locked.
@@ -93,9 +71,9 @@ class Rule:
         """Tell whether an event makes a file one to be locked."""
         return any(event_type in GROUPS[group] for group in self.events)
 
-    def matches_name(self, path: str) -> bool:
-        """Tell whether the patterns mean an absolute path."""
-        return self._filter.matches(path)
+    def below(self, directory: str) -> TreeFilter:
+        """Return what the patterns mean in the rule's directory, by its path."""
+        return self._filter.below([directory])
 
     def until(self, now: datetime) -> datetime | None:
         """Return the end of the retention period for a file that is locked at ``now``."""
@@ -206,6 +184,10 @@ class RuleSet:
     def __init__(self, rules: Sequence[Rule], roots: Sequence[Root | None]) -> None:
         self.rules = tuple(rules)
         self.roots = tuple(roots)
+        self._names = tuple(
+            rule.below(rule.directory.text if rule.directory.is_path or root is None else root.path)
+            for rule, root in zip(self.rules, self.roots)
+        )
         holding = [number for number, rule in enumerate(self.rules) if rule.hold]
         #: Number of the last rule that can add a legal hold.
         self._last_hold = max(holding, default=-1)
@@ -243,7 +225,7 @@ class RuleSet:
             if relative is None or (not rule.recursive and "/" in relative):
                 continue
             covered = True
-            if not rule.matches_name(path):
+            if not self._names[number].matches(path):
                 reason = f"rule '{rule.name}' leaves out its name"
             elif size is not None and size < rule.min_size:
                 reason = f"it is smaller than rule '{rule.name}' wants ({rule.min_size} bytes)"
@@ -299,7 +281,7 @@ class RuleSet:
             relative = _relative(rule, root, path)
             if relative is None or (not rule.recursive and "/" in relative):
                 continue
-            if rule.matches_name(path) and (rule.hold or not retained):
+            if self._names[number].matches(path) and (rule.hold or not retained):
                 found.append(rule)
                 retained = retained or (rule.retention is not None and not rule.min_size)
         return found

@@ -230,8 +230,8 @@ def test_what_is_not_said_is_safe() -> None:
     config = configured({})
     (only,) = config.rules
     assert only.quiet == timedelta(seconds=60)
-    assert not only.matches_name("/w/a.tmp")
-    assert only.matches_name("/w/a.pdf")
+    assert not only.below("/w").matches("/w/a.tmp")
+    assert only.below("/w").matches("/w/a.pdf")
     assert config.existing is False
     assert config.use_snapshots is True
 
@@ -240,9 +240,9 @@ def test_what_is_left_out_can_be_added_to_or_taken_away() -> None:
     added, away = configured(
         {"exclude": ["*.bak"]}, {"name": "x", "exclude_unfinished": False}
     ).rules
-    assert not added.matches_name("/w/a.bak")
-    assert not added.matches_name("/w/a.tmp")
-    assert away.matches_name("/w/a.tmp")
+    assert not added.below("/w").matches("/w/a.bak")
+    assert not added.below("/w").matches("/w/a.tmp")
+    assert away.below("/w").matches("/w/a.tmp")
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,8 @@ def test_holds_of_all_rules_count_and_the_first_retention() -> None:
         ({"include": ("*.pdf", "*.doc")}, {"include": ("*.pdf",)}, True),
         ({"exclude": ("*.x",)}, {"exclude": ()}, False),
         ({"exclude": ()}, {}, True),
+        ({"exclude": ("deep",)}, {"directory": "/w/deep", "exclude": ("deep",)}, False),
+        ({"exclude": ("w",)}, {"directory": "/w/deep", "exclude": ("w",)}, True),
         ({"min_size": 10}, {"min_size": 9}, False),
         ({"min_size": 10}, {"min_size": 10}, True),
         ({}, {"hold": True}, False),
@@ -172,7 +174,7 @@ SOME_RULES = st.lists(
         PLACES,
         st.booleans(),
         st.sampled_from([(), ("*.pdf",), ("*.pdf", "*.x")]),
-        st.sampled_from([(), ("*.x",)]),
+        st.sampled_from([(), ("*.x",), ("a",), ("/w/a",)]),
         st.sampled_from([0, 5]),
         st.sampled_from(["retention", "hold", "both"]),
     ),
@@ -191,7 +193,8 @@ def test_rules_lock_as_a_simple_model_says(listed: list[Rule], path: str, size: 
     def matches(each: Rule) -> bool:
         relative = Root("", str(each.directory)).relative(path)
         inside = relative is not None and (each.recursive or "/" not in relative)
-        return inside and each.matches_name(path) and size >= each.min_size
+        named = each.below(str(each.directory)).matches(path)
+        return inside and named and size >= each.min_size
 
     matching = [each for each in listed if matches(each)]
     decision = some.decide(path, size)
@@ -211,6 +214,22 @@ def test_rules_lock_as_a_simple_model_says(listed: list[Rule], path: str, size: 
         assert (other.rule and (other.rule.name, other.rule.hold)) == (
             decision.rule and (decision.rule.name, decision.rule.hold)
         )
+
+
+@pytest.mark.parametrize("pattern", ["cache", "a/cache", "/w/a", "ca*"])
+def test_an_excluded_directory_excludes_what_is_below_it(pattern: str) -> None:
+    some = rules(rule(exclude=(pattern,)))
+    assert some.decide("/w/a/cache/deep/x").rule is None
+    assert some.may_take("/w/a/cache/x") == []
+    assert some.decide("/w/b/x").rule is not None
+
+
+def test_the_directory_of_a_rule_does_not_count_for_its_patterns() -> None:
+    by_path = rules(rule(directory="/w/cache", exclude=("cache", "w")))
+    assert by_path.decide("/w/cache/x").rule is not None
+    assert by_path.decide("/w/cache/cache/x").rule is None
+    by_id = rules(rule(directory="5", exclude=("moved",)), roots=[Root("5", "/moved/here")])
+    assert by_id.decide("/moved/here/x").rule is not None
 
 
 def test_a_rule_by_id_goes_with_its_directory_and_one_by_path_does_not() -> None:
