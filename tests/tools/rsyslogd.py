@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -37,6 +38,7 @@ def _program() -> str | None:
 class Rsyslogd:
     """Takes lines over TCP and hands them on over RELP.
 
+    :param zone: time zone in which it runs.
     :param directory: an own directory for its files.
     :param relp_port: where it hands them on to, on 127.0.0.1.
     :param queue: settings of its queue.
@@ -46,8 +48,14 @@ class Rsyslogd:
     """
 
     def __init__(
-        self, directory: Path, relp_port: int, queue: str = ON_DISK, window: int = 512
+        self,
+        directory: Path,
+        relp_port: int,
+        queue: str = ON_DISK,
+        window: int = 512,
+        zone: str = "UTC",
     ) -> None:
+        self._zone = zone
         self._directory = directory
         self._relp_port = relp_port
         self._queue = queue
@@ -108,6 +116,7 @@ input(
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, "TZ": self._zone},
             )
         until = time.monotonic() + _LIMIT
         while not self._listens(noted):
@@ -149,3 +158,37 @@ input(
             self._process.kill()
             self._process.wait(_LIMIT)
             self._process = None
+
+
+class Forwarder(Rsyslogd):
+    """An rsyslogd of somebody else, which forwards what it gets over TCP.
+
+    :param port: where it forwards to, on 127.0.0.1.
+    :param template: a template, by its name.
+    :param settings: global ones.
+    """
+
+    def __init__(
+        self, directory: Path, port: int, template: str, zone: str = "UTC", settings: str = ""
+    ) -> None:
+        super().__init__(directory, port, zone=zone)
+        self._template = template
+        self._settings = settings
+
+    @property
+    def configuration(self) -> str:
+        """The configuration."""
+        return f"""
+global(workDirectory="{self._directory}" {self._settings})
+module(load="imtcp")
+ruleset(name="forward") {{
+    action(
+        type="omfwd" target="127.0.0.1" port="{self._relp_port}" protocol="tcp"
+        template="{self._template}" action.resumeRetryCount="-1"
+    )
+}}
+input(
+    type="imtcp" address="127.0.0.1" port="{self.port}" ruleset="forward"
+    listenPortFileName="{self._directory}/port"
+)
+"""

@@ -1,57 +1,30 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines of a cluster's audit log: an RFC 5424 frame around a body in CSV or JSON."""
+"""Lines of a cluster's audit log: a frame of syslog around a body in CSV or JSON."""
 
 from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, NamedTuple
 
-from .errors import QumuloError
+from .audit_frames import APPLICATION, NIL, OPENINGS, MalformedLineError, time_ns_of, unframe
 
-#: The APP-NAME of every line that a cluster sends.
-APPLICATION = "qumulo"
+__all__ = ["OK", "AuditRecord", "MalformedLineError", "parse"]
+
 #: Status of an operation that was done.
 OK = "ok"
 
-#: PRI and VERSION, all that there are.
-_OPENINGS = frozenset(f"<{priority}>1" for priority in range(192))
-_NIL = "-"
 _BOM = "\ufeff"
-_STAMP = re.compile(
-    r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
-)
-#: SD-ELEMENTs, and what follows. A value ends at the first quote that no backslash escapes.
-_STRUCTURED = re.compile(r'(?:\[[^]" ]+(?: [^]"= ]+="[^"\\]*(?:\\.[^"\\]*)*")*\])+', re.DOTALL)
 #: A field as RFC 4180 has it: in quotes, which are doubled inside, or without any.
 _FIELD = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^",]*))(,|\Z)')
 _FIELDS = 8
 #: Digits that an ID may have. The vendor promises no bound; IDs of 97 bits are in use.
 _ID_DIGITS = 128
 _ID_LIMIT = 10**_ID_DIGITS
-_SECOND = 1_000_000_000
-#: Nanoseconds of the last digit of a fraction, by the number of its digits.
-_SCALES: tuple[int, ...] = (0, *(10 ** (9 - digits) for digits in range(1, 10)))
-_EPOCH = datetime(1970, 1, 1)
 # Control characters stand for themselves: a name may have them, whoever wrote the line.
 _JSON = json.JSONDecoder(strict=False)
-
-
-class MalformedLineError(QumuloError):
-    """A line is not one of a cluster's audit log.
-
-    :param part: what is wrong with it, for counting: ``frame``, ``time``, ``csv`` or ``json``.
-    :param reason: the same in words.
-    """
-
-    def __init__(self, part: str, reason: str) -> None:
-        super().__init__(f"This is no line of an audit log: {reason}.")
-        self.part = part
-        self.reason = reason
 
 
 class AuditRecord(NamedTuple):
@@ -84,9 +57,11 @@ class AuditRecord(NamedTuple):
     target_path: str
 
 
-def parse(line: bytes) -> AuditRecord:
+def parse(line: bytes, now_ns: int = 0) -> AuditRecord:
     """Return the record of a line, with or without its LF, CR LF, or the CR of one.
 
+    :param now_ns: the present in nanoseconds since 1970, for lines that another syslog server has
+        forwarded without the year; 0: as the clock has it.
     :raises MalformedLineError: it is no line of an audit log.
     """
     text = line.decode("utf-8", "surrogateescape")
@@ -95,20 +70,21 @@ def parse(line: bytes) -> AuditRecord:
     if text[-1:] == "\r":  # what a receiver that cuts at newlines leaves of CR LF
         text = text[:-1]
     parts = text.split(" ", 7)
-    if len(parts) != 8:
-        raise MalformedLineError("frame", "it has no RFC 5424 header before a message")
-    opening, stamp, hostname, application, process, message_id, structured, body = parts
-    if opening not in _OPENINGS:
-        raise MalformedLineError("frame", "it does not begin with a priority and version 1")
-    if not (hostname and process and message_id):
-        raise MalformedLineError("frame", "a field of its RFC 5424 header is empty")
-    if application != APPLICATION:
-        raise MalformedLineError("frame", f"it comes from {application!r}, not {APPLICATION!r}")
-    if structured != _NIL:
-        body = _after_structured(f"{structured} {body}")
-    time_ns = _time_ns(stamp)
-    if hostname == _NIL:
-        hostname = ""
+    # What clusters send, nearly always; frames of all other kinds take the long way.
+    try:
+        opening, stamp, hostname, application, process, message_id, structured, body = parts
+    except ValueError:
+        time_ns, hostname, body = unframe(text, now_ns)
+    else:
+        if (
+            application == APPLICATION
+            and process == message_id == structured == NIL != hostname
+            and hostname
+            and opening in OPENINGS
+        ):
+            time_ns = time_ns_of(stamp)
+        else:
+            time_ns, hostname, body = unframe(text, now_ns)
     body = body[1:] if body[:1] == _BOM else body
     if body[:1] == "{":
         return _from_json(time_ns, hostname, body)
@@ -135,49 +111,6 @@ def parse(line: bytes) -> AuditRecord:
                     target,
                 )
     return _record(time_ns, hostname, *_fields(body))
-
-
-def _after_structured(text: str) -> str:
-    """Return the message that follows structured data, which can hold spaces."""
-    match = _STRUCTURED.match(text)
-    if match is None or text[match.end() : match.end() + 1] != " ":
-        raise MalformedLineError("frame", "its structured data is not as RFC 5424 says")
-    return text[match.end() + 1 :]
-
-
-# -- time -----------------------------------------------------------------------------------
-
-
-def _time_ns(stamp: str) -> int:
-    # RFC 5424 allows six digits, and a sender may leave out any number of them.
-    if stamp[-1:] == "Z" and stamp[19:20] == ".":
-        digits = stamp[20:-1]
-        if len(digits) < 10 and digits.isdigit() and digits.isascii():
-            return _seconds(stamp[:19]) * _SECOND + int(digits) * _SCALES[len(digits)]
-    match = _STAMP.fullmatch(stamp)
-    if match is None:
-        raise MalformedLineError("time", f"{stamp!r} is no RFC 5424 time")
-    moment, fraction, sign, hours, minutes = match.groups()
-    seconds = _seconds(moment)
-    if sign:
-        if int(hours) > 23 or int(minutes) > 59:
-            raise MalformedLineError("time", f"{stamp!r} has no possible zone")
-        offset = int(hours) * 3600 + int(minutes) * 60
-        seconds += offset if sign == "-" else -offset
-    return seconds * _SECOND + int((fraction or "").ljust(9, "0"))
-
-
-@lru_cache(maxsize=1024)  # thousands of lines have the same second
-def _seconds(moment: str) -> int:
-    """Return the seconds since 1970 of ``YYYY-MM-DDThh:mm:ss`` in UTC."""
-    try:
-        parsed = datetime.strptime(moment, "%Y-%m-%dT%H:%M:%S")
-    except ValueError as exc:
-        raise MalformedLineError("time", f"{moment!r} is no time of the calendar") from exc
-    # strptime also takes fewer digits, digits of other scripts, and leap seconds.
-    if parsed.isoformat() != moment:
-        raise MalformedLineError("time", f"{moment!r} is no time of the calendar")
-    return (parsed - _EPOCH) // timedelta(seconds=1)
 
 
 # -- CSV ------------------------------------------------------------------------------------

@@ -78,7 +78,7 @@ def gather(lines: Sequence[bytes], plan: Plan, last_set: LastSet, now_ns: int) -
     known_line = b""
     for line in lines:
         try:
-            record = parse(line)
+            record = parse(line, now_ns)
         except MalformedLineError as exc:
             batch.malformed[exc.part] += 1
             # Reasons quote what is wrong, as long as the sender has made it.

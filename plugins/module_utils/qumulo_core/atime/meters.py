@@ -73,6 +73,12 @@ class Totals:
                 known = name in self.operations or len(self.operations) < _OPERATIONS
                 self.operations[name if known else OTHER] += count
 
+    def dropped(self) -> dict[str, int]:
+        """Return how many lines set no time, by reason: all lines but those that count."""
+        with self._lock:
+            malformed = {f"malformed_{part}": count for part, count in self.malformed.items()}
+            return {**self.skipped, **malformed}
+
     def done(self, results: Iterable[Result], gone: int) -> None:
         """Count results, of which so many entries have left the spool."""
         with self._lock:
@@ -115,6 +121,12 @@ class _Collector(Collector):
             yield CounterMetricFamily(f"lockstep_atime_{name}", text, value=value)
         for name, text, label, counts in (
             ("operations", "Lines by operation.", "operation", totals.operations),
+            (
+                "dropped",
+                "Lines that set no time, malformed ones included, by reason.",
+                "reason",
+                totals.dropped(),
+            ),
             ("skipped", "Lines that do not count, by why.", "reason", totals.skipped),
             (
                 "malformed",
@@ -125,7 +137,7 @@ class _Collector(Collector):
             ("files", "Looks at files, by what became of them.", "outcome", totals.outcomes),
         ):
             family = CounterMetricFamily(f"lockstep_atime_{name}", text, labels=[label])
-            for key, count in sorted(counts.copy().items()):
+            for key, count in sorted(dict(counts).items()):
                 family.add_metric([key], count)
             yield family
         for name, text, number in (
