@@ -37,7 +37,7 @@ def guarded(module: AnsibleModule, work: Callable[[], Value]) -> Value:
     module.no_log_values.update(redaction.forms())
     if module._verbosity >= _VERBOSE:
         failure["exception"] = traceback
-        if "exception" in inspect.signature(module.fail_json).parameters:
+        if "exception" in inspect.signature(AnsibleModule.fail_json).parameters:
             # From ansible-core 2.19 on it is shown only where a setting asks for it.
             failure["traceback"] = traceback.splitlines()
     module.fail_json(**failure)

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _environment, _option_rules, _whole_texts
+from . import _environment, _nulls, _option_rules, _whole_texts
 from ._answers import Answer
 from ._failures import guarded
 from .qumulo_core.client import Client
@@ -68,7 +68,10 @@ class QumuloModule(AnsibleModule):  # type: ignore[misc]
 
     def __init__(self, argument_spec: dict[str, Any], **kwargs: Any) -> None:
         self._whole: _whole_texts.Prepared | None = None
+        self._null: str | None = None
         super().__init__(argument_spec=argument_spec, **kwargs)
+        if self._null is not None:
+            self.fail_json(msg=self._null)
         if self._whole is None or not self._whole.kept_in(self.params):
             self.fail_json(
                 msg="This release of ansible-core splits names at commas before the module can "
@@ -81,9 +84,16 @@ class QumuloModule(AnsibleModule):  # type: ignore[misc]
     def _load_params(self) -> None:
         """Read the parameters, and put a text that is given for a list into a list of one."""
         super()._load_params()
+        _nulls.take_out(self.params, connection_argument_spec())
+        self._null = _nulls.problem(self.argument_spec, self.params)
         self.named = frozenset(self.params)
         self._whole = _whole_texts.prepare(self.argument_spec, self.params)
         self.params.update(self._whole.params)
+
+    def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
+        """End with a sentence: that about a null value, which explains what follows from it."""
+        super().fail_json(self._null or msg, **kwargs)
+        raise AssertionError("fail_json does not return")
 
 
 def run(

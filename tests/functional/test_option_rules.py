@@ -131,7 +131,7 @@ def test_each_option_of_a_list_is_refused_when_one_is_committed() -> None:
     [
         (LOCK, {"path": ["/a"], "retention": "1d"}, {"include": [], "exclude": []}),
         (LOCK_INFO, {"path": ["/a"]}, {"exclude": [], "recurse": False}),
-        (LIST, PAIR, {"auto_commit": False, "renames": False, "checkpoint": None}),
+        (LIST, PAIR, {"auto_commit": False, "renames": False}),
     ],
 )
 def test_what_asks_for_nothing_is_not_refused(

@@ -72,8 +72,10 @@ def check(
 
     :param plan: locations that an earlier look found; None if there was none.
     :raises ConflictError: handles have come since the plan, or more match than ``max_close``.
-    :raises InputError: it can not be told to which client a handle belongs.
+    :raises InputError: the filter has no condition, or it can not be told to which client a handle
+        belongs.
     """
+    _refuse_all(wanted)
     if plan is not None:
         new = [handle for handle in handles if handle.location not in plan]
         if new:
@@ -94,6 +96,14 @@ def check(
             f"{len(unsure)} handles can belong to this client or node or to another "
             f"({_examples(unsure)}): select by user or file instead, or grant the account "
             "PRIVILEGE_SMB_SESSION_READ, which tells clients apart. Nothing was closed."
+        )
+
+
+def _refuse_all(wanted: HandleFilter) -> None:
+    if not wanted.names_something:
+        raise InputError(
+            "The filter names nothing, so it matches every handle of the cluster: name a file, a "
+            "directory, a user, a client or a node. Nothing was closed."
         )
 
 
@@ -119,7 +129,9 @@ def close(
     :param progress: is told how many handles the cluster has been asked to close so far.
     :raises QumuloError: it broke off, and what became of the handles can not be seen; that is the
         cause. Otherwise :attr:`Closed.broken` tells why it broke off.
+    :raises InputError: the filter has no condition.
     """
+    _refuse_all(wanted)
 
     def look_again(reasons: Sequence[str]) -> Closed:
         return _look_again(client, handles, wanted, known=known, names=names, reasons=reasons)

@@ -155,6 +155,11 @@ class HandleFilter:
         )
 
     @property
+    def names_something(self) -> bool:
+        """True if there is a condition at all; without any, every handle of the cluster matches."""
+        return self != HandleFilter()
+
+    @property
     def needs_paths(self) -> bool:
         """True if handles can not be told apart without their paths."""
         return bool(self.directories) or self.globs is not None

@@ -121,15 +121,15 @@ def test_filters_that_make_no_sense(options: dict[str, list[str]]) -> None:
 def test_more_handles_than_allowed_are_told_with_their_users() -> None:
     handles = [handle(location=str(number)) for number in range(3)]
     with pytest.raises(ConflictError, match=r"max_close 2.*jane \(3\).*Nothing was closed"):
-        check(handles, HandleFilter(), max_close=2, plan=None)
-    check(handles, HandleFilter(), max_close=3, plan=None)
+        check(handles, HandleFilter.make(globs=["*"]), max_close=2, plan=None)
+    check(handles, HandleFilter.make(globs=["*"]), max_close=3, plan=None)
 
 
 def test_a_plan_that_has_become_stale_stops_the_close() -> None:
     handles = [handle(location="1"), handle(location="2")]
-    check(handles, HandleFilter(), max_close=9, plan=["1", "2", "gone"])
+    check(handles, HandleFilter.make(globs=["*"]), max_close=9, plan=["1", "2", "gone"])
     with pytest.raises(ConflictError, match="since the plan was made"):
-        check(handles, HandleFilter(), max_close=9, plan=["1"])
+        check(handles, HandleFilter.make(globs=["*"]), max_close=9, plan=["1"])
 
 
 def test_who_is_spared() -> None:
