@@ -63,7 +63,7 @@ options:
     default: []
   retention:
     description:
-      - End of the retention period: a span from now (V(90s), V(5min), V(12h), V(30d), V(6w), V(6mo) for months, V(2y)),
+      - End of the retention period, as a span from now (V(90s), V(5min), V(12h), V(30d), V(6w), V(6mo) for months, V(2y)),
         a date (V(2027-12-31), including that day, in UTC), or an RFC 3339 time.
       - Months and years follow the calendar. If the resulting day does not exist, the period ends at the beginning of the next month.
         One month after 31 January is 1 March, 0:00 UTC. A later start never gives an earlier end, so the task can be run again at any time.

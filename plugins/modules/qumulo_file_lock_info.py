@@ -64,7 +64,7 @@ options:
     default: all
   before:
     description:
-      - With O(status=expiring), latest end of a retention period: a span from now (V(30d)), a date, or an RFC 3339 time.
+      - With O(status=expiring), latest end of a retention period, as a span from now (V(30d)), a date, or an RFC 3339 time.
     type: str
   dest:
     description:

@@ -47,7 +47,7 @@ options:
     type: int
   expiration:
     description:
-      - Time at which the cluster deletes the snapshot: a span from now (V(7d), V(6mo) for months), a date, an RFC 3339 time, or V(never).
+      - Time at which the cluster deletes the snapshot, as a span from now (V(7d), V(6mo) for months), a date, an RFC 3339 time, or V(never).
       - If it is not set, a new snapshot never expires, and the expiration of an existing one is not changed.
     type: str
   slack:
