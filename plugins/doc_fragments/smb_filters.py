@@ -14,19 +14,21 @@ options:
   path:
     description:
       - Absolute paths of files. A handle matches if it is open on one of these files, even under another name. A path that does not exist is an error.
+      - Of a directory, only handles of the directory itself match, and the module warns. Use O(directory) for the files below it.
+        A symlink is an error, because SMB clients have its target open.
       - Filters are combined with AND, the values of one filter with OR.
       - A string is one value, even if it contains commas. Write several values as a list.
     type: list
     elements: str
   file_id:
     description:
-      - IDs of files, which are digits only. An ID that does not exist is an error.
+      - IDs of files, which are digits only. An ID that does not exist is an error. For directories and symlinks see O(path).
     type: list
     elements: str
   directory:
     description:
       - Absolute paths of directories. A handle matches if its file is one of them or lies anywhere below.
-      - A directory that does not exist is an error. Names are case-sensitive. Repeated slashes, C(.) and a trailing slash are ignored; C(..) is an error.
+      - A directory that does not exist is an error, as is the path of a file or a symlink. Names are case-sensitive. Repeated slashes, C(.) and a trailing slash are ignored; C(..) is an error.
     type: list
     elements: str
   glob:

@@ -41,7 +41,7 @@ def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
     elif result["truncated"]:
         listed = f"; {len(result['handles'])} returned"
     if not totals["handles"]:
-        return f"No handle matches{listed}."
+        return f"No handle matches{listed}.{_itself_only(result)}"
     return (
         f"{_many(totals['handles'], 'handle')} of {_many(totals['users'], 'user')} on "
         f"{_many(totals['files'], 'file')}; work can be lost through "
@@ -49,12 +49,21 @@ def smb_locks(result: Mapping[str, Any], check_mode: bool) -> str:
     )
 
 
+def _itself_only(result: Mapping[str, Any]) -> str:
+    """Return which directories nothing was looked for below."""
+    named = result.get("directories") or ()
+    if not named:
+        return ""
+    return f" Only {named[0]} itself was looked at, which is a directory, and nothing below it."
+
+
 def smb_break(result: Mapping[str, Any], check_mode: bool) -> str:
     """Return the answer of ``qumulo_smb_lock``."""
     totals = result["totals"]
     closed, spared, reopened = (totals[key] for key in ("closed", "spared", "reopened"))
     if not (closed or spared or reopened):
-        return f"No handle matches; nothing {_done(1, 'closed', check_mode)}."
+        nothing = f"No handle matches; nothing {_done(1, 'closed', check_mode)}."
+        return nothing + _itself_only(result)
     parts = [f"{_many(closed, 'handle')} {_done(closed, 'closed', check_mode)}"]
     if spared:
         parts.append(f"{spared} {_done(spared, 'spared', check_mode)}")

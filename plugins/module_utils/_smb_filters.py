@@ -13,6 +13,7 @@ from .qumulo_core.domain.file_refs import by_id
 from .qumulo_core.errors import InputError
 from .qumulo_core.smb_locks.filters import HandleFilter
 from .qumulo_core.smb_locks.handles import ACCESS_WORDS
+from .qumulo_core.smb_locks.kinds import is_directory
 
 FILTER_SPEC: dict[str, dict[str, Any]] = {
     name: {"type": "list", "elements": "str"}
@@ -25,15 +26,21 @@ def make_filter(client: Client, params: dict[str, Any]) -> HandleFilter:
     """Return the filter for module options; paths become IDs, which survive a rename.
 
     :raises NotFoundError: a path does not exist.
-    :raises InputError: a filter is an empty list, which would mean everybody's handles.
+    :raises InputError: a filter is an empty list, which would mean everybody's handles, or a path
+        is that of a symlink.
     """
     for name in FILTER_SPEC:
         if params[name] is not None and not params[name]:
             raise InputError(f"'{name}' is an empty list: name something, or leave it out.")
     file_ids = None
+    containers = []
     if params["path"] is not None or params["file_id"] is not None:
         file_ids = [by_id(file_id).text for file_id in params["file_id"] or ()]
-        file_ids += [named.existing(client, path).id for path in params["path"] or ()]
+        for path in params["path"] or ():
+            found = named.existing(client, path)
+            if is_directory(found, path, "path"):
+                containers.append(found.path)
+            file_ids.append(found.id)
     return HandleFilter.make(
         file_ids=file_ids,
         directories=params["directory"] or (),
@@ -42,4 +49,5 @@ def make_filter(client: Client, params: dict[str, Any]) -> HandleFilter:
         clients=params["client"] or (),
         nodes=params["node"] or (),
         access=params["access"] or (),
+        containers=containers,
     )

@@ -151,7 +151,7 @@ listed:
   type: int
   sample: 1
 truncated:
-  description: Whether there are more than RV(files) shows.
+  description: Whether more files match than RV(files) shows. Always V(false) with O(dest), where all are listed.
   returned: success
   type: bool
   sample: false

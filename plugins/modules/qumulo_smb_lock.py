@@ -137,6 +137,14 @@ plan:
   type: list
   elements: str
   sample: [10.0.0.11/1f/2]
+directories:
+  description:
+    - Directories that O(path) and O(file_id) name. Only handles of these directories themselves were looked at, which may be none,
+      while files below them are open. For those, use O(directory).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 """
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
@@ -169,7 +177,7 @@ def break_locks(client, params, check_mode):
     check_max_results(limit, "handles")
     wanted = make_filter(client, params)
     matching = list_handles(client, wanted)
-    warnings = check_known(
+    warnings, directories = check_known(
         client,
         wanted,
         matching,
@@ -204,6 +212,7 @@ def break_locks(client, params, check_mode):
             "can_lose_work": sum(handle.can_lose_work for handle in chosen.close),
         },
         "plan": [handle.location for handle in chosen.close],
+        "directories": directories,
         "diff": {
             "before": summary.describe(matching, limit),
             "after": summary.describe(left, limit),

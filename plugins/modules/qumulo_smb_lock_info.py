@@ -11,6 +11,7 @@ short_description: List open SMB handles with their holders and locks
 version_added: 1.0.0
 description:
   - Lists open SMB file handles of a Qumulo cluster, joined with their share-mode and byte-range locks and with the names of their holders.
+  - An option that would have no effect is an error, such as O(format) without O(dest).
   - Each holder is looked up once, however many handles it has.
   - The API does not report which client a handle belongs to. If a file is opened several times, RV(handles[].client_addresses)
     therefore lists every client that the handle can belong to.
@@ -181,7 +182,7 @@ count:
   type: int
   sample: 1
 truncated:
-  description: Whether more handles match than RV(handles) shows.
+  description: Whether more handles match than RV(handles) shows. Always V(false) with O(dest), where all are listed.
   returned: success
   type: bool
   sample: false
@@ -205,6 +206,14 @@ totals:
   returned: success
   type: dict
   sample: {handles: 1, files: 1, users: 1, clients: 1, can_lose_work: 1}
+directories:
+  description:
+    - Directories that O(path) and O(file_id) name. Only handles of these directories themselves were looked at, which may be none,
+      while files below them are open. For those, use O(directory).
+  returned: success
+  type: list
+  elements: str
+  sample: []
 dest:
   description: The file that the list was written to.
   returned: if O(dest) is set
@@ -239,13 +248,15 @@ def list_locks(client, params, check_mode):
     check_max_results(params["max_results"], "handles")
     wanted = make_filter(client, params)
     handles = list_handles(client, wanted)
+    warnings, directories = check_known(client, wanted, handles, file_ids=params["file_id"] or ())
     result = {
         "changed": False,
         "handles": [],
         "count": len(handles),
         "truncated": False,
         **summary.count(handles),
-        "warnings": check_known(client, wanted, handles, file_ids=params["file_id"] or ()),
+        "directories": directories,
+        "warnings": warnings,
     }
     if params["dest"] is not None:
         result.update(

@@ -231,6 +231,8 @@ BAD: list[tuple[list[str], str]] = [
     ([*ASKED, "-e", '{"locked_file_spare": {"a": 1}}'], "give a list of users, or a text"),
     ([*ASKED, "-e", '{"locked_file_plan": 7}'], "give the plan that the first run ended with."),
     (["-e", "locked_file=/finance/budget.xlsx"], "does not exist"),
+    (["-e", "locked_file=/finance"], "/finance is a directory, and this playbook frees a file"),
+    (["-e", "locked_file=/"], "/ is a directory, and this playbook frees a file"),
     ([*ASKED, "-e", "locked_file_spare=omra"], "does not know the user 'omra'"),
 ]
 

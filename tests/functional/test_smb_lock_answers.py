@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import files
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from tests.simulator.harness import Simulator
 
 from .module_runs import Module, module
@@ -101,6 +106,52 @@ def test_what_is_known_and_holds_nothing_matches_nothing(
     for result in module("qumulo_smb_lock", *cases):
         assert result.get("msg") == "No handle matches; nothing was closed.", result
         assert not result["changed"]
+
+
+@pytest.fixture
+def kinds(finance: Simulator, client: Client) -> dict[str, str]:
+    """Return the IDs of a directory with a held file, and of a symlink to it."""
+    client.rest.fs.create_symlink(name="link", target="finance", dir_path="/")
+    return {path: files.get(client, by_path(path)).id for path in ("/finance", "/link")}
+
+
+@pytest.mark.parametrize("name", ["qumulo_smb_lock_info", "qumulo_smb_lock"])
+def test_objects_of_the_wrong_kind_do_not_reassure(
+    finance: Simulator, module: Module, kinds: dict[str, str], name: str
+) -> None:
+    link = "'/link' is a symlink"
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"path": "/link"}, f"{link}: name what it leads to in 'path'"),
+        ({"path": ["/finance/Budget.xlsx", "/link"]}, link),
+        ({"file_id": kinds["/link"]}, f"'{kinds['/link']}' is a symlink: name what it leads to"),
+        ({"directory": "/link"}, f"{link} and not a directory: name what it leads to"),
+        ({"directory": "/finance/Budget.xlsx"}, "is a file and not a directory: name a directory"),
+        ({"directory": ["/finance", "/projects/plan.odt"]}, "is a file and not a directory"),
+    ]
+    done = module(name, *(options for options, _message in cases))
+    for (options, message), result in zip(cases, done):
+        assert result["failed"] and message in result["msg"], (options, result)
+    named: list[dict[str, Any]] = [{"path": "/finance"}, {"file_id": kinds["/finance"]}]
+    for result in module(name, *named):
+        assert result["directories"] == ["/finance"]
+        assert "Only /finance itself was looked at" in result["msg"]
+        assert "name it in 'directory' instead" in result["said"]
+    for result in module(name, {"path": "/"}):
+        assert "Only / itself was looked at" in result["msg"], result
+    assert finance.control("state")["handles"] == 2
+
+
+def test_handles_of_a_directory_itself_are_closed(
+    finance: Simulator, module: Module, kinds: dict[str, str]
+) -> None:
+    opened: list[dict[str, Any]] = [{"path": "/finance"}, {"file_id": kinds["/finance"]}]
+    for options in opened:
+        finance.control("smb/open", user=BOB, path="/finance", access=["read"], deny=[])
+        (result,) = module("qumulo_smb_lock", options)
+        assert result["totals"]["closed"] == 1 and result["directories"] == ["/finance"], result
+        assert "only handles of the directory itself are meant" in result["said"]
+    (file,) = module("qumulo_smb_lock", {"path": "/finance/Budget.xlsx"})
+    assert file["totals"]["closed"] == 1 and file["directories"] == []
 
 
 def test_what_cannot_be_checked_is_a_warning(finance: Simulator, module: Module) -> None:

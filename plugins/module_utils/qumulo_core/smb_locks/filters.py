@@ -110,6 +110,7 @@ class HandleFilter:
 
     :param file_ids: IDs of files, those of ``paths`` included.
     :param directories: absolute paths without a slash at the end.
+    :param containers: paths of directories among the files: handles of them, not of what is below.
     """
 
     file_ids: frozenset[str] = frozenset()
@@ -120,6 +121,7 @@ class HandleFilter:
     nodes: frozenset[Address] = frozenset()
     access: frozenset[str] = frozenset()
     by_file: bool = False
+    containers: tuple[str, ...] = ()
 
     @classmethod
     def make(
@@ -132,6 +134,7 @@ class HandleFilter:
         clients: Sequence[str] = (),
         nodes: Sequence[str] = (),
         access: Sequence[str] = (),
+        containers: Sequence[str] = (),
     ) -> HandleFilter:
         """Return a filter for what a person wrote.
 
@@ -152,6 +155,7 @@ class HandleFilter:
             nodes=frozenset(parse_node(node) for node in nodes),
             access=frozenset(access),
             by_file=file_ids is not None,
+            containers=tuple(containers),
         )
 
     @property

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter values that name something on the cluster, or are refused.
+"""Filter values that name something on the cluster of the right kind, or are refused.
 
 A filter that names nothing finds nothing. "No handle matches" would then reassure somebody whose
 file is held open all the same, and a misspelled user in ``exclude_users`` would not be spared.
@@ -9,7 +9,7 @@ file is held open all the same, and a misspelled user in ``exclude_users`` would
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 from .. import files
@@ -20,6 +20,7 @@ from ..domain.file_refs import by_id
 from ..errors import InputError, MissingPrivilegeError, NotFoundError, QumuloError
 from .filters import HandleFilter, UserFilter
 from .handles import Handle
+from .kinds import check_directory, is_directory, itself_only
 from .names import look_up
 
 _SHOWN = 10
@@ -32,51 +33,62 @@ def check_known(
     *,
     file_ids: Sequence[str] = (),
     exclude_users: Sequence[str] = (),
-) -> list[str]:
-    """Refuse values of a filter that name nothing, and return warnings for those not checked.
+) -> tuple[list[str], list[str]]:
+    """Refuse values of a filter that name nothing, or something of the wrong kind.
 
-    A value that one of the handles fits is known. Only the others are looked up, so that the usual
-    case costs no request.
+    Returns warnings, and the directories of which only handles of themselves are meant. A value
+    that one of the handles fits is known. Of these, only file IDs are looked up, because a handle
+    does not say whether it is of a directory.
 
     :param handles: what the filter found.
     :param file_ids: IDs that were given as such.
     :param exclude_users: users to spare.
     :raises NotFoundError: a directory, file ID or user does not exist.
-    :raises InputError: a node is not one of the cluster.
+    :raises InputError: a node is not one of the cluster, a directory is something else, or a file
+        ID is that of a symlink.
     """
     warnings: list[str] = []
     for directory in wanted.directories:
-        if not any(h.path == directory or h.path.startswith(f"{directory}/") for h in handles):
+        if not any(h.path.startswith(f"{directory}/") for h in handles):
             warnings += _check_directory(client, directory or "/")
+    containers = list(wanted.containers)
     opened = {handle.file_id for handle in handles}
     for file_id in file_ids:
-        if file_id not in opened:
-            warnings += _check_file_id(client, file_id)
+        warnings += _check_file_id(client, file_id, opened, containers)
+    warnings += map(itself_only, containers)
     excluded = [UserFilter.parse(user) for user in exclude_users]
     holders = {handle.holder for handle in handles}
     for user in (*wanted.users, *excluded):
         if not any(user.matches(holder) for holder in holders):
             warnings += _check_user(client, user)
-    return warnings + _check_nodes(client, wanted, handles)
+    return warnings + _check_nodes(client, wanted, handles), containers
 
 
 def _check_directory(client: Client, path: str) -> list[str]:
     try:
-        named.existing(client, path)
+        found = named.existing(client, path)
     except NotFoundError:
         raise
     except QumuloError as exc:
         return [f"Cannot check whether the directory '{path}' exists: {exc.message}"]
+    check_directory(found, path)
     return []
 
 
-def _check_file_id(client: Client, file_id: str) -> list[str]:
+def _check_file_id(
+    client: Client, file_id: str, opened: Container[str], containers: list[str]
+) -> list[str]:
+    """Add the path to ``containers`` if it is a directory."""
     try:
-        files.get(client, by_id(file_id))
-    except NotFoundError:
-        raise
+        found = files.get(client, by_id(file_id))
     except QumuloError as exc:
+        if file_id in opened:
+            return []  # it exists, or has been deleted while it was open
+        if isinstance(exc, NotFoundError):
+            raise
         return [f"Cannot check whether the file ID '{file_id}' exists: {exc.message}"]
+    if is_directory(found, file_id, "file_id"):
+        containers.append(found.path)
     return []
 
 

@@ -39,5 +39,5 @@ def test_users_are_looked_up_as_the_api_takes_them(user: str, expected: dict[str
     client: Any = SimpleNamespace(
         rest=SimpleNamespace(auth=SimpleNamespace(find_identity=find_identity))
     )
-    assert check_known(client, HandleFilter.make(users=[user]), []) == []
+    assert check_known(client, HandleFilter.make(users=[user]), []) == ([], [])
     assert asked == [expected]
