@@ -17,6 +17,9 @@ description:
   - A created directory is listed with everything in it, whether the cluster lists that or not.
   - Memory does not grow with the list. It is sorted on disk, beside O(dest).
   - The file appears whole or not at all. If it holds the same already, it is left alone.
+  - On SIGTERM the run cleans up and fails. A run that is killed leaves nothing behind where the file system has files without names, as ext4, XFS and
+    Btrfs do. Elsewhere, as on NFS, it leaves a file called O(dest) with a dot in front and 16 hexadecimal digits behind, which the next run for the
+    same O(dest) removes. To be sure that no run is at work on such a file, runs lock their files.
   - The account needs C(PRIVILEGE_SNAPSHOT_READ), C(PRIVILEGE_SNAPSHOT_DIFFERENCE_READ) and permission to read the files' attributes
     (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them), C(PRIVILEGE_SNAPSHOT_WRITE) for a O(checkpoint), and C(PRIVILEGE_IDENTITY_READ) for
     O(owner_names).
@@ -217,6 +220,8 @@ options:
     description:
       - File that says every few seconds how far the run is, as JSON (C(state), C(phase), C(entries), C(rate), C(remaining_seconds)), for whoever
         waits for it with C(async) and C(poll). The journal gets a line at the same time.
+      - After a run that was killed, C(state) is still C(running), and C(pid) names a process that does not exist any more. The next run with the same
+        file replaces it and warns.
       - It must not be O(dest) or another file of the list, such as O(dest) followed by C(.first) or C(.1).
     type: path
     version_added: 1.1.0

@@ -6,7 +6,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +124,55 @@ def test_a_list_reports_its_end(simulator: Simulator, client: Client, tmp_path: 
     with pytest.raises(errors.InputError):
         run(client, tmp_path / "none" / "l", status=str(status))
     assert json.loads(status.read_text())["state"] == "failed"
+
+
+def test_a_run_that_is_stopped_cleans_up(
+    simulator: Simulator, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator.control("files/put", path="/p/a", content="1")
+    status = tmp_path / "status"
+
+    def stop(self: Any, phase: str, done: int, total: int | None = None) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        with monkeypatch.context() as patched:
+            patched.setattr(progress.Progress, "update", stop)
+            with pytest.raises(errors.QumuloError, match="was stopped by SIGTERM; run it again"):
+                run(client, tmp_path / "l", status=str(status))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    found = json.loads(status.read_text())
+    assert found["state"] == "failed" and "stopped by SIGTERM" in found["error"]
+    assert os.listdir(tmp_path) == ["status"]
+    assert client.get("/v2/snapshots/")["entries"] == []
+    assert run(client, tmp_path / "l", status=str(status))["warnings"] == []
+
+
+def test_the_next_run_recognizes_one_that_was_killed(
+    simulator: Simulator, client: Client, tmp_path: Path
+) -> None:
+    simulator.control("files/put", path="/p/a", content="1")
+    status = tmp_path / "status"
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait(60)
+    lines = {"dead": process.pid, "alive": os.getpid()}
+    for kind, number in lines.items():
+        status.write_text(json.dumps({"state": "running", "pid": number}))
+        done = run(client, tmp_path / "l", status=str(status), auto_commit=True)
+        if kind == "dead":
+            (warning,) = done["warnings"]
+            assert f"An earlier run, process {number}, was killed" in warning
+        else:
+            assert done["warnings"] == []
+        assert json.loads(status.read_text())["state"] == "done"
+    texts = ("", "[]", "{", '{"state": "running"}', '{"state": "running", "pid": -1}')
+    others = ('{"state": "running", "pid": "x"}', '{"state": "done", "pid": 99999999}')
+    for text in (*texts, *others, '{"state": "running", "pid": 1e400}', '{"a": ' + "9" * 5000):
+        status.write_text(text)
+        assert progress.killed_before(str(status)) is None
+    status.unlink()
+    os.mkfifo(status)
+    assert progress.killed_before(str(status)) is None

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from types import TracebackType
 from typing import BinaryIO
 
 from .common import safe_paths
+from .common.drafts import Draft, remove_leftovers
 from .errors import InputError
 
 _CHUNK = 1 << 20
@@ -20,8 +20,6 @@ DEFAULT_MODE = 0o640
 #: File systems of the kernel. What is in them is not storage, such as ``/dev/stdout``.
 _KERNEL = ("/dev", "/proc", "/sys")
 _STORAGE = ("/dev/shm",)
-#: Bytes of the destination's name that the temporary name repeats.
-_NAME_BYTES = 200
 _REASONS = {
     errno.ENOENT: "its directory does not exist; create it first",
     errno.ENOTDIR: "part of its path is not a directory",
@@ -56,8 +54,9 @@ def _refusal(path: str, reason: str) -> InputError:
 class AtomicFile:
     """A file under construction, which takes the place of ``path`` when it is complete.
 
-    It is written beside its destination under a temporary name, synced, and renamed. A reader
-    sees the old content or the new, never a part; an error leaves the old content as it was.
+    It is written beside its destination, where possible without a name, synced, and renamed. A
+    reader sees the old content or the new, never a part; an error leaves the old content as it was.
+    Nothing is left of a process that is killed, or the next one removes it.
     Content that is already there is not replaced. Used as a context manager: leaving it without
     :meth:`commit` removes the temporary file.
 
@@ -68,11 +67,12 @@ class AtomicFile:
 
     :param path: destination.
     :param mode: permissions of a new file. One that exists keeps those of them that it has.
+    :param tidy: remove what killed runs have left, for which the directory has to be listed.
     :raises InputError: the destination cannot be written, is not a regular file, or belongs to
         another account than this and root.
     """
 
-    def __init__(self, path: str, *, mode: int = DEFAULT_MODE) -> None:
+    def __init__(self, path: str, *, mode: int = DEFAULT_MODE, tidy: bool = True) -> None:
         self.path = os.path.abspath(path)
         self._mode = mode
         self._present = False
@@ -86,6 +86,8 @@ class AtomicFile:
                 f"{real}/".startswith(tuple(f"{one}/" for one in _STORAGE))
             ):
                 raise _refusal(self.path, f"{real} holds devices and no files; name a regular file")
+            if tidy:
+                remove_leftovers(self._directory, self._name)
             self._open()
             self._check_owner()
         except OSError as exc:
@@ -96,13 +98,10 @@ class AtomicFile:
             raise
 
     def _open(self) -> None:
-        begin = os.fsencode(self._name)[:_NAME_BYTES]
-        self._temporary = os.fsdecode(b".%s.%s" % (begin, secrets.token_hex(8).encode()))
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        number = os.open(self._temporary, flags, 0o600, dir_fd=self._directory)
-        self.file: BinaryIO = os.fdopen(number, "wb", _CHUNK)
+        self._draft = Draft(self._directory, self._name)
+        self.file: BinaryIO = os.fdopen(self._draft.number, "wb", _CHUNK)
         self._present = True
-        self._own = os.fstat(number)
+        self._own = os.fstat(self._draft.number)
 
     def __enter__(self) -> AtomicFile:
         return self
@@ -137,7 +136,6 @@ class AtomicFile:
             allowed = self._mode | stat.S_IMODE(os.fstat(number).st_mode)
             if not dry_run:
                 os.fsync(number)
-            self.file.close()
             changed = old is None or not self._is_in_place(old, allowed)
             if changed and not dry_run:
                 self._replace()
@@ -225,15 +223,17 @@ class AtomicFile:
             found = os.fstat(number)
             if (found.st_dev, found.st_ino) != (old.st_dev, old.st_ino):
                 return False
-            written = os.open(self._temporary, flags, dir_fd=self._directory)
-            with open(written, "rb") as own:
-                return os.fstat(written).st_size == found.st_size and _same_content(there, own)
+            with open(self._draft.number, "rb", closefd=False) as own:
+                own.seek(0)
+                size = os.fstat(own.fileno()).st_size
+                return size == found.st_size and _same_content(there, own)
 
     def _replace(self) -> None:
         at = self._directory
-        self._verify(self._temporary)
-        os.rename(self._temporary, self._name, src_dir_fd=at, dst_dir_fd=at)
-        self._present = False
+        temporary = self._draft.appear()
+        self._verify(temporary)
+        os.rename(temporary, self._name, src_dir_fd=at, dst_dir_fd=at)
+        self._draft.name = None  # it is not a temporary one any more
         self._verify(self._name)
         try:
             number = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
@@ -263,10 +263,7 @@ class AtomicFile:
                 self.file.close()
             except OSError:
                 pass  # what could not be flushed is thrown away anyway
-            try:
-                os.unlink(self._temporary, dir_fd=self._directory)
-            except FileNotFoundError:
-                pass
+            self._draft.vanish()
 
     def _close(self) -> None:
         self._discard()

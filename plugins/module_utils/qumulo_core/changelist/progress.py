@@ -18,6 +18,8 @@ from .order import MOST_LISTS
 
 #: Seconds between two reports.
 EVERY = 3.0
+#: Bytes of a status file that are read.
+_MOST_BYTES = 1 << 16
 
 
 def journal(text: str) -> None:
@@ -53,6 +55,29 @@ def _places(path: str) -> set[tuple[str, str]]:
     """Return directory and name of a path, and of what it leads to if it is a symlink."""
     folder, name = os.path.split(os.path.abspath(path))
     return {(os.path.realpath(folder), name), os.path.split(os.path.realpath(path))}
+
+
+def killed_before(path: str) -> int | None:
+    """Return the process ID of a run that a status file says is running, and that is not.
+
+    The process is looked for on this host, where the file is. None: there is no such run.
+    """
+    try:
+        # Without O_NONBLOCK, a FIFO would wait for a writer.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            found = json.loads(file.read(_MOST_BYTES) or b"")
+        number = found["pid"] if found["state"] == "running" else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # there is no status file yet, or not a readable one: it is replaced
+    if type(number) is not int or number <= 0:
+        return None
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return number
+    except (PermissionError, OverflowError):
+        pass
+    return None
 
 
 def _identity(path: str) -> tuple[int, int] | None:
@@ -92,8 +117,10 @@ class Progress:
         self._phase_began = self._began
         self._done = 0
         self._total: int | None = None
+        self._killed: int | None = None
         if path is not None:
-            self._write("running")
+            self._killed = killed_before(path)
+            self._write("running", tidy=True)
 
     def update(self, phase: str, done: int, total: int | None = None) -> None:
         """Take notice of how far a phase is; report it if it is time to."""
@@ -108,6 +135,16 @@ class Progress:
             self._log(self.line())
         if self._path is not None:
             self._write("running")
+
+    def warned(self, reported: dict[str, Any]) -> dict[str, Any]:
+        """Add a warning to what is reported if the run before was killed."""
+        if self._killed is None:
+            return reported
+        warning = (
+            f"An earlier run, process {self._killed}, was killed before its end: {self._path} "
+            "still said that it was running."
+        )
+        return {**reported, "warnings": [*reported["warnings"], warning]}
 
     def end(self, problem: str | None = None) -> None:
         """Report the end.
@@ -142,7 +179,7 @@ class Progress:
             "remaining_seconds": None if left is None else round(left, 1),
         }
 
-    def _write(self, state: str, problem: str | None = None) -> None:
+    def _write(self, state: str, problem: str | None = None, *, tidy: bool = False) -> None:
         if self._path is None:
             return
         described = {
@@ -153,6 +190,6 @@ class Progress:
             "error": problem,
             **self.render(),
         }
-        with AtomicFile(self._path) as output:
+        with AtomicFile(self._path, tidy=tidy) as output:
             output.write(json.dumps(described).encode() + b"\n")
             output.commit()

@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import snapshots
 from ..client import Client
+from ..common.termination import Terminated, raised_on_sigterm
 from ..domain.pruning import describe_left
 from ..errors import InputError, QumuloError
 from ..snapshots import Snapshot
@@ -21,6 +22,7 @@ from .order import Order, check_order
 from .progress import Progress, check_status, journal
 
 LISTED, COMMITTED = "listed", "committed"
+_STOPPED = "the run was stopped by SIGTERM; run it again"
 #: The two snapshots that are compared.
 _PAIR = ("newer", "older")
 _ORDER = (
@@ -48,9 +50,18 @@ def run(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[str
     """Write a list, or commit one.
 
     :raises InputError: the options do not go together.
+    :raises QumuloError: it was stopped by SIGTERM, or another of its kind.
     """
     if params["state"] == COMMITTED:
         return _commit(client, params, check_mode)
+    try:
+        with raised_on_sigterm():
+            return _list(client, params, check_mode)
+    except Terminated as exc:
+        raise QumuloError(f"{params['dest']} is not complete: {_STOPPED}.") from exc
+
+
+def _list(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if params["dest"] is None:
         raise InputError("dest is missing: name the file to write.")
     if params["delivery"] is not None:
@@ -69,7 +80,8 @@ def run(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[str
     )
     with _progress(params, order) as progress:
         result = build(client, newer, older, order, check_mode=check_mode, progress=progress)
-    return {**_report(result, order, newer, older), "changed": result.changed}
+    reported = _report(result, order, newer, older)
+    return {**progress.warned(reported), "changed": result.changed}
 
 
 @contextmanager
@@ -79,6 +91,9 @@ def _progress(params: Mapping[str, Any], order: Order) -> Iterator[Progress]:
         yield progress
     except QumuloError as exc:
         progress.end(exc.message)
+        raise
+    except Terminated:
+        progress.end(_STOPPED)
         raise
     except BaseException as exc:
         progress.end(type(exc).__name__)
@@ -132,11 +147,11 @@ def _deliver(
             perhaps=delivery.repeated,
         )
         delivery.complete()
-    reported = _report(result, order, delivery.newer, delivery.older)
+    reported = progress.warned(_report(result, order, delivery.newer, delivery.older))
     if delivery.repeated:
         ids = ", ".join(str(snapshot.id) for snapshot in delivery.repeated)
         reported["warnings"] = [
-            *result.warnings,
+            *reported["warnings"],
             f"An earlier list of this checkpoint was not committed (delivery {ids}): its changes "
             "are in this one as well, without renames and ranges, so that it does not matter how "
             "much of it was worked off.",

@@ -9,7 +9,10 @@ import resource
 import signal
 import socket
 import stat
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import (
     output as output_module,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import drafts
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.output import AtomicFile
 
@@ -212,10 +216,108 @@ def test_an_exchanged_directory_changes_nothing(tmp_path: Path) -> None:
     assert os.listdir(other) == [] and os.listdir(tmp_path / "moved") == ["list"]
 
 
-def test_an_exchanged_file_is_noticed(tmp_path: Path) -> None:
+def test_an_exchanged_file_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "_UNNAMED", None)
     with pytest.raises(InputError, match="exchanged"), AtomicFile(str(tmp_path / "list")) as output:
         (temporary,) = tmp_path.iterdir()
         temporary.unlink()
         temporary.write_bytes(b"evil")
         output.commit()
     assert not (tmp_path / "list").exists()
+
+
+#: Writes to a file and waits to be killed.
+WRITER = """
+import sys
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import output
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import drafts
+if sys.argv[2] == "named":
+    drafts._UNNAMED = None
+with output.AtomicFile(sys.argv[1]) as file:
+    file.write(b"part")
+    file.file.flush()
+    print("written", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def writer(path: Path, kind: str) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(path), kind],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "written\n"
+        yield process
+        process.kill()
+
+
+def put(path: Path, content: bytes = b"whole") -> None:
+    with AtomicFile(str(path)) as output:
+        output.write(content)
+        output.commit()
+
+
+def test_nothing_is_left_of_a_killed_process(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    with writer(path, "unnamed") as process:
+        if os.listdir(tmp_path):
+            pytest.skip("this file system has no files without names")
+        process.kill()
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    with writer(path, "named") as killed:
+        killed.kill()
+    (left,) = os.listdir(tmp_path)
+    with writer(path, "named"):
+        (alive,) = os.listdir(tmp_path)  # the next run has removed the first one
+        assert alive != left
+        put(path)
+        assert sorted(os.listdir(tmp_path)) == [alive, "list"]
+    put(path, b"again")
+    assert os.listdir(tmp_path) == ["list"] and path.read_bytes() == b"again"
+
+
+def test_what_only_looks_like_a_leftover_stays(tmp_path: Path) -> None:
+    token = "0123456789abcdef"
+    kept = [
+        ".list.0123",
+        f".other.{token}",
+        f"list.{token}",
+        f".list.{token}.gz",
+        f".list2.{token}",
+    ]
+    for name in kept:
+        (tmp_path / name).touch()
+    (tmp_path / f".list.{token[::-1]}").mkdir()
+    (tmp_path / ".list.0000000000000000").symlink_to("list")
+    (tmp_path / "linked").touch()
+    os.link(tmp_path / "linked", tmp_path / ".list.1111111111111111")
+    if os.geteuid() == 0:
+        (tmp_path / ".list.2222222222222222").touch()
+        os.chown(tmp_path / ".list.2222222222222222", 65534, -1)
+    before = set(os.listdir(tmp_path))
+    for part in ("", "first.", "12."):
+        (tmp_path / f".list.{part}{token}").touch()
+    put(tmp_path / "list")
+    assert set(os.listdir(tmp_path)) == before | {"list"}
+
+
+def test_files_are_the_same_with_and_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for unnamed in (drafts._UNNAMED, None):
+        monkeypatch.setattr(drafts, "_UNNAMED", unnamed)
+        path = tmp_path / str(unnamed)
+        for content, changed in ((b"a", True), (b"a", False), (b"b", True)):
+            with AtomicFile(str(path)) as output:
+                output.write(content)
+                assert output.commit() is changed
+            assert path.read_bytes() == content and stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert len(os.listdir(tmp_path)) == 2
