@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import partial
 
 from ..errors import InputError
@@ -31,6 +32,10 @@ AGAIN = 1.0
 _SEND = 30.0
 #: rsyslog needs one connection; a few more are those that it has left behind.
 _MOST = 32
+#: Seconds that a connection may take until it speaks RELP.
+_OPEN = 10.0
+#: Seconds that a connection which makes room for another may take to end.
+_LEAVE = 5.0
 #: Seconds after which the same complaint about a sender is worth another line.
 _SAY_AGAIN = 300.0
 #: Seconds without a move after which the receiver counts as stuck.
@@ -38,11 +43,27 @@ STUCK = 60.0
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
+@dataclass
+class _Peer:
+    """One connection, as far as it matters when there are too many."""
+
+    socket: socket.socket
+    #: It has sent a line: only rsyslog does.
+    sends: bool = False
+    #: Its lines are being made durable.
+    busy: bool = False
+    moved: float = field(default_factory=time.monotonic)
+
+
 class Receiver:
     """Listens for RELP, with a thread for each connection.
 
     When there is no room nothing is acknowledged and nothing more is read, so that the lines wait
     in rsyslog's queue.
+
+    Whoever can reach the port can open connections to it. So one that does not speak RELP is closed
+    soon, and when there are too many the one that is idle makes room: first those that have never
+    sent a line.
 
     :param gather: makes a batch of lines.
     :param keep: makes a batch durable; :class:`SpoolError` if it can not at present.
@@ -59,7 +80,7 @@ class Receiver:
         self._gather = gather
         self._keep = keep
         self._stopped = threading.Event()
-        self._connections: dict[threading.Thread, socket.socket] = {}
+        self._connections: dict[threading.Thread, _Peer] = {}
         self._told: dict[str, float] = {}
         #: Why nothing is taken at present; empty if all is well.
         self.trouble = ""
@@ -115,18 +136,35 @@ class Receiver:
                 self._say(f"A sender could not be let in ({exc.strerror}).")
                 self._stopped.wait(AGAIN)
                 continue
-            if len(self._connections) >= _MOST:
-                self._say(f"There are {_MOST} senders already; rsyslog needs one. See who sends.")
+            if len(self._connections) >= _MOST and not self._make_room():
                 connection.close()
                 continue
-            thread = self._threads.make("relp", partial(self._connection, connection))
-            self._connections[thread] = connection
+            peer = _Peer(connection)
+            thread = self._threads.make("relp", partial(self._connection, peer))
+            self._connections[thread] = peer
             thread.start()
 
-    def _connection(self, connection: socket.socket) -> None:
+    def _make_room(self) -> bool:
+        """Close the connection that is needed least; False if all of them are at work."""
+        self._say(
+            f"{_MOST} senders are connected, and rsyslog needs one connection: see who else "
+            "connects to this port. Idle connections are closed for new ones."
+        )
+        idle = [(p.sends, p.moved, t, p) for t, p in self._connections.copy().items() if not p.busy]
+        if not idle:
+            return False
+        _sends, _moved, thread, peer = min(idle, key=lambda found: found[:2])
         try:
-            with connection:
-                self._serve(connection)
+            peer.socket.shutdown(socket.SHUT_RDWR)
+        except OSError as exc:
+            _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
+        thread.join(_LEAVE)
+        return not thread.is_alive()
+
+    def _connection(self, peer: _Peer) -> None:
+        try:
+            with peer.socket:
+                self._serve(peer)
         except RelpError as exc:
             self._say(exc.message)
         except OSError as exc:
@@ -146,21 +184,28 @@ class Receiver:
 
     # -- one connection -------------------------------------------------------------------------
 
-    def _serve(self, connection: socket.socket) -> None:
-        session = Session()
+    def _serve(self, peer: _Peer) -> None:
+        session, connection = Session(), peer.socket
         connection.settimeout(_SEND)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         poller = select.poll()
         poller.register(connection, select.POLLIN)
         ended = False
         while not (ended or session.closed or self._stopped.is_set()):
+            if not session.opened and time.monotonic() - peer.moved > _OPEN:
+                raise RelpError(
+                    f"A sender has not opened a RELP session within {_OPEN:g} s, and is "
+                    "disconnected. Only rsyslog's omrelp may send here."
+                )
             if not poller.poll(_POLL):
                 continue
             messages, ended, error = self._read(connection, poller, session)
             if messages:
+                peer.sends = peer.busy = True
                 if not self._make_durable(connection, messages):
                     return
                 session.acknowledge(len(messages))
+                peer.busy, peer.moved = False, time.monotonic()
             answer = session.output()
             try:
                 connection.sendall(answer)

@@ -55,6 +55,11 @@ class Session:
         self.closed = False
 
     @property
+    def opened(self) -> bool:
+        """Whether the other side has introduced itself."""
+        return self._opened
+
+    @property
     def pending(self) -> int:
         """Number of messages that are not acknowledged yet."""
         return len(self._unacknowledged)
