@@ -18,6 +18,7 @@ import pytest
 from tests.tools.rsyslogd import Forwarder, Rsyslogd
 from tests.tools.services import wait_for
 
+from .documented import shown
 from .synced import Sender, Synced, csv_line, json_line
 from .test_atime import atime, make, tmpfs
 
@@ -62,6 +63,41 @@ def test_lines_of_another_server(tmp_path: Path, mount: Path, template: str, zon
     assert (facts["malformed"], facts["counted"]) == ({}, len(lines))
     expected = now if template in FULL else now // SECOND * SECOND
     assert [atime(path) for path in (*paths, other)] == [expected] * len(lines)
+
+
+class _Shown(Forwarder):
+    """A forwarder with the configuration that the guide shows."""
+
+    @property
+    def configuration(self) -> str:
+        settings, action = shown("docs/access_times.md", "global(").text.splitlines()
+        assert settings == f"global({GLOBAL})"
+        action = action.replace("syncer.example.com", "127.0.0.1")
+        assert 'port="6514"' in action
+        action = action.replace("6514", str(self._relp_port))
+        before, _action, after = re.split(
+            r"( action\(.*?\n    \))", super().configuration, flags=re.S
+        )
+        return f"{settings}\n{before}{action}{after}"
+
+
+@pytest.mark.usefixtures("rsyslogd_missing")
+def test_the_forwarding_server_of_the_guide(tmp_path: Path, mount: Path) -> None:
+    path = make(mount, "tab\there")
+    now = time.time_ns() // 1000 * 1000
+    for name in ("ours", "theirs"):
+        (tmp_path / name).mkdir()
+    syncer = Synced(tmp_path, mount=mount)
+    with (
+        syncer.running(),
+        Rsyslogd(tmp_path / "ours", syncer.port) as ours,
+        _Shown(tmp_path / "theirs", ours.port, "", "Asia/Tokyo") as theirs,
+        socket.create_connection(("127.0.0.1", theirs.port)) as cluster,
+    ):
+        assert "omfwd" in theirs.configuration and "SyslogProtocol23Format" in theirs.configuration
+        cluster.sendall(csv_line(now, "/tab\there") + b"\n")
+        assert syncer.wait_idle(1)["malformed"] == {}
+    assert atime(path) == now
 
 
 @pytest.mark.usefixtures("rsyslogd_missing")

@@ -129,7 +129,7 @@ def test_who_does_not_speak_relp_is_disconnected(monkeypatch: pytest.MonkeyPatch
                     other.sendall(bytes([piece]))
                     assert other.recv(1) == b""
                     break
-                except TimeoutError:
+                except socket.timeout:
                     continue
                 except ConnectionError:
                     break

@@ -75,6 +75,7 @@ NOT_RUN = {
     ("README.md", "ansible-rulebook"): "tests/eda types it.",
     ("extensions/eda/rulebooks/quarantine.yml", "ansible-rulebook"): "tests/eda types it.",
     ("extensions/eda/rulebooks/quiet_project.yml", "ansible-rulebook"): "tests/eda types it.",
+    ("docs/access_times.md", "global("): "test_atime_forwarded runs it, with rsyslogd.",
     ("docs/events.md", "action:"): "tests/eda runs the rulebook that it is of.",
     ("docs/first_day.md", "ansible-galaxy collection install"): (
         "It fetches from Galaxy; test_execution_environment installs the Python packages."
