@@ -35,7 +35,7 @@ options:
       - It is replaced as a whole by a new file that belongs to the account that runs the module.
         Its mode is 0640, or less if the file that was there had less. To let a group read it, write it to a directory with the setgid bit.
       - A file of another account than this and root is an error, as is a device, a FIFO, a socket or a directory.
-        A symlink is replaced by the file and not followed, as C(ansible.builtin.copy) does it by default.
+        A symlink is replaced by the file and not followed, as C(ansible.builtin.copy) does by default.
     type: path
     required: true
   last:

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import io
 import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +53,18 @@ PLAY = [
 ]
 
 
+@lru_cache
+def _packed() -> bytes:
+    """Return the library as the role packs it for hosts."""
+    script = ROOT / "roles" / "_service" / "files" / "pack.py"
+    spec = importlib.util.spec_from_file_location("pack", script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    packed: bytes = module.pack(ROOT / "plugins" / "module_utils" / "qumulo_core")
+    return packed
+
+
 class Host:
     """A host with a service that runs, as far as the role can tell."""
 
@@ -57,7 +73,9 @@ class Host:
         self.etc = place / "etc"
         python = place / "release" / "venv" / "bin" / "python"
         python.parent.mkdir(parents=True)
-        library = ROOT / "plugins" / "module_utils"
+        library = place / "library"
+        with tarfile.open(fileobj=io.BytesIO(_packed())) as archive:
+            archive.extractall(library)
         # What comes first, -I, would leave out where the library lies here.
         python.write_text(f'#!/bin/sh\nshift\nPYTHONPATH={library} exec {sys.executable} "$@"\n')
         python.chmod(0o755)
