@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that are taken from the environment: an empty variable counts as not set."""
+"""Fallbacks of options to environment variables; an empty variable counts as not set."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .qumulo_core import environment
 
 
 def fallback(name: str) -> str:
-    """Return a variable of the environment, as :func:`environment.value` reads it.
+    """Return an environment variable, as :func:`environment.value` reads it.
 
     :raises AnsibleFallbackNotFound: it is not set, or empty.
     """
@@ -25,10 +25,10 @@ def fallback(name: str) -> str:
 
 
 def check_port(given: dict[str, Any]) -> None:
-    """See that the port in the environment is one, unless another one is used.
+    """Check the port in the environment, unless the task sets another one.
 
     :param given: the options of the module.
-    :raises InputError: it is not a port.
+    :raises InputError: it is not a port number.
     """
     if given["port"] == environment.DEFAULT_PORT:
         environment.port()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a module ends when something fails: one sentence, and no secret in whatever comes with it."""
+"""End a module that fails: one sentence, and no secret in the rest of the result."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _STEP = "run the task again with -vvv and report the traceback."
 def guarded(module: AnsibleModule, work: Callable[[], Value]) -> Value:
     """Return the value of ``work``, or end the module with ``fail_json``.
 
-    A :class:`QumuloError` becomes its message, with ``status`` and ``error_class`` where the
-    cluster gave them. Every other exception becomes a sentence without its text, which can hold
-    anything.
+    A :class:`QumuloError` becomes its message, with the cluster's ``status`` and ``error_class``,
+    if any. Any other exception becomes a sentence without its text, because that could contain a
+    secret.
     """
     try:
         return work()
@@ -33,7 +33,7 @@ def guarded(module: AnsibleModule, work: Callable[[], Value]) -> Value:
         failure = _failure(exc)
         traceback = unexpected.formatted(exc)
     # Ansible masks the options as they were given; this adds the forms that lower layers make of
-    # them. And it would add the traceback of an exception that is being handled, so none is.
+    # them. Outside of the handler, because Ansible adds the traceback of a handled exception.
     module.no_log_values.update(redaction.forms())
     if module._verbosity >= _VERBOSE:
         failure["exception"] = traceback

@@ -56,12 +56,12 @@ def connection_argument_spec() -> dict[str, dict[str, Any]]:
 
 
 class QumuloModule(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that takes a text as one value, and knows which options the task has.
+    """An AnsibleModule that takes a string as one value, and knows which options the task sets.
 
-    Ansible splits a text that is given for a list at its commas: ``/a/Smith,2`` would be two names.
-    Here texts are put into lists before Ansible sees them.
+    Ansible splits a string that is given for a list at its commas: ``/a/Smith,2`` would be two
+    names. Here strings are put into lists before Ansible sees them.
 
-    :ivar named: the options of the task; other options have their defaults.
+    :ivar named: the options that the task sets; the others have their defaults.
     """
 
     named: frozenset[str]
@@ -75,14 +75,14 @@ class QumuloModule(AnsibleModule):  # type: ignore[misc]
         if self._whole is None or not self._whole.kept_in(self.params):
             self.fail_json(
                 msg="This release of ansible-core splits names at commas before the module can "
-                "prevent it, so nothing was done: run the module with a release of ansible-core "
-                "that the collection supports."
+                "prevent it. Nothing was done. Use a release of ansible-core that the collection "
+                "supports."
             )
         if self._whole.problem is not None:
             self.fail_json(msg=self._whole.problem)
 
     def _load_params(self) -> None:
-        """Read the parameters, and put a text that is given for a list into a list of one."""
+        """Read the parameters, and put a string that is given for a list into a list of one."""
         super()._load_params()
         _nulls.take_out(self.params, connection_argument_spec())
         self._null = _nulls.problem(self.argument_spec, self.params)
@@ -106,8 +106,9 @@ def run(
 ) -> None:
     """Run a module: parse its options, connect, call ``action`` and report what it returns.
 
-    The result of ``action`` goes to ``exit_json``, with what ``answer`` says of it as ``msg``; its
-    ``diff`` only under ``--diff``, its ``warnings`` as warnings. See :func:`guarded` for failures.
+    The result of ``action`` goes to ``exit_json``, with the sentence of ``answer`` as ``msg``.
+    ``diff`` is included only with ``--diff``, and ``warnings`` become warnings. See :func:`guarded`
+    for failures.
 
     :param rules: which options need or exclude others.
     """
@@ -135,10 +136,10 @@ def run(
 def _settings(params: dict[str, Any]) -> Settings:
     """Return connection settings for module options.
 
-    Where more than one kind of credential is set, the most specific wins: a token, a file with
-    a token, user name and password. An environment that provides a password for one play must
-    not get in the way of a token that another play names. What is empty counts as not set, for
-    automation controllers set variables of the environment for credentials that were left out.
+    If several kinds of credentials are set, the most specific wins: a token, a token file, user
+    name and password. A password in the environment must not override a token in a play. An empty
+    value counts as not set, because automation controllers set the environment variables of
+    credentials that were left out.
     """
     token, token_file = params["access_token"] or None, params["access_token_file"] or None
     with_token = token is not None or token_file is not None

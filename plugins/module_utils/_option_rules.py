@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that have no effect without another one: given all the same, they are an error."""
+"""Reject options that would have no effect with the other options of a task."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .qumulo_core.errors import InputError
 
 @dataclass(frozen=True)
 class Options:
-    """The options of a module's run.
+    """The options of a module run.
 
-    :param params: values, defaults included.
-    :param named: names of the options that the task has.
+    :param params: values, including defaults.
+    :param named: names of the options that the task sets.
     :param spec: the argument specification.
     """
 
@@ -26,10 +26,9 @@ class Options:
     spec: Mapping[str, Mapping[str, Any]]
 
     def given(self, name: str) -> bool:
-        """Tell whether the task asks for something by an option.
+        """Tell whether the task sets an option to a value that should have an effect.
 
-        A default asks for nothing, nor does a value that is null or empty, or false where that is
-        the default.
+        Null, an empty list, and false where it is the default have none.
         """
         value = self.params[name]
         if name not in self.named or value is None or value == []:
@@ -39,12 +38,12 @@ class Options:
 
 @dataclass(frozen=True)
 class Needs:
-    """Options that apply only with another one.
+    """Options that need another option.
 
-    :param options: they have no aliases.
-    :param other: the option that has to be set, by the task or by default.
-    :param values: values of it that are right; without any, each one is that is not false.
-    :param when: an option and its value for which this holds; None: always.
+    :param options: names of options without aliases.
+    :param other: the option that must be set, by the task or by default.
+    :param values: values of it that are allowed; if empty, any value except false.
+    :param when: an option and its value for which the rule applies; None: always.
     """
 
     options: tuple[str, ...]
@@ -53,7 +52,7 @@ class Needs:
     when: tuple[str, str] | None = None
 
     def problem(self, options: Options) -> str | None:
-        """Return why the options do not go together, or None."""
+        """Return why the options cannot be combined, or None."""
         if self.when is not None and options.params[self.when[0]] != self.when[1]:
             return None
         value = options.params[self.other]
@@ -74,11 +73,11 @@ class Needs:
 
 @dataclass(frozen=True)
 class Excludes:
-    """Options that do not apply with another one.
+    """Options that another option excludes.
 
-    :param options: they have no aliases.
+    :param options: names of options without aliases.
     :param other: the option that must not be set.
-    :param values: values of it that are wrong; without any, each one is that is not false.
+    :param values: values of it that are not allowed; if empty, any value except false.
     """
 
     options: tuple[str, ...]
@@ -86,7 +85,7 @@ class Excludes:
     values: tuple[str, ...] = ()
 
     def problem(self, options: Options) -> str | None:
-        """Return why the options do not go together, or None."""
+        """Return why the options cannot be combined, or None."""
         value = options.params[self.other]
         if value not in self.values if self.values else value in (None, False):
             return None
@@ -101,9 +100,9 @@ Rule = Union[Needs, Excludes]
 
 
 def check(options: Options, rules: Sequence[Rule]) -> None:
-    """Refuse options that would have no effect.
+    """Reject options that would have no effect.
 
-    :raises InputError: there is one.
+    :raises InputError: an option breaks a rule.
     """
     for rule in rules:
         problem = rule.problem(options)

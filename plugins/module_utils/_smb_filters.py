@@ -31,7 +31,7 @@ def make_filter(client: Client, params: dict[str, Any]) -> HandleFilter:
     """
     for name in FILTER_SPEC:
         if params[name] is not None and not params[name]:
-            raise InputError(f"'{name}' is an empty list: name something, or leave it out.")
+            raise InputError(f"'{name}' is an empty list: add a value, or leave the option out.")
     file_ids = None
     containers = []
     if params["path"] is not None or params["file_id"] is not None:

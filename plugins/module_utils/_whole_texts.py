@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options that hold texts: a text is one value, whatever it contains.
+"""Prepare options that hold strings: a string is one value, whatever it contains.
 
-Ansible splits a text at its commas where an option takes a list, turns dictionaries into texts, and
-reads ``yes`` and ``1.10`` as something else before a module sees them. A name that changes on its
-way means another file, so these values are prepared or refused before Ansible validates them.
+Ansible splits a string at its commas where an option takes a list, turns dictionaries into strings,
+and reads ``yes`` and ``1.10`` as other types before a module sees them. A changed name would mean
+another file, so these values are prepared or refused before Ansible validates them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Options that can hold several values in one text, because a value never contains a comma.
+#: Options that can hold several values in one string, because their values contain no commas.
 SPLITTABLE = ("host",)
 _TEXT_TYPES = ("str", "path")
 
@@ -23,8 +23,8 @@ _TEXT_TYPES = ("str", "path")
 class Prepared:
     """Parameters to validate instead of those that were given.
 
-    :param params: the values that differ, by the names under which they were given.
-    :param lists: what each list option holds, by the option's own name.
+    :param params: the values that differ, by the names that the task uses.
+    :param lists: values of each list option, by the option's own name.
     :param problem: one sentence about the first value that is refused.
     """
 
@@ -40,7 +40,7 @@ class Prepared:
 
 
 def prepare(spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> Prepared:
-    """Return the parameters with each text for a list in a list of one element."""
+    """Return the parameters with each string for a list in a list of one element."""
     prepared = Prepared()
     for option, given, value in _given(spec, params):
         declared = spec[option]
@@ -64,7 +64,7 @@ def prepare(spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) ->
 def _given(
     spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]
 ) -> Iterator[tuple[str, str, Any]]:
-    """Yield each value that is given: the option, the name that was used, and the value."""
+    """Yield each value of the task: the option, the name that was used, and the value."""
     for option, declared in spec.items():
         for given in (option, *declared.get("aliases", ())):
             if params.get(given) is not None:
@@ -72,7 +72,7 @@ def _given(
 
 
 def _is_text_list(declared: Mapping[str, Any]) -> bool:
-    # Choices are words without commas, and what is not one of them is refused by Ansible.
+    # Choices are words without commas, and Ansible refuses anything else.
     return (
         declared.get("type") == "list"
         and declared.get("elements", "str") in _TEXT_TYPES

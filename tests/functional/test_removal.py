@@ -160,7 +160,7 @@ def test_who_exchanges_directories_meanwhile_leads_nowhere(
         return delete(descriptor)
 
     monkeypatch.setattr(tree_removal, "_delete_files", moved)
-    with pytest.raises(InputError, match="moved while it was deleted"):
+    with pytest.raises(InputError, match="moved while it was being deleted"):
         removal.apply(listed(tmp_path, "gone"), str(copy), check_mode=False)
     assert sorted(os.listdir(outside)) == ["b", "gone", "kept"]
 

@@ -253,7 +253,7 @@ def test_a_lock_whose_answer_was_lost_is_a_change(
         ("6m", "write 6min for minutes or 6mo for months"),
         ("6 M", "write 6min for minutes or 6mo for months"),
         ("5minutes", "write 5min."),
-        ("0d", "which is over"),
+        ("0d", "which is in the past"),
         ("999999y", "beyond the year 9999"),
         ("9999999d", "the largest number is 999999"),
         ("\N{ARABIC-INDIC DIGIT SIX}d", "neither a span"),

@@ -82,7 +82,7 @@ def test_certificate_is_verified(tmp_path: Path, lines: Path) -> None:
         (tmp_path / "empty").touch()
         with pytest.raises(errors.InputError, match="Cannot read the CA certificates"):
             send(engine, lines, ca_path=str(tmp_path / "empty"))
-    with running() as engine, pytest.raises(errors.InputError, match="ca_path is for an url"):
+    with running() as engine, pytest.raises(errors.InputError, match="ca_path needs a url"):
         send(engine, lines, ca_path=str(ca))
 
 
@@ -184,10 +184,10 @@ def test_only_preparing_sends_nothing(engine: SearchEngine) -> None:
     [
         ("request_entries", 0, "request_entries is a number from 1 to 100000, not 0"),
         ("request_bytes", 1, "request_bytes is a number from 65536 to 104857600, not 1"),
-        ("timeout", 0.0, "timeout is a number of seconds from 1 to 3600"),
-        ("retries", 21, "retries is a number from 0 to 20"),
+        ("timeout", 0.0, "set it to a number of seconds from 1 to 3600"),
+        ("retries", 21, "set it to a number from 0 to 20"),
         ("directory", "p", "directory"),
-        ("first", "/none", "set src, too"),
+        ("first", "/none", "first needs src"),
         ("src", "/none", "Cannot read /none: No such file or directory"),
         ("username", "me", "password is not"),
     ],

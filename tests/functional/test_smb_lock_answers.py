@@ -197,7 +197,7 @@ def test_large_lists_are_cut_and_counts_are_not(
     assert few["handles"] == done["handles"][:2] and few["users"] == done["users"]
     assert "; 2 returned." in few["msg"]
     assert none["handles"] == [] and none["count"] == 3000
-    assert negative["failed"] and "max_results is 0 or more" in negative["msg"]
+    assert negative["failed"] and "must be 0 or more" in negative["msg"]
 
     assert written["changed"] and written["handles"] == [] and not written["truncated"]
     assert written["users"] == done["users"] and written["clients"] == done["clients"]

@@ -187,7 +187,7 @@ def test_a_dry_run_changes_nothing(watched: Make, simulator: Simulator) -> None:
         ({"rules": [{"path": "/w"}]}, "locks nothing"),
         ({"rules": [{"path": "/w", "retention": "20y"}]}, "beyond max_retention"),
         ({"rules": [{"path": "w", "retention": "1d"}]}, "is not an absolute path"),
-        ({"rules": [{"path": "/w", "file_id": "3", "retention": "1d"}]}, "by one of them"),
+        ({"rules": [{"path": "/w", "file_id": "3", "retention": "1d"}]}, "either"),
         ({"rules": []}, "at least one entry"),
         ({"rules": [{"path": "/w", "retention": "1d", "quit": 5}]}, "did you mean 'quiet'"),
     ],
@@ -244,7 +244,7 @@ def test_a_date_that_is_over_fails_the_check_and_is_reported_for_each_file(
     watcher = watched({"path": "/w", "retention": "2020-12-31"}, max_attempts=1)
     done = watcher.command("--check")
     assert done.returncode == 2
-    assert "Rule 'rule 1' retains files until 2020-12-31, which is over" in done.stderr
+    assert "Rule 'rule 1' retains files until 2020-12-31, which is in the past" in done.stderr
     with watcher.running() as process:
         put(simulator, "/w/a.pdf")
         wait_for(lambda: "1 given up" in process.status)

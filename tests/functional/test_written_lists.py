@@ -135,6 +135,6 @@ def test_the_status_file_is_none_of_the_list(
     tasks += [("qumulo_changelist", {**options, "status": str(tmp_path / "list.status")})]
     *refused, done = run(simulator, tmp_path, tasks)
     for name, answer in zip(same, refused):
-        assert answer["failed"] and "Set status to another file" in answer["msg"], (name, answer)
+        assert answer["failed"] and "set status to another file" in answer["msg"], (name, answer)
     assert not done["failed"], done
     assert json.loads((tmp_path / "list.status").read_text())["state"] == "done"

@@ -26,7 +26,7 @@ class Change:
     """One setting before and after.
 
     :param wanted: members that were asked for.
-    :param confirmed: the setting as the cluster has it after the change; None: it was not changed.
+    :param confirmed: the setting after the change, as the cluster returned it; None: unchanged.
     """
 
     name: str
@@ -46,9 +46,9 @@ class Change:
 
 
 def plan(name: str, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Change:
-    """Decide what has to change; members that are not asked for stay as they are.
+    """Decide what has to change; members that are not requested stay unchanged.
 
-    :raises InputError: nothing is asked for.
+    :raises InputError: no member is requested.
     """
     asked = {key: value for key, value in wanted.items() if value is not None}
     if not asked:
@@ -57,9 +57,9 @@ def plan(name: str, before: Mapping[str, Any], wanted: Mapping[str, Any]) -> Cha
 
 
 def confirm(change: Change, answer: Mapping[str, Any]) -> Change:
-    """Return a change with the setting that the cluster has now.
+    """Return a change with the setting as the cluster has it now.
 
-    :raises ProtocolError: it is not what was asked for.
+    :raises ProtocolError: it is not the requested one.
     """
     for key, value in change.wanted.items():
         if answer.get(key) != value:

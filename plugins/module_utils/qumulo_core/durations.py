@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Spans of time and moments, as people write them."""
+"""Parse spans of time and moments, as users write them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 from .errors import InputError
 from .times import format_rfc3339, parse_rfc3339
 
-# Only ASCII digits: other ones are digits to Python, too, and nobody can read them back.
+# Only ASCII digits: Python also accepts the digits of other scripts.
 _SPAN = re.compile(r"([0-9]+)[ \t]*([A-Za-z]+)")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}.*[Tt ].*")
@@ -25,7 +25,7 @@ _FIXED = {
     "w": timedelta(weeks=1),
 }
 _MONTHS = {"mo": 1, "y": 12}
-#: What people write instead of a unit. A bare ``m`` is not among them: minutes and months differ.
+#: Common spellings of units. A bare ``m`` is missing, because it could be minutes or months.
 _MEANT = {
     **dict.fromkeys(("sec", "secs", "second", "seconds"), "s"),
     **dict.fromkeys(("mins", "minute", "minutes"), "min"),
@@ -38,7 +38,7 @@ _MEANT = {
 }
 _MOST = 999_999
 _EXAMPLES = "90s, 5min, 12h, 30d, 6w, 6mo (months) or 2y"
-#: After so many months the calendar repeats itself.
+#: The calendar repeats after this many months.
 _CYCLE = 400 * 12
 
 
@@ -51,15 +51,15 @@ class Span:
 
     @property
     def is_fixed(self) -> bool:
-        """True if its length does not depend on when it begins."""
+        """True if its length does not depend on its start."""
         return self.unit in _FIXED
 
     def after(self, moment: datetime) -> datetime:
         """Return the moment that lies this span after another one.
 
-        If the day does not exist in the month that a span of months leads to, the result is the
-        beginning of the month after it: a month after 31 January is 1 March, 0:00. So a later
-        beginning never gives an earlier end, and no day is lost.
+        If the day does not exist in the resulting month, the result is the beginning of the next
+        month: one month after 31 January is 1 March, 0:00. So a later start never gives an earlier
+        end, and no day is lost.
 
         :raises InputError: the result is beyond the calendar.
         """
@@ -80,16 +80,16 @@ class Span:
             ) from exc
 
     def lengths(self) -> tuple[timedelta, timedelta]:
-        """Return the least and the greatest length, whenever the span begins."""
+        """Return the shortest and the longest length, over all starts."""
         if self.is_fixed:
             length = self.count * _FIXED[self.unit]
             return length, length
         return _lengths(self.count * _MONTHS[self.unit])
 
     def may_exceed(self, limit: Span) -> bool:
-        """Tell whether the span can end later than ``limit`` that begins at the same time.
+        """Tell whether the span can end later than ``limit`` with the same start.
 
-        The answer is the same on each day, unlike that of comparing two ends.
+        Unlike a comparison of two ends, the answer is the same every day.
         """
         if not self.is_fixed and not limit.is_fixed:
             return self.count * _MONTHS[self.unit] > limit.count * _MONTHS[limit.unit]
@@ -101,7 +101,7 @@ class Span:
 
 @dataclass(frozen=True)
 class FixedEnd:
-    """A moment at which a period ends, whenever it begins.
+    """The fixed end of a period, independent of its start.
 
     :param text: as it was written: a date or an RFC 3339 time.
     """
@@ -115,7 +115,7 @@ class FixedEnd:
 
 @lru_cache(maxsize=64)
 def _lengths(months: int) -> tuple[timedelta, timedelta]:
-    """Return the least and the greatest length of some months.
+    """Return the shortest and the longest length of a number of months.
 
     Spans that begin on the first of a month are the shortest and the longest ones: a span that
     ends early because of a missing day began as much later.
@@ -134,7 +134,7 @@ def _first(month: int) -> int:
 def parse_span(text: str) -> Span:
     """Return a span such as ``30d``: s, min, h, d, w (weeks), mo (months) or y (years).
 
-    :raises InputError: it is none, such as ``6m``, which could be minutes or months.
+    :raises InputError: it is not a span, such as ``6m``, which could be minutes or months.
     """
     match = _SPAN.fullmatch(text.strip())
     if match is None:
@@ -167,7 +167,7 @@ def _shortened(text: str) -> str:
 def parse_timedelta(text: str) -> timedelta:
     """Return a span of fixed length, such as ``5min`` or ``1d``; a bare ``0`` is one, too.
 
-    :raises InputError: it is none, or its length depends on the calendar.
+    :raises InputError: it is not a span, or its length depends on the calendar.
     """
     if text.strip() == "0":
         return timedelta(0)
@@ -226,7 +226,7 @@ def parse_period(text: str) -> Span | FixedEnd:
     text = text.strip()
     if not text[:1].isdigit() or is_relative(text):
         return parse_span(text)
-    # The moment counts for a span only.
+    # Only a span depends on the second argument.
     return FixedEnd(text, parse_moment(text, datetime.now(timezone.utc)))
 
 

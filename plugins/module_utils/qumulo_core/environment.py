@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The environment variables that say where the cluster is and who asks."""
+"""Environment variables with the cluster's address and the credentials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SECRET = ("QUMULO_PASSWORD", "QUMULO_ACCESS_TOKEN")
 
 @dataclass(frozen=True)
 class Variables:
-    """What the environment says of a cluster; None where it says nothing."""
+    """Connection settings from the environment; None where a variable is not set."""
 
     hosts: tuple[str, ...]
     port: int
@@ -47,10 +47,11 @@ class Variables:
 
 
 def value(name: str, variables: Mapping[str, str] | None = None) -> str | None:
-    """Return a variable without the blanks around it, or None if nothing is in it.
+    """Return a variable without surrounding blanks, or None if it is empty or not set.
 
-    Automation controllers set the variables of credentials that were left out to nothing. A secret
-    is masked in all output from then on; of a password, only the end of its line is dropped.
+    Automation controllers set the variables of credentials that were left out to empty strings. A
+    secret is masked in all output from then on. Only the line break at the end of a password is
+    dropped.
 
     :param variables: None for those of the process.
     """
@@ -62,7 +63,7 @@ def value(name: str, variables: Mapping[str, str] | None = None) -> str | None:
 
 
 def is_port(text: str) -> bool:
-    """Tell whether a text is the number of a TCP port."""
+    """Tell whether a string is a TCP port number."""
     return re.fullmatch(r"[0-9]{1,5}", text) is not None and 0 < int(text) < 65536
 
 
@@ -75,12 +76,15 @@ def port(variables: Mapping[str, str] | None = None) -> int | None:
     if text is None:
         return None
     if not is_port(text):
-        raise InputError(f"QUMULO_PORT is '{text}', which is not a TCP port: set it to 8000.")
+        raise InputError(
+            f"QUMULO_PORT is '{text}', which is not a TCP port: set it to the port of the "
+            "REST API, such as 8000."
+        )
     return int(text)
 
 
 def read(variables: Mapping[str, str] | None = None) -> Variables:
-    """Return what the variables say.
+    """Return the connection settings in the environment.
 
     :param variables: None for those of the process.
     :raises InputError: one makes no sense.

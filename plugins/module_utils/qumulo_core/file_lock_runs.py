@@ -29,7 +29,7 @@ _SHOWN = 3
 
 @dataclass
 class Targets:
-    """Files that are named, and directories that are to be walked."""
+    """Files that are named, and directories to walk."""
 
     named: list[FileInfo] = field(default_factory=list)
     roots: list[FileInfo] = field(default_factory=list)
@@ -39,7 +39,7 @@ class Targets:
 def find_targets(
     client: Client, refs: Sequence[FileRef], *, recurse: bool, workers: int
 ) -> Targets:
-    """Read everything that is named.
+    """Read all files and directories that are named.
 
     :raises InputError: nothing is named.
     """
@@ -72,7 +72,7 @@ def below(
     see: Callable[[str], None] | None = None,
     on_error: Callable[[str, QumuloError], None],
 ) -> Iterator[FileInfo]:
-    """Yield the files below directories that are meant, each once however many links it has.
+    """Yield the matching files below directories, each once, even with several hard links.
 
     :param named: files that are dealt with already.
     :param see: gets the path of everything that is found; what lies in an excluded directory
@@ -115,7 +115,7 @@ class _Tally:
     latest: datetime | None = None
     shown: list[FileResult] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
-    #: Directories are listed by another thread than that which waits for locks.
+    #: The thread that lists directories is not the one that waits for locks.
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def done(self, result: FileResult) -> None:
@@ -156,7 +156,7 @@ class _Tally:
         }
         if request.until is not None:
             rendered["retention_requested"] = format_rfc3339(request.until)
-            # What the cluster has confirmed, or would be asked for.
+            # As the cluster confirmed it, or as it would be in check mode.
             for name, until in (
                 ("retention_until", self.earliest),
                 ("retention_until_latest", self.latest),
@@ -184,8 +184,8 @@ def lock(
 
     Everything that is named is read and planned before anything is locked.
 
-    :param written: files that were last written at another time are left out, and counted.
-    :raises ConflictError: some files could not be locked; ``details`` says which and why.
+    :param written: files that were last written at another time are left out and counted.
+    :raises ConflictError: some files could not be locked; ``details`` has them and the reasons.
     """
     tally = _Tally(max_results)
 
@@ -219,7 +219,7 @@ def lock(
                 see=unmatched.see,
                 on_error=tally.fail,
             ):
-                if is_meant(info):  # as it was listed; once more when it has been read
+                if is_meant(info):  # as it was listed; checked again once it is read
                     yield info
                 else:
                     tally.leave_out()
@@ -249,7 +249,7 @@ def lock(
 
 
 def _failure(tally: _Tally, request: LockRequest, rest: str) -> QumuloError:
-    """Return the error for files that could not be locked; a single one speaks for itself."""
+    """Return the error for files that could not be locked."""
     details = {"failed_files": tally.failed, **tally.render(request)}
     del details["diff"]
     reasons = " ".join(item["reason"] for item in tally.failed[:_SHOWN])

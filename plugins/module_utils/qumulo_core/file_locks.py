@@ -43,8 +43,8 @@ class LockState:
         """
         if info.lock is None:
             raise ProtocolError(
-                f"The cluster did not tell the lock of {info.path}: file locks need Qumulo Core "
-                "7.2 or later and READ_ACL for the account."
+                f"The cluster did not return the lock of {info.path}: file locks need Qumulo Core "
+                "7.2 or later, and the account needs READ_ACL."
             )
         period = info.lock.get("retention_period")
         return cls(parse_rfc3339(period) if period else None, bool(info.lock.get("legal_hold")))
@@ -65,10 +65,10 @@ class LockState:
 
 @dataclass(frozen=True)
 class LockRequest:
-    """What locks shall be like.
+    """The requested state of locks.
 
-    :param until: end of the retention period, or None to leave it.
-    :param hold: legal hold on or off, or None to leave it.
+    :param until: end of the retention period, or None to leave it unchanged.
+    :param hold: legal hold on or off, or None to leave it unchanged.
     :param slack: a retention period that ends at most this much before ``until`` is enough.
     :param keep_longer: leave a retention period alone that ends later; otherwise it is an error.
     """
@@ -108,11 +108,11 @@ def make_request(
     max_retention: str,
     keep_longer: bool,
 ) -> LockRequest:
-    """Return a request, after the guard that keeps a slip from locking files for a century.
+    """Return a request, unless it exceeds the limit that stops mistakes.
 
     :param now: the cluster's time; relative periods count from it.
-    :param slack: of a relative period; a date or a time is reached exactly.
-    :raises InputError: the period makes no sense, is over already, or is beyond ``max_retention``.
+    :param slack: of a relative period; a date or a time is set exactly.
+    :raises InputError: the period is invalid, in the past, or beyond ``max_retention``.
     """
     if retention is None:
         return LockRequest(None, legal_hold, keep_longer=keep_longer)
@@ -121,19 +121,19 @@ def make_request(
     if slack is not None and not relative:
         raise InputError(
             f"slack applies only to a relative retention period such as 30d, and '{retention}' is "
-            "reached exactly: leave slack out."
+            "set exactly: leave slack out."
         )
     if is_over(until, now):
         raise InputError(
-            f"The retention period '{retention}' ends {format_rfc3339(until)}, which is over "
-            f"(the cluster's time is {format_rfc3339(now)}): name a later one."
+            f"The retention period '{retention}' ends {format_rfc3339(until)}, which is in the "
+            f"past (the cluster's time is {format_rfc3339(now)}): set a later end."
         )
     limit = parse_moment(str(parse_span(max_retention)), now)
     if until > limit:
         raise InputError(
             f"The retention period '{retention}' would last until {format_rfc3339(until)}, "
             f"beyond max_retention {max_retention} ({format_rfc3339(limit)}), and can never be "
-            "taken back: if it is meant, set max_retention to a longer span."
+            "removed: if you mean it, set max_retention to a longer span."
         )
     allowed = timedelta(0)
     if relative:
@@ -142,7 +142,7 @@ def make_request(
 
 
 def check_clock(clock: ClusterClock, max_clock_skew: str) -> None:
-    """Refuse to work when the clocks of cluster and host disagree: one of the two is wrong.
+    """Refuse to lock if the clocks of cluster and host disagree, because one of them is wrong.
 
     :raises InputError: they differ by more than ``max_clock_skew``.
     """
@@ -153,18 +153,18 @@ def check_clock(clock: ClusterClock, max_clock_skew: str) -> None:
         raise InputError(
             f"The cluster's clock is {abs(clock.skew)} {ahead} this host's, more than "
             f"max_clock_skew {max_clock_skew}: a retention period would be wrong. Correct the "
-            "clock that is wrong, or set max_clock_skew."
+            "clock that is wrong, or raise max_clock_skew."
         )
 
 
 def plan(path: str, state: LockState, request: LockRequest) -> Plan:
     """Decide what has to be done to a file.
 
-    :raises ConflictError: less is asked than is set, which a cluster never grants.
+    :raises ConflictError: the retention period would be shortened, which a cluster never allows.
     """
     until = request.until
     if until is not None and state.until is not None:
-        # Differences: what is retained until the end of the calendar leaves no room to add to.
+        # Compare differences: adding slack to the end of the calendar would overflow.
         if state.until - until > request.slack and not request.keep_longer:
             raise ConflictError(
                 f"{path} is retained until {format_rfc3339(state.until)}, longer than the "
@@ -179,7 +179,7 @@ def plan(path: str, state: LockState, request: LockRequest) -> Plan:
 
 @dataclass(frozen=True)
 class FileResult:
-    """What became of one file."""
+    """The result of locking one file."""
 
     info: FileInfo
     before: LockState
@@ -223,8 +223,8 @@ def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) 
 
     The file is named by its ID: it stays the same one if it is renamed meanwhile.
 
-    :param as_seen: change it only if the file is still as ``info`` has it; what is returned has
-        the attributes that the file has with the lock.
+    :param as_seen: change it only if the file is still as in ``info``; the returned attributes
+        are those of the locked file.
     :raises ConflictError: it is not (status 412).
     :raises ProtocolError: the cluster confirmed something else.
     """
@@ -233,19 +233,19 @@ def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) 
         body["retention_period"] = format_rfc3339(todo.until)
     if todo.hold is not None:
         body["legal_hold"] = todo.hold
-    # As the SDK's modify_file_lock does, without what it spends on a retry that it never makes.
+    # As the SDK's modify_file_lock does, but without the cost of a retry that it never makes.
     answer = client.rest.request(
         "PATCH",
         f"/v1/files/{info.ref.quoted}/file-lock",
         body=body,
         if_match=info.etag if as_seen and info.etag else None,
     )
-    # Some versions answer with the attributes of the file, some with the lock alone.
+    # Some versions answer with the attributes of the file, others only with the lock.
     lock = answer.get("lock", answer) if isinstance(answer, dict) else None
-    told = isinstance(lock, dict) and "legal_hold" in lock
-    if told and "id" in answer:
+    reported = isinstance(lock, dict) and "legal_hold" in lock
+    if reported and "id" in answer:
         after = replace(FileInfo.from_attributes(answer), path=info.path)
-    elif told and not as_seen:
+    elif reported and not as_seen:
         after = replace(info, lock=lock)
     else:
         after = replace(files.get(client, info.ref, lock=True), path=info.path)
@@ -272,9 +272,9 @@ def ensure(
     check_mode: bool,
     as_seen: bool = False,
 ) -> FileResult:
-    """Bring the lock of a file to the requested state, or tell what that would be.
+    """Bring the lock of a file to the requested state, or return what it would be.
 
-    :param as_seen: change it only if the file is still as ``info`` has it.
+    :param as_seen: change it only if the file is still as in ``info``.
     :raises ConflictError: it is not (status 412), or the retention period would be shortened.
     """
     state = LockState.of(info)
@@ -288,7 +288,7 @@ def ensure(
     except ConflictError as exc:
         if exc.status != PRECONDITION_FAILED:
             raise
-        # The request may have taken effect, with an answer that was lost, before it was repeated.
+        # The request may have taken effect before it was retried, if the first answer was lost.
         after = read_target(client, info.ref)
         if LockState.of(after) != todo.result(state):
             raise
@@ -304,12 +304,12 @@ def ensure_each(
     meant: Callable[[FileInfo], bool] | None = None,
     workers: int = DEFAULT_WORKERS,
 ) -> Iterator[Outcome[FileInfo, FileResult | None]]:
-    """Lock files in parallel, each on its own; yield what became of each as it is done.
+    """Lock files in parallel and independently; yield the results as they arrive.
 
     A target that was listed without its lock is read first.
 
-    :param meant: asked with what was read; the result of a file that is not meant is None. The
-        cluster locks a file only as it was then, and a file that has changed is read again.
+    :param meant: decides whether a file that was read is locked; if not, its result is None. The
+        cluster locks a file only if it is still as it was read; otherwise it is read again.
     """
 
     def work(own: Client, info: FileInfo) -> FileResult | None:
@@ -334,7 +334,7 @@ def ensure_each(
 def read_targets(
     client: Client, refs: Iterable[FileRef], *, workers: int = DEFAULT_WORKERS
 ) -> tuple[list[FileInfo], list[tuple[FileRef, QumuloError]]]:
-    """Read files that are named one by one; return each once, and what could not be read."""
+    """Read files that are named individually; return each once, and those that failed."""
     found: dict[str, FileInfo] = {}
     failed: list[tuple[FileRef, QumuloError]] = []
     for outcome in map_unordered(client, read_target, refs, workers=workers):

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Output files that appear whole or not at all, and that nobody else can change."""
+"""Output files that are written atomically and that no other account can change."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _KINDS = (
 
 
 def write_error(path: str, exc: OSError) -> InputError:
-    """Return a sentence for an output file that cannot be written; nothing is left of it."""
+    """Return the error for an output file that cannot be written; nothing of it is left."""
     return _refusal(path, _REASONS.get(exc.errno or 0, str(exc)))
 
 
@@ -52,7 +52,7 @@ def _refusal(path: str, reason: str) -> InputError:
 
 
 class AtomicFile:
-    """A file under construction, which takes the place of ``path`` when it is complete.
+    """A file that is written under a temporary name and replaces ``path`` on :meth:`commit`.
 
     It is written beside its destination, where possible without a name, synced, and renamed. A
     reader sees the old content or the new, never a part; an error leaves the old content as it was.
@@ -60,10 +60,10 @@ class AtomicFile:
     Content that is already there is not replaced. Used as a context manager: leaving it without
     :meth:`commit` removes the temporary file.
 
-    The file is always a new one, which belongs to the account that writes it: who has the old one
-    open, or a hard link to it, cannot write to the new one. A symlink in its place is replaced and
-    not followed, as ``ansible.builtin.copy`` does it. Its directory is opened once, so that it
-    cannot be exchanged meanwhile.
+    The file is always a new one that belongs to the account that writes it, so a process that has
+    the old one open, or a hard link to the old one, cannot change the new one. A symlink is
+    replaced and not followed, as by ``ansible.builtin.copy``. The directory is opened once, so
+    it cannot be exchanged in the meantime.
 
     :param path: destination.
     :param mode: permissions of a new file. One that exists keeps those of them that it has.
@@ -121,21 +121,21 @@ class AtomicFile:
         self.file.write(data)
 
     def commit(self, *, dry_run: bool = False) -> bool:
-        """Put the file in place; return False if the destination already has this content.
+        """Replace the destination; return False if it already has this content.
 
-        :param dry_run: only tell whether it would change.
-        :raises InputError: it cannot be completed; the destination is as it was.
+        :param dry_run: only compare, and change nothing.
+        :raises InputError: it cannot be completed; the destination is unchanged.
         """
         try:
             self._check_kind()
             old = self._check_owner()
             self.file.flush()
-            number = self.file.fileno()
-            os.fchmod(number, self._permissions(old))
-            # Some file systems show permissions of their own for all files.
-            allowed = self._mode | stat.S_IMODE(os.fstat(number).st_mode)
+            fd = self.file.fileno()
+            os.fchmod(fd, self._permissions(old))
+            # Some file systems show fixed permissions for all files.
+            allowed = self._mode | stat.S_IMODE(os.fstat(fd).st_mode)
             if not dry_run:
-                os.fsync(number)
+                os.fsync(fd)
             changed = old is None or not self._is_in_place(old, allowed)
             if changed and not dry_run:
                 self._replace()
@@ -146,9 +146,9 @@ class AtomicFile:
         return changed
 
     def remove_sibling(self, name: str) -> bool:
-        """Remove a file of this directory that an earlier run wrote; return whether there was one.
+        """Remove a file that an earlier run wrote to this directory; return whether it existed.
 
-        :param name: of the file, without its directory.
+        :param name: name of the file, without its directory.
         """
         try:
             found = os.stat(name, dir_fd=self._directory, follow_symlinks=False)
@@ -166,11 +166,11 @@ class AtomicFile:
             return None
         except OSError as exc:
             if follow and exc.errno in (errno.ELOOP, errno.EACCES):
-                return None  # a symlink that leads nowhere is replaced as any other
+                return None  # a broken symlink is replaced like any other
             raise
 
     def _check_kind(self) -> None:
-        """Refuse what is not a regular file, or a symlink to one or to nothing."""
+        """Refuse anything but a regular file, a symlink to one, or a broken symlink."""
         if not self._name:
             raise OSError(errno.EISDIR, "")
         found = self._look()
@@ -186,11 +186,11 @@ class AtomicFile:
                 raise _refusal(self.path, f"it is {link}{kind}; name a regular file")
 
     def _is_trusted(self, found: os.stat_result) -> bool:
-        # A server may show another owner than this account for all that this account makes.
+        # A file server may map the owner of all new files to another account.
         return safe_paths.is_trusted(found.st_uid) or found.st_uid == self._own.st_uid
 
     def _check_owner(self) -> os.stat_result | None:
-        """Return what is at the destination; refuse it if it belongs to somebody else."""
+        """Return the status of the destination; refuse one that belongs to another account."""
         found = self._look()
         if found is not None and not self._is_trusted(found):
             raise _refusal(
@@ -206,7 +206,7 @@ class AtomicFile:
         return (old.st_mode & self._mode) | stat.S_IRUSR
 
     def _is_in_place(self, old: os.stat_result, allowed: int) -> bool:
-        """Tell whether the destination is what would be written: content, owner and permissions."""
+        """Tell whether content, owner and permissions are already those of the new file."""
         if (
             not stat.S_ISREG(old.st_mode)
             or old.st_uid != self._own.st_uid
@@ -216,11 +216,11 @@ class AtomicFile:
             return False
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
-            number = os.open(self._name, flags, dir_fd=self._directory)
+            fd = os.open(self._name, flags, dir_fd=self._directory)
         except (FileNotFoundError, PermissionError):
             return False
-        with open(number, "rb") as there:
-            found = os.fstat(number)
+        with open(fd, "rb") as there:
+            found = os.fstat(fd)
             if (found.st_dev, found.st_ino) != (old.st_dev, old.st_ino):
                 return False
             with open(self._draft.number, "rb", closefd=False) as own:
@@ -236,23 +236,23 @@ class AtomicFile:
         self._draft.name = None  # it is not a temporary one any more
         self._verify(self._name)
         try:
-            number = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+            fd = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
         except PermissionError:
-            return  # files may be made here, but not listed: then nothing can be synced either
+            return  # the directory is not readable, so it cannot be synced
         try:
-            os.fsync(number)
+            os.fsync(fd)
         finally:
-            os.close(number)
+            os.close(fd)
 
     def _verify(self, name: str) -> None:
-        """Make sure that a name is that of the file that was written."""
+        """Make sure that a name still refers to the file that was written."""
         try:
             found = os.stat(name, dir_fd=self._directory, follow_symlinks=False)
         except FileNotFoundError:
             found = None
         if found is None or (found.st_dev, found.st_ino) != (self._own.st_dev, self._own.st_ino):
             raise InputError(
-                f"{self.path} cannot be trusted: somebody exchanged it while it was written. "
+                f"{self.path} cannot be trusted: it was replaced while it was being written. "
                 "Choose a directory that only this account can write to."
             )
 

@@ -165,8 +165,8 @@ class Expiration:
         at = parse_moment(text, now)
         if is_over(at, now):
             raise InputError(
-                f"The expiration '{text}' is {format_rfc3339(at)}, which is over (the cluster's "
-                f"time is {format_rfc3339(now)}): name a later one, or 'never'."
+                f"The expiration '{text}' is {format_rfc3339(at)}, which is in the past (the "
+                f"cluster's time is {format_rfc3339(now)}): name a later one, or 'never'."
             )
         if not relative:
             return cls(at)

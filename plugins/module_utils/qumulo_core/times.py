@@ -14,7 +14,7 @@ _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:?\d\d)",
     re.ASCII,
 )
-#: The zones of the world.
+#: Range of time zones in use.
 _EARLIEST, _LATEST = timedelta(hours=-12), timedelta(hours=14)
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _NAIVE_EPOCH = _EPOCH.replace(tzinfo=None)

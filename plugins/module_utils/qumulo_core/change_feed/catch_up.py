@@ -166,8 +166,8 @@ class CatchUp:
             snapshots.set_expiration(self._client, before[0], Expiration(taken.expires))
         for left in prune(self._client, doomed).left:
             _LOG.warning(
-                "checkpoint %s cannot be deleted: %s. What has happened since is told again after "
-                "each start, until it is deleted",
+                "checkpoint %s cannot be deleted: %s. Changes since then are reported again after "
+                "each start until it is deleted",
                 left.snapshot.name,
                 left.reason,
             )

@@ -17,8 +17,8 @@ from .formats import NOT_UNICODE, Maker, Relative, Totals, columns_of, type_of, 
 def document_id(path: str) -> str:
     """Return the ID of a path's document.
 
-    An ID may have 512 bytes, a path several thousand. The file ID would not do: the links of one
-    file are documents of their own, and deleting one must leave the others.
+    An ID may have 512 bytes, a path several thousand. The file ID is not used, because each hard
+    link is a separate document, and deleting one must keep the others.
     """
     return hashlib.sha256(raw(path)).hexdigest()
 
@@ -64,6 +64,6 @@ class _Bulk:
 def bulk(relative: Relative) -> Maker:
     """Bodies for ``_bulk`` of OpenSearch and Elasticsearch; a document's ID is the path's SHA-256.
 
-    An entry that is there has two lines, a deletion one.
+    A file has two lines, a deletion one.
     """
     return lambda output, totals: _Bulk(output, totals, relative)

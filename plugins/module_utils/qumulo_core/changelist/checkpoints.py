@@ -240,7 +240,7 @@ class Commit:
 
     :param target: becomes the committed one; None: it is already.
     :param deleted: snapshots of the checkpoint that nobody needs any more, to be deleted then.
-    :param left: snapshots that nobody needs either, and that cannot be deleted.
+    :param left: snapshots that are no longer needed but cannot be deleted.
     """
 
     target: Snapshot | None

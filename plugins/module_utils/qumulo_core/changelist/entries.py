@@ -29,7 +29,7 @@ class Attributes(NamedTuple):
     """What is known of a file beside its path; times are nanoseconds since 1970.
 
     :param lock: WORM state (``retention_period``, ``legal_hold``); None if it was not asked for.
-    :param names: of owner and group, each None if it has none; None if they were not asked for.
+    :param names: of owner and group, each None if unknown; None if they were not requested.
     """
 
     type: str

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Types that a search index gives to the fields of a change list."""
+"""Mapping of the fields of a change list in a search index."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ _MOST_CHARACTERS = 8191
 _TEXT = {"type": "keyword", "ignore_above": _MOST_CHARACTERS}
 #: Of the two types for dates, ``date`` holds all years; ``date_nanos`` ends at 1970 and 2262.
 _DATE = {"type": "date", "format": "strict_date_optional_time"}
-#: A file name that looks like a date would make a date field of ``path``, if it were left to the
-#: engine: every field of a list is here.
+#: Every field of a list. With dynamic mapping, a file name that looks like a date would turn
+#: ``path`` into a date field.
 PROPERTIES: dict[str, dict[str, Any]] = {
     "path": {"type": "text", "fields": {"keyword": _TEXT}},
     "type": _TEXT,
@@ -48,9 +48,9 @@ _FORMATS = (
     "strict_date_optional_time_nanos",
     "iso8601",
 )
-#: Where the mapping says what is in the index.
+#: Key in ``_meta`` of the mapping that describes the content of the index.
 META = "lockstep_qumulo"
-#: What that is: ``directory`` and ``checkpoint``, each if it is known.
+#: That description: ``directory`` and ``checkpoint``, each if known.
 Feed = Mapping[str, str]
 
 
@@ -63,7 +63,7 @@ def definition(feed: Feed) -> dict[str, Any]:
 
 
 def misfit(mapping: Mapping[str, Any]) -> str | None:
-    """Return what keeps a list out of an index with a mapping, as a clause; None: nothing."""
+    """Return why a mapping does not fit a list, as a clause; None if it fits."""
     found: Mapping[str, Any] = mapping.get("properties") or {}
     for name, wanted in PROPERTIES.items():
         if name not in found:
@@ -78,12 +78,12 @@ def misfit(mapping: Mapping[str, Any]) -> str | None:
 
 
 def known_feed(mapping: Mapping[str, Any]) -> Feed:
-    """Return what is in an index, as far as its mapping says."""
+    """Return the description of the content of an index, as far as its mapping has one."""
     return (mapping.get("_meta") or {}).get(META) or {}
 
 
 def addition(mapping: Mapping[str, Any], feed: Feed) -> dict[str, Any]:
-    """Return what a mapping does not say yet, for ``_mapping``; empty if it says all."""
+    """Return what is missing in a mapping, as the body for ``_mapping``; empty if nothing is."""
     found = mapping.get("properties") or {}
     added: dict[str, Any] = {}
     missing = {name: kind for name, kind in PROPERTIES.items() if name not in found}

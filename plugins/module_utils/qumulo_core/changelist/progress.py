@@ -35,24 +35,24 @@ def remaining(done: int, total: int | None, seconds: float) -> float | None:
 
 
 def check_status(status: str, dest: str) -> None:
-    """Refuse a status file that is one of the files of the list, however it is spelled.
+    """Refuse a status file that is one of the files of the list, whatever its spelling.
 
-    Those with a number are taken even without ``split``: a run removes what a former one left.
+    Files with a number count even without ``split``, because a run removes those of earlier runs.
 
-    :raises InputError: it is one.
+    :raises InputError: it is one of them.
     """
     own, identity = _places(status), _identity(status)
     numbered = (f"{dest}.{number}" for number in range(1, MOST_LISTS + 1))
     for one in (dest, f"{dest}.first", *numbered):
         if own & _places(one) or (identity is not None and identity == _identity(one)):
             raise InputError(
-                f"status is {status}, and {one} is a file of the list: they are the same file, and "
-                "one would replace the other. Set status to another file."
+                f"status {status} is the same file as {one}, which belongs to the list, and one "
+                "would replace the other: set status to another file."
             )
 
 
 def _places(path: str) -> set[tuple[str, str]]:
-    """Return directory and name of a path, and of what it leads to if it is a symlink."""
+    """Return directory and name of a path, and of its target if it is a symlink."""
     folder, name = os.path.split(os.path.abspath(path))
     return {(os.path.realpath(folder), name), os.path.split(os.path.realpath(path))}
 
@@ -81,7 +81,7 @@ def killed_before(path: str) -> int | None:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return which file it is, whatever its links are called; None: there is none."""
+    """Return device and inode of a file; None if it does not exist."""
     try:
         found = os.stat(path)
     except OSError:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Requests to OpenSearch or Elasticsearch, with each failure as a sentence."""
+"""Send requests to OpenSearch or Elasticsearch, with each failure as a sentence."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from ..errors import (
 )
 from .search_engine import Engine
 
-#: Statuses that say: later.
+#: Statuses of a busy engine.
 BUSY = (429, 502, 503, 504)
 _JSON, NDJSON = "application/json", "application/x-ndjson"
 _LONGEST_WAIT = 60.0
@@ -42,7 +42,7 @@ _SHOWN = 300
 
 @dataclass(frozen=True)
 class Answer:
-    """What the engine answered to one request.
+    """The answer of the engine to one request.
 
     :param body: None: no JSON.
     """
@@ -54,11 +54,11 @@ class Answer:
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
-        """Follow none: a request would arrive without its body, and the password elsewhere."""
+        """Follow no redirect: it would drop the body and send the password to another host."""
 
 
 class _DroppedError(UnreachableError):
-    """The connection was refused or broke off: worth another attempt, if it worked before."""
+    """The connection was refused or broke; retried if it worked before."""
 
 
 class Connection:
@@ -96,7 +96,7 @@ class Connection:
     ) -> Answer:
         """Return the answer to one request, whatever its status.
 
-        A busy engine is asked again, and so is one that answered before: requests do no harm twice.
+        Requests are idempotent. They are retried if the engine is busy or has answered before.
 
         :param path: below the index.
         :raises QumuloError: there is no answer, or the engine stays busy.
@@ -125,7 +125,7 @@ class Connection:
             attempt += 1
 
     def wait(self, attempt: int, retry_after: str | None = None) -> None:
-        """Wait before another attempt: as long as the engine says, or longer each time."""
+        """Wait before a retry: as long as the engine requests, or longer each time."""
         if retry_after is not None and retry_after.isdigit():
             delay = min(float(retry_after), _LONGEST_WAIT)
         else:
@@ -172,9 +172,9 @@ class Connection:
         )
 
     def refusal(self, what: str, answer: Answer) -> QumuloError:
-        """Return the error for an answer with a status that was not hoped for.
+        """Return the error for an answer with an unexpected status.
 
-        :param what: was not done, as a sentence without its end.
+        :param what: what failed, as the beginning of a sentence.
         """
         place, user = self.engine.place, self.engine.username
         status = answer.status

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a search index is, and how to log in there."""
+"""URL and login of a search index."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _INDEX = re.compile(r"""[^-_+\s,*?"<>|#%/\\:][^\s,*?"<>|#%/\\:]*""")
 
 @dataclass(frozen=True)
 class Engine:
-    """Where the index is, and how to log in there.
+    """URL and login of an index.
 
     :param url: of the index: scheme, host, port, perhaps a prefix, and its name.
-    :param retries: of requests that the engine is too busy for.
+    :param retries: number of retries of a request.
     """
 
     url: str
@@ -34,11 +34,13 @@ class Engine:
     def __post_init__(self) -> None:
         _check_url(self.url)
         if not 1 <= self.timeout <= 3600:
-            raise InputError(f"timeout is a number of seconds from 1 to 3600, not {self.timeout}.")
+            raise InputError(
+                f"timeout is {self.timeout}: set it to a number of seconds from 1 to 3600."
+            )
         if not 0 <= self.retries <= 20:
-            raise InputError(f"retries is a number from 0 to 20, not {self.retries}.")
+            raise InputError(f"retries is {self.retries}: set it to a number from 0 to 20.")
         if self.ca_path and not self.url.startswith("https:"):
-            raise InputError("ca_path is for an url with https: change url, or leave ca_path out.")
+            raise InputError("ca_path needs a url with https: change url, or leave ca_path out.")
         _check_login(self.username, self.password)
         if self.password:
             remember(self.password, self)
@@ -61,10 +63,10 @@ def _check_url(url: str) -> None:
     example = "write it as https://search.example.com:9200/files."
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises ValueError if it is no number
+        parts.port  # noqa: B018 - raises ValueError if it is not a number
     except ValueError as exc:
         raise InputError(f"url is not a URL ({exc}): {example}") from exc
-    if "@" in parts.netloc:  # and the password in it shall not be shown
+    if "@" in parts.netloc:  # without showing the URL, which contains the password
         raise InputError("url must not contain a user name or password: set username and password.")
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise InputError(f"url '{url}' is not the URL of an index: {example}")

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sending a list in the bulk format to a search index."""
+"""Send a list in the bulk format to a search index."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Bulk:
 
 @dataclass
 class Sent:
-    """What was sent."""
+    """Counts of what was sent."""
 
     indexed: int = 0
     deleted: int = 0
@@ -96,7 +96,7 @@ def _entries(source: BinaryIO, name: str) -> Iterator[tuple[str, bytes]]:
 
 
 def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Do what the module is for: from its options to its result.
+    """Run the module: from its options to its result.
 
     :raises QumuloError: the index does not fit, or the list did not arrive as a whole.
     """
@@ -118,7 +118,7 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     if "directory" in feed:
         feed["directory"] = normalize(feed["directory"], option="directory")
     if params["first"] is not None and params["src"] is None:
-        raise InputError("first is sent before src: set src, too.")
+        raise InputError("first needs src: set both, or leave first out.")
     connection = Connection(engine)
     prepared = prepare(connection, feed, complete=params["complete"], check_mode=check_mode)
     sent = Sent()
@@ -148,9 +148,9 @@ def run(params: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def prepare(connection: Connection, feed: Feed, *, complete: bool, check_mode: bool) -> bool:
-    """Create the index with its mapping, or check that the one that is there fits.
+    """Create the index with its mapping, or check that an existing one fits.
 
-    :param complete: the list has everything in the directory, so that an index may be new.
+    :param complete: the list covers everything in the directory, so the index may be created.
     :return: whether the index was created, or its mapping extended.
     :raises ConflictError: it does not fit.
     """
@@ -186,7 +186,7 @@ def prepare(connection: Connection, feed: Feed, *, complete: bool, check_mode: b
 
 
 def _check(index: str, mapping: Mapping[str, Any], feed: Feed, *, complete: bool) -> None:
-    """Refuse an index that cannot hold the list, or holds something else."""
+    """Refuse an index that does not fit the list, or holds another directory or checkpoint."""
     reason = index_mapping.misfit(mapping)
     if reason is not None:
         raise ConflictError(
@@ -203,7 +203,7 @@ def _check(index: str, mapping: Mapping[str, Any], feed: Feed, *, complete: bool
             raise ConflictError(
                 f"The index {index} holds the files of the {name} {known[name]}, and the list is "
                 f"of the {name} {value}: the two would mix, or replace each other's files. Use a "
-                "new index (url), or name what is in this one."
+                "new index (url), or correct the value."
             )
 
 
@@ -218,7 +218,7 @@ def _begins_with_changes(what: str) -> ConflictError:
 def _extend(
     connection: Connection, mapping: Mapping[str, Any], feed: Feed, check_mode: bool
 ) -> bool:
-    """Add what a mapping does not say yet; return whether that is anything."""
+    """Add missing fields to a mapping; return whether there were any."""
     added = index_mapping.addition(mapping, feed)
     if added and not check_mode:
         answer = connection.request("PUT", "_mapping", json.dumps(added).encode())
@@ -230,9 +230,9 @@ def _extend(
 
 
 def send(connection: Connection, bulk: Bulk) -> None:
-    """Send one request; what is in it is in the index then, or gone from it.
+    """Send one request, and make sure that every action in it was applied.
 
-    :raises QumuloError: it is not, or not all of it.
+    :raises QumuloError: at least one was not.
     """
     engine = connection.engine
     attempt = 0
@@ -253,7 +253,7 @@ def send(connection: Connection, bulk: Bulk) -> None:
         if not statuses <= {429, 503}:
             raise InvalidRequestError(
                 f"The index {engine.index} refused {count}: {examples}. Correct the index, and "
-                "send the list again: entries that have arrived do no harm twice."
+                "send the list again: sending an entry twice is harmless."
             )
         if attempt >= engine.retries:
             raise BusyError(
@@ -268,7 +268,7 @@ def send(connection: Connection, bulk: Bulk) -> None:
 def _refused(engine: Engine, bulk: Bulk, body: Any) -> list[tuple[int, str]]:
     """Return status and reason of the entries that were refused.
 
-    Deleting what is not there is no failure.
+    Deleting a missing document is not a failure.
     """
     refused = []
     try:
@@ -291,6 +291,6 @@ def _refused(engine: Engine, bulk: Bulk, body: Any) -> list[tuple[int, str]]:
 
 def _nonsense(engine: Engine) -> ProtocolError:
     return ProtocolError(
-        f"{engine.place} does not answer as a search engine does to _bulk: check url, and what is "
-        "between. The list has to be sent again."
+        f"{engine.place} does not answer as a search engine would: check url, and proxies "
+        "in between. Send the list again."
     )

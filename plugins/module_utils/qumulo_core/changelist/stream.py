@@ -78,7 +78,7 @@ class Run:
 
     @property
     def unknown_deletions(self) -> int:
-        """Deleted directories of which nobody can tell what was in them."""
+        """Number of deleted directories whose content is unknown."""
         return sum(entry.operation == DELETE for entry in set(self._problems))
 
     @property

@@ -1,10 +1,10 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Paths that lead where the account that runs this, or root, says, and nobody else.
+"""Open paths that only this account and root control.
 
-Each name of a path is opened relative to the directory before it. A symlink is followed only if it
-belongs to this account or to root: otherwise its owner would choose what is read or written.
+Each component of a path is opened relative to the directory before it. A symlink is followed only
+if it belongs to this account or to root, because its owner chooses which file is used.
 """
 
 from __future__ import annotations
@@ -38,10 +38,12 @@ def describe_owner(uid: int) -> str:
 
 
 def others_can_write(found: os.stat_result) -> str | None:
-    """Return why somebody other than root and this account can change a file or directory.
+    """Return why another account can change a file or directory; None if none can.
 
-    :param found: of a regular file or of a directory. Others can only add to a directory with the
-        sticky bit, which is harmless; its owner can do everything.
+    Root does not count. In a directory with the sticky bit others can only add files, which is
+    harmless.
+
+    :param found: of a regular file or a directory.
     """
     if not is_trusted(found.st_uid):
         return f"it belongs to {describe_owner(found.st_uid)}"
@@ -77,8 +79,8 @@ def resolve(path: str, *, strict: bool = False) -> tuple[int, str, str]:
 
     The last name is not followed. It is empty if the path is ``/``.
 
-    :param strict: refuse a directory on the way to which somebody else can write.
-    :raises InputError: a symlink belongs to somebody else, or, with ``strict``, a directory.
+    :param strict: refuse directories on the path that another account can write to.
+    :raises InputError: a symlink belongs to another account, or ``strict`` refuses a directory.
     :raises OSError: a directory cannot be opened.
     """
     *above, name = os.path.abspath(path).split("/")
@@ -138,7 +140,7 @@ def _read_link(at: int, name: str, path: str, link: str) -> str:
         raise OSError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
     target = os.readlink(name, dir_fd=at)
     after = os.stat(name, dir_fd=at, follow_symlinks=False)
-    # Not one link that is looked at, and another one that is read.
+    # The link must not have been replaced between the two calls.
     same = (before.st_ino, before.st_ctime_ns) == (after.st_ino, after.st_ctime_ns)
     if not is_trusted(after.st_uid) or not same:
         raise InputError(
@@ -149,9 +151,9 @@ def _read_link(at: int, name: str, path: str, link: str) -> str:
 
 
 def check_own(descriptor: int, path: str) -> None:
-    """Refuse an open file that is not a regular one, or that somebody else can change.
+    """Refuse an open file that is not a regular file, or that another account can change.
 
-    :raises InputError: it is one.
+    :raises InputError: the file is refused.
     """
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
@@ -159,18 +161,18 @@ def check_own(descriptor: int, path: str) -> None:
     reason = others_can_write(found)
     if reason is not None:
         raise InputError(
-            f"{path} is not safe to use: {reason}, so somebody else may have changed it. Write it "
-            "again, to a directory that only this account can write to."
+            f"{path} is not safe to use: {reason}, so another account may have changed it. Write "
+            "it again, to a directory that only this account can write to."
         )
 
 
 @contextmanager
 def opened_list(path: str) -> Iterator[int]:
-    """Open a regular file that nobody but root and this account can change, for reading.
+    """Open a regular file for reading that only root and this account can change.
 
-    What is checked is the open file and each directory on the way to it.
+    The open file and each directory on the path are checked.
 
-    :raises InputError: somebody else can change it, or it is not a regular file.
+    :raises InputError: another account can change it, or it is not a regular file.
     :raises OSError: it cannot be opened.
     """
     links = 0

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Secrets and user names, checked where they enter: no error message repeats their value."""
+"""Check secrets and user names where they enter; no message contains their value."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import unicodedata
 
 from ..errors import InputError
 
-#: More is not a secret, but a file that was named by mistake.
+#: A larger file is not a secret, but was named by mistake.
 MAX_BYTES = 1 << 16
 #: An HTTP header of more bytes is refused by most servers.
 LONGEST_TOKEN = 8192
@@ -43,7 +43,7 @@ def clean_token(text: str, name: str) -> str:
 
 
 def clean_password(text: str, name: str) -> str:
-    """Return a password without line breaks at its end; blanks are part of it.
+    """Return a password without trailing line breaks; blanks are part of it.
 
     :param name: what it is called in a message, such as ``'password'``.
     :raises InputError: it is empty, or holds a control character.
@@ -94,8 +94,8 @@ def _described(character: str) -> str:
 def read_text(path: str, what: str) -> str:
     """Return the text of a small file in UTF-8, or in UTF-16 with a byte order mark.
 
-    :param what: it is called in a message, such as ``password file``.
-    :raises InputError: it cannot be read; the message has nothing of its content.
+    :param what: name of the kind of file in a message, such as ``password file``.
+    :raises InputError: it cannot be read; the message contains nothing of its content.
     """
     try:
         with open(path, "rb") as file:
@@ -112,7 +112,7 @@ def read_text(path: str, what: str) -> str:
         return data.decode(encoding)
     except UnicodeDecodeError:
         pass
-    # Outside of the handler: the error that was handled there holds the content.
+    # Outside of the handler, because the handled exception contains the data.
     raise InputError(f"The {what} {path} is not text in UTF-8: save it again as UTF-8.")
 
 

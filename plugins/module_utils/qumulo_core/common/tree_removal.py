@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Deletes directory trees of any depth, without ever leaving them.
+"""Delete directory trees of any depth, without ever leaving them.
 
 A tree may be deeper than the recursion limit, the limit of open files and PATH_MAX allow: at any
 moment a few directories are open, and a directory is left through ``..``. No symlink is followed,
@@ -42,10 +42,10 @@ class _Level:
 
 
 def remove(top: int, path: bytes, *, dry_run: bool = False) -> bool:
-    """Delete what is at a path below a directory; return whether there was something.
+    """Delete a file or tree at a path below a directory; return whether it existed.
 
-    Directories that this account owns and may not write to are made writable, as ``rsync
-    --delete`` does it. Those that stay get their mode back.
+    Directories that this account owns but may not write to are made writable, as ``rsync
+    --delete`` does. Those that stay get their mode back.
 
     :param top: descriptor of the directory.
     :raises OSError: it cannot be deleted.
@@ -59,7 +59,7 @@ def remove(top: int, path: bytes, *, dry_run: bool = False) -> bool:
                     below = _open(at, part, restored, dry_run)
                 except OSError as exc:
                     if exc.errno in _ABSENT:
-                        return False  # what was in it cannot be here
+                        return False  # nothing can exist below it
                     raise
                 try:
                     _check_mount(at, below, subvolumes=True)
@@ -76,7 +76,7 @@ def remove(top: int, path: bytes, *, dry_run: bool = False) -> bool:
 
 
 def _granted(at: int, restored: ExitStack, dry_run: bool, action: Callable[[], _T]) -> _T:
-    """Do something in a directory, and again with all permissions on it if that is not allowed."""
+    """Do something in a directory; if permission is denied, make it writable and try again."""
     try:
         return action()
     except PermissionError:
@@ -125,7 +125,7 @@ def _make_writable(descriptor: int, restored: ExitStack | None = None) -> bool:
     try:
         # A descriptor that was opened by O_PATH takes no fchmod.
         os.chmod(f"/proc/self/fd/{descriptor}", mode | stat.S_IRWXU)
-    except FileNotFoundError as exc:  # without /proc: that must not mean that nothing is there
+    except FileNotFoundError as exc:  # without /proc; it must not count as a missing file
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from exc
     if restored is not None:
         kept = os.dup(descriptor)
@@ -150,7 +150,7 @@ def _check_mount(at: int, below: int, *, subvolumes: bool = False) -> None:
 
 
 def _enter(at: int, name: bytes) -> int:
-    """Open a directory that is to be deleted, whatever its mode is."""
+    """Open a directory that is to be deleted, whatever its mode."""
     below = os.open(name, _SEARCH, dir_fd=at)
     try:
         _check_mount(at, below)
@@ -162,7 +162,7 @@ def _enter(at: int, name: bytes) -> int:
 
 
 def _empty(at: int, name: bytes) -> None:
-    """Delete everything in a directory, which stays."""
+    """Delete everything in a directory, but not the directory."""
     levels: list[_Level] = []
     current = _enter(at, name)
     try:
@@ -179,7 +179,7 @@ def _empty(at: int, name: bytes) -> None:
                 continue
             below = _delete_files(current)
             if below:
-                continue  # there were more than are remembered
+                continue  # more than _AT_A_TIME
             if not levels:
                 return
             level = levels.pop()
@@ -188,7 +188,7 @@ def _empty(at: int, name: bytes) -> None:
             current = outer
             found = os.fstat(current)
             if (found.st_dev, found.st_ino) != level.identity:
-                raise OSError(errno.ESTALE, "it was moved while it was deleted")
+                raise OSError(errno.ESTALE, "it was moved while it was being deleted")
             os.rmdir(level.name, dir_fd=current)
             below = level.below
     finally:
@@ -196,7 +196,7 @@ def _empty(at: int, name: bytes) -> None:
 
 
 def _delete_files(descriptor: int) -> list[bytes]:
-    """Delete what is not a directory from an open directory; return some of its directories."""
+    """Delete the files of an open directory; return up to _AT_A_TIME of its subdirectories."""
     below: list[bytes] = []
     with os.scandir(descriptor) as listed:
         for entry in listed:

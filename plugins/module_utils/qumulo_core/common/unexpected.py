@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Say in one sentence what nobody expected: the text of such an exception may hold anything."""
+"""Turn unexpected exceptions into sentences without their text, which may contain a secret."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _PACKAGE = f"{os.sep}qumulo_core{os.sep}"
 
 
 def sentence(exc: BaseException, step: str) -> str:
-    """Return what failed and where, without a value; for an error of our own, its message.
+    """Return what failed and where, without values; the message of a :class:`QumuloError`.
 
     :param step: what to do about an unexpected exception, as the end of the sentence.
     """
     if isinstance(exc, QumuloError):
         return exc.message
     if isinstance(exc, MemoryError):
-        return f"Out of memory{_where(exc)}: give the process more memory, or less to do at a time."
+        return f"Out of memory{_where(exc)}: give the process more memory, or less work at a time."
     if isinstance(exc, OSError) and isinstance(exc.errno, int):
         return f"{os.strerror(exc.errno)} ({type(exc).__name__}{_where(exc)}): {step}"
     return (
-        f"Unexpected {type(exc).__name__}{_where(exc)}, a defect of the collection or an answer "
-        f"that it does not know: {step}"
+        f"Unexpected {type(exc).__name__}{_where(exc)}, a defect of the collection or an unknown "
+        f"response of the cluster: {step}"
     )
 
 
@@ -42,5 +42,5 @@ def _where(exc: BaseException) -> str:
 
 
 def formatted(exc: BaseException) -> str:
-    """Return the traceback with all that led to it, and with secrets masked."""
+    """Return the traceback with its causes, and with secrets masked."""
     return redact("".join(traceback.format_exception(type(exc), exc, exc.__traceback__)))

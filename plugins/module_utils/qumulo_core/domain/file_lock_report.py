@@ -51,17 +51,17 @@ class Wanted:
         older_than: str | None = None,
         newer_than: str | None = None,
     ) -> Wanted:
-        """Return the filter for what a person wrote.
+        """Return the filter for the options of a module.
 
         :param now: the cluster's time.
-        :raises InputError: a time makes no sense.
+        :raises InputError: a time is invalid.
         """
         limit = None if before is None else parse_moment(before, now)
         if limit is not None and is_over(limit, now):
             raise InputError(
-                f"before '{before}' is {format_rfc3339(limit)}, which is over (the cluster's time "
-                f"is {format_rfc3339(now)}), so no retention period can still end before it: name "
-                "a later time, or use status expired."
+                f"before '{before}' is {format_rfc3339(limit)}, which is in the past (the "
+                f"cluster's time is {format_rfc3339(now)}), so no retention "
+                "period can still end before it: set a later time, or use status expired."
             )
         written = WrittenBetween.make(now=now, older_than=older_than, newer_than=newer_than)
         return cls(now, status, limit, written)
@@ -126,9 +126,9 @@ def report(
 ) -> dict[str, Any]:
     """Report on locks and return what a module shows.
 
-    :param dest: write the list there, so that it takes no memory.
-    :param formula_guard: disarm what a spreadsheet would take for formulas, in CSV.
-    :raises ConflictError: something that is named cannot be read.
+    :param dest: file for the list, which then takes no memory.
+    :param formula_guard: disarm cells that a spreadsheet would take for formulas, in CSV.
+    :raises QumuloError: a named file cannot be read.
     """
     totals = _Totals()
     unreadable: list[str] = []
@@ -178,7 +178,7 @@ def report(
         result.update(files=shown, listed=count, truncated=count > len(shown))
     else:
         with AtomicFile(dest) as output, Sorter(os.path.dirname(output.path)) as sorter:
-            # Files come in the order of answers: sorted, the same locks give the same file.
+            # Results arrive in any order. Sorted, the same locks give the same file.
             for item in listed():
                 sorter.add(b"%s\0%s" % (raw(item["path"]), json.dumps(item).encode()))
             ordered = (json.loads(record.partition(b"\0")[2]) for record in sorter)
@@ -204,7 +204,7 @@ def _first(items: Iterable[dict[str, Any]], limit: int) -> tuple[list[dict[str, 
     every = counted()
     shown = heapq.nsmallest(limit, every, key=lambda item: str(item["path"]))
     for _item in every:
-        pass  # of which none is wanted
+        pass  # with limit 0, nsmallest reads nothing
     return shown, count
 
 

@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""References to files: a path or an ID, and never a text that could be either.
+"""References to files: a path or an ID, and never a string that could be either.
 
-The REST API takes both in the same place of a URI. A file can have any digits as its name, and
-``2`` is the ID of the root directory: a name that is mistaken for an ID can mean the whole
-cluster. Whoever asks the cluster for a file therefore says which of the two a text is.
+The REST API takes both in the same place of a URI. A file name can consist of digits, and ``2`` is
+the ID of the root directory: a name that is mistaken for an ID can mean the whole cluster. So every
+reference states which of the two it is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class FileRef:
     def quoted(self) -> str:
         """The ``{ref}`` of a URI: every slash of a path is encoded, too.
 
-        A path that is not Unicode text is the cluster's to judge.
+        A path that is not Unicode text is passed on, and the cluster accepts or refuses it.
         """
         return quote(self.text, safe="", errors="surrogatepass")
 
@@ -75,7 +75,7 @@ def by_id(file_id: str, option: str = "file_id") -> FileRef:
 def by_options(paths: Iterable[str], file_ids: Iterable[str]) -> list[FileRef]:
     """Return the references of the options ``path`` and ``file_id``.
 
-    :raises InputError: one of them is not what its option holds.
+    :raises InputError: a value does not fit its option.
     """
     return [*map(by_path, paths), *map(by_id, file_ids)]
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that people name by their paths; a path that does not exist leads to a near one."""
+"""Look up paths that users wrote; the error for a missing path suggests a similar one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from .file_refs import by_path
 
 #: Entries of a directory that are compared with a name.
 _COMPARED = 10_000
-#: How alike two names are, from 0 to 1, if one may be a slip for the other.
+#: Least similarity of two names, from 0 to 1, if one may be a typo of the other.
 _ALIKE = 0.75
 
 
 def existing(client: Client, path: str, *, lock: bool = False) -> files.FileInfo:
-    """Return the attributes of a path that a person wrote.
+    """Return the attributes of a path that a user wrote.
 
     :param lock: see :func:`files.get`.
     :raises InputError: the path cannot name anything.
-    :raises NotFoundError: it does not exist; a similar path is named, if there is one.
+    :raises NotFoundError: it does not exist; the message suggests a similar path, if any.
     """
     ref = by_path(path)
     path = ref.text
@@ -44,9 +44,9 @@ def existing(client: Client, path: str, *, lock: bool = False) -> files.FileInfo
 
 
 def near_path(client: Client, path: str) -> str | None:
-    """Return an existing path that looks like one that does not exist, or None.
+    """Return an existing path that is similar to a missing one, or None.
 
-    This is a hint in an error message: where the cluster does not answer, there is none.
+    It is only a hint for an error message, so a request that fails gives None.
     """
     names = path.strip("/").split("/")
     try:

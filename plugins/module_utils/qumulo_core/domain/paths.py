@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Absolute paths on the cluster, as people write them."""
+"""Absolute paths on the cluster, as users write them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names of snapshots, as people write them: with the ID in front, or without."""
+"""Names of snapshots, as users write them: with or without the leading ID."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _FULL = re.compile(r"\d+_(.+)", re.DOTALL)
 
 
 def of_full_name(known: Sequence[Snapshot], name: str, source: FileInfo) -> Snapshot | None:
-    """Return the snapshot of a directory whose full name, such as ``9_nightly``, a person wrote.
+    """Return the snapshot of a directory that has a full name, such as ``9_nightly``.
 
     :param known: the snapshots of the cluster.
     :return: None if no snapshot has this full name.
     :raises InputError: it is of another directory.
-    :raises ConflictError: the text is also the name without the ID of another snapshot.
+    :raises ConflictError: it is also the name (without the ID) of another snapshot.
     """
     found = next((snapshot for snapshot in known if snapshot.name == name), None)
     if found is None:
@@ -35,22 +35,22 @@ def of_full_name(known: Sequence[Snapshot], name: str, source: FileInfo) -> Snap
     if others:
         raise ConflictError(
             f"'{name}' names two snapshots, {found.name} and {others[0].name}: "
-            "name the one that is meant by its ID."
+            "give the ID of the one that you mean."
         )
     return found
 
 
 def check_new(known: Sequence[Snapshot], name: str, source: FileInfo) -> None:
-    """Refuse to take a snapshot whose name is the full name of one that is gone, or of a series.
+    """Refuse a new snapshot whose name looks like the full name of one in an existing series.
 
-    ``9_nightly`` would become ``10_9_nightly``. A name such as ``2026_budget`` is taken, as long as
-    no snapshot of the directory is called ``budget``.
+    ``9_nightly`` would become ``10_9_nightly``. A name such as ``2026_budget`` is accepted unless
+    the directory has a snapshot called ``budget``.
 
-    :raises InputError: the name without the number is one of the directory's snapshots.
+    :raises InputError: the name without the number is that of a snapshot of the directory.
     """
     match = _FULL.fullmatch(name)
     if match and of_name(known, match.group(1), source.id):
         raise InputError(
-            f"{source.path} has no snapshot '{name}', and has snapshots called '{match.group(1)}': "
+            f"{source.path} has no snapshot '{name}', but has snapshots called '{match.group(1)}': "
             "give the name without the ID, which the cluster puts in front."
         )

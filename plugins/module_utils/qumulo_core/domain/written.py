@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter by when files were last written."""
+"""Filter files by their modification time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from ..times import parse_rfc3339
 
 @dataclass(frozen=True)
 class WrittenBetween:
-    """Files that were last written in some time.
+    """Matches files that were last written after one moment and not after another.
 
-    :param after: files that were written at this moment or earlier are left out; None: none.
-    :param until: files that were written after this moment are left out; None: none.
+    :param after: leave out files written at this moment or earlier; None: no limit.
+    :param until: leave out files written after this moment; None: no limit.
     """
 
     after: datetime | None = None
@@ -28,10 +28,10 @@ class WrittenBetween:
     def make(
         cls, *, now: datetime, older_than: str | None = None, newer_than: str | None = None
     ) -> WrittenBetween:
-        """Return the filter for what a person wrote.
+        """Return the filter for the options of a module.
 
         :param now: the cluster's time.
-        :raises InputError: a span makes no sense, or no file can be in both.
+        :raises InputError: a span is invalid, or no file can match both.
         """
         older, newer = _span("older_than", older_than), _span("newer_than", newer_than)
         if newer is not None and newer <= (older or timedelta(0)):
@@ -46,7 +46,7 @@ class WrittenBetween:
         )
 
     def matches(self, modification_time: str) -> bool:
-        """Tell whether a file with this modification time is meant."""
+        """Tell whether a file with this modification time matches."""
         if self.after is None and self.until is None:
             return True
         written = parse_rfc3339(modification_time)

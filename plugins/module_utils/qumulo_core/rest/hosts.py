@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of a cluster's nodes as people write them: one parser for all that take them."""
+"""Parse the addresses of a cluster's nodes, as users write them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _AMBIGUOUS = frozenset("\u00df\u03c2\u200c\u200d")
 
 
 def parse_hosts(texts: Iterable[str], port: int) -> tuple[str, ...]:
-    """Return names and addresses in the form in which connections are made.
+    """Return names and addresses in the form that connections need.
 
-    A text can hold several, separated by commas. An IPv6 address may be in brackets, and a host
-    may have the port that is configured anyway.
+    A string can hold several, separated by commas. An IPv6 address may be in brackets, and a host
+    may be followed by the configured port.
 
-    :param port: of all of them.
-    :raises InputError: there is none, or one is written in another form.
+    :param port: the configured port.
+    :raises InputError: there is no host, or one is invalid.
     """
     parts = [part.strip() for text in texts for part in text.split(",")]
     hosts = tuple(dict.fromkeys(_host(part, port) for part in parts if part))
@@ -37,8 +37,7 @@ def parse_hosts(texts: Iterable[str], port: int) -> tuple[str, ...]:
 def _host(text: str, port: int) -> str:
     if "@" in text:
         raise InputError(
-            "'host' has an '@': name only the host, and give user name and password in "
-            "'username' and 'password'."
+            "'host' has an '@': set it to the host only, and set 'username' and 'password'."
         )
     if "://" in text or "/" in text:
         bare = text.rpartition("://")[2].partition("/")[0]

@@ -21,7 +21,7 @@ from . import daemon, exit_codes, instance, logs
 from .sd_notify import Notifier
 
 _LOG = logging.getLogger(__name__)
-#: Variable of the environment with which a command prints the traceback of an unexpected error.
+#: Environment variable that makes a command print the traceback of an unexpected error.
 TRACEBACK = "LOCKSTEP_TRACEBACK"
 
 
@@ -68,10 +68,10 @@ def serve(config: Served, make: Callable[[], daemon.Service], *, alone: bool = T
 
 
 def entry(main: Callable[[], int]) -> int:
-    """Run a command as a process of its own; return its exit code.
+    """Run a command in its own process; return its exit code.
 
-    Nothing that the command did not expect is printed as it is: not what ends it, not what ends one
-    of its threads.
+    Unexpected exceptions of the command and of its threads are printed as sentences without
+    secrets.
     """
     sys.excepthook = lambda _kind, exc, _traceback: _complain(exc)
     threading.excepthook = lambda found: _complain(found.exc_value)

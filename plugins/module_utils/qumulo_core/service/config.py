@@ -31,7 +31,7 @@ _REQUIRED = object()
 MAX_BYTES = 1 << 20
 #: Names of the credentials that systemd hands over (``LoadCredential=``).
 PASSWORD, ACCESS_TOKEN = "password", "access_token"
-#: A longer span is a mistake, and too long for what waits.
+#: A longer span is a mistake, and too long for timeouts.
 _LONGEST = timedelta(weeks=52 * 30)
 _SPANS = "such as 30s, 5min or 2h"
 
@@ -160,7 +160,7 @@ class Section:
     def span(self, key: str, default: Any = _REQUIRED, *, positive: bool = False) -> timedelta:
         """Return a span of time: ``30s``, ``5min``, ``2h``, ``7d``, or a number of seconds.
 
-        :param positive: refuse a span of no length.
+        :param positive: refuse a span of zero length.
         """
         value = self._value(key, default)
         if isinstance(value, timedelta):
@@ -192,7 +192,7 @@ class Section:
     def period(self, key: str) -> Span | FixedEnd:
         """Return a span such as ``30d``, or the end that a date or an RFC 3339 time names.
 
-        YAML takes a date without quotes for a date, and a time for a time.
+        YAML parses dates and times without quotes into its own types.
         """
         value = self._value(key, _REQUIRED)
         if isinstance(value, datetime):

@@ -49,7 +49,7 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True  # a client that hangs must not hold up the end
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what ended a connection; the base class would print its traceback as it is."""
+        """Log a failed connection; the base class would print the traceback unmasked."""
         _LOG.debug("a request for metrics failed", exc_info=True)
 
 
@@ -99,7 +99,7 @@ class Server:
         try:
             return self._answer(environ, start_response)
         except Exception as exc:  # pylint: disable=broad-exception-caught
-            # The server would print the traceback as it is; the log masks secrets.
+            # The server would print the traceback unmasked; the log masks secrets.
             text = unexpected.sentence(exc, "see the log of the service.")
             _LOG.error("%s: %s", environ.get("PATH_INFO", ""), text, exc_info=exc)
             start_response("500 Internal Server Error", [("Content-Type", "text/plain")])

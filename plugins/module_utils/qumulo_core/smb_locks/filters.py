@@ -136,10 +136,10 @@ class HandleFilter:
         access: Sequence[str] = (),
         containers: Sequence[str] = (),
     ) -> HandleFilter:
-        """Return a filter for what a person wrote.
+        """Return the filter for the options of a module.
 
         :param file_ids: None: any file; empty: none of them exists, so no handle is meant.
-        :raises InputError: a value makes no sense.
+        :raises InputError: a value is invalid.
         """
         for file_id in file_ids or ():
             by_id(file_id)

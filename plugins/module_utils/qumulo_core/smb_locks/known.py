@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Filter values that name something on the cluster of the right kind, or are refused.
 
-A filter that names nothing finds nothing. "No handle matches" would then reassure somebody whose
-file is held open all the same, and a misspelled user in ``exclude_users`` would not be spared.
+A misspelled value matches nothing. "No handle matches" would then be false reassurance, and a
+misspelled user in ``exclude_users`` would not be spared.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def check_known(
     that one of the handles fits is known. Of these, only file IDs are looked up, because a handle
     does not say whether it is of a directory.
 
-    :param handles: what the filter found.
-    :param file_ids: IDs that were given as such.
+    :param handles: the handles that match the filter.
+    :param file_ids: file IDs that were given as such, not found by a path.
     :param exclude_users: users to spare.
     :raises NotFoundError: a directory, file ID or user does not exist.
     :raises InputError: a node is not one of the cluster, a directory is something else, or a file

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Many handles in a few lines: counts by user, client and node, and who would lose what."""
+"""Summaries of handles: counts by user, client and node, and lines for people."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def count(handles: Sequence[Handle]) -> dict[str, Any]:
 def holders(handles: Sequence[Handle], limit: int) -> list[str]:
     """Return a line for each user, client and risk, with the number of handles.
 
-    :param limit: lines; what is left out is counted in a last line.
+    :param limit: maximum number of lines; a last line counts the rest.
     """
     groups = Counter(
         (handle.holder.label, " or ".join(handle.addresses), ", ".join(handle.reasons))
@@ -54,7 +54,7 @@ def holders(handles: Sequence[Handle], limit: int) -> list[str]:
 def describe(handles: Sequence[Handle], limit: int) -> str:
     """Return handles for a diff, a line each.
 
-    :param limit: lines; what is left out is counted in a last line.
+    :param limit: maximum number of lines; a last line counts the rest.
     """
     lines = [handle.describe() for handle in handles[: limit + 1]]
     lines = _limited(lines, limit, total=len(handles))

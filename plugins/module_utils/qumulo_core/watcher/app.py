@@ -258,7 +258,7 @@ class Watcher:
             self._follow(root, recursive, types)
 
     def _read_evidence(self) -> None:
-        """Remember what was locked, as the evidence has it, if the spool is a new one."""
+        """Read the locked versions from the evidence if the spool is new."""
         if self._evidence is None or self._versions.complete:
             return
         self._message = "reading the evidence"
@@ -377,7 +377,7 @@ class Watcher:
         return not todo.removed
 
     def _other_names(self, todo: Translated, known: set[Key]) -> Iterator[tuple[str, str]]:
-        """Yield the names of files that turn up under several, before a newer one replaces them."""
+        """Yield the names of files with several names, before a new event replaces them."""
         for key, names in todo.names.items():
             waiting = self.spool.get(key) if key in known else None
             if waiting is not None:

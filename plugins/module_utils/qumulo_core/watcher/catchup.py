@@ -182,7 +182,7 @@ class CatchUp:
         if len(left) != len(marks):
             checkpoints.save(self._spool, self._root, left)
         for one in prune(self._client, doomed).left:
-            # The notes say where to begin, so that it does no harm.
+            # Harmless, because the notes say where to begin.
             _LOG.debug("checkpoint %s cannot be deleted: %s", one.snapshot.name, one.reason)
 
     def _changed(self, older: Snapshot, newer: int) -> Iterator[FileInfo]:

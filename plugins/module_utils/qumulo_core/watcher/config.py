@@ -105,9 +105,9 @@ def parse(section: config.Section) -> Config:
 
 
 def _retention(section: config.Section, name: str, limit: Span) -> Span | FixedEnd:
-    """Return the retention of a rule, after the guard that keeps a slip from locking for long.
+    """Return the retention of a rule, unless it exceeds ``max_retention``.
 
-    A date that is over is no error here: the other rules of a running service go on.
+    A date in the past is not an error here, so that the other rules of a running service continue.
     """
     retention = section.period("retention")
     now = datetime.now(timezone.utc)
@@ -124,7 +124,7 @@ def _retention(section: config.Section, name: str, limit: Span) -> Span | FixedE
     if too_long:
         raise InputError(
             f"The retention of rule '{name}' is {retention}, beyond max_retention {limit}, and can "
-            "never be taken back: if it is meant, set max_retention to a longer span."
+            "never be removed: if you mean it, set max_retention to a longer span."
         )
     return retention
 
@@ -134,7 +134,7 @@ def _rule(section: config.Section, number: int, limit: Span) -> Rule:
         name = section.text("name", f"rule {number}")
         if section.has("path") == section.has("file_id"):
             raise InputError(
-                f"Rule '{name}' must name its directory by 'path' or by 'file_id', by one of them."
+                f"Rule '{name}' must name its directory by either 'path' or 'file_id'."
             )
         directory = section.file_ref()
         retention: Span | FixedEnd | None = None

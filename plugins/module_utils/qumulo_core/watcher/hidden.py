@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rules that never have an effect, because rules before them match all of their files."""
+"""Find rules without effect, because earlier rules match all of their files."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _covers(wide: Rule, narrow: Rule) -> bool:
 def _holds(wide: Rule, narrow: Rule) -> bool:
     """Tell whether all of a rule's places are places of another one.
 
-    Where a directory that is named by its ID lies is known only on the cluster.
+    The location of a directory that is named by its ID is known only to the cluster.
     """
     if wide.directory == narrow.directory:
         return wide.recursive or not narrow.recursive

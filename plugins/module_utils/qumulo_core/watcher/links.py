@@ -1,11 +1,11 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files with several hard links: a lock holds for all of their names.
+"""Files with several hard links: a lock applies to all of their names.
 
-A rule that covers one name must not lock the file for those who know it by another one. The API
-has no call that lists the names of a file, and tells only how many there are. So the watcher
-remembers the names that events and listings show, as long as the file waits.
+A rule that covers one name must not lock the file for users of another name. The API reports how
+many names a file has, but has no call that lists them. So the watcher remembers the names in events
+and listings for as long as the file waits.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ CREATE TABLE IF NOT EXISTS name (
     file TEXT, path TEXT, PRIMARY KEY (file, path)
 ) WITHOUT ROWID
 """
-#: Looks at a file that is held back before it waits for an operator. A program that writes a
-#: temporary file, links it to its final name and removes the first one needs no operator.
+#: Attempts at a file that is held back before it needs an operator. A program that writes a
+#: temporary file, links it to its final name and removes the first name is done by then.
 TRIES = 5
 
 
@@ -45,7 +45,7 @@ class Names:
         with spool.writing() as database:
             database.execute(_SCHEMA)
             rows = database.execute("SELECT DISTINCT file FROM name").fetchall()
-        #: Files with names: nearly all files have none, and need no question.
+        #: Files with names. Nearly all files have none, and need no query.
         self._files = {str(row[0]) for row in rows}
 
     def of(self, file_id: str) -> list[str]:
@@ -78,7 +78,7 @@ class Names:
 
 
 def _encoded(path: str) -> bytes:
-    """Return a path as the database takes it: it can hold what is not Unicode."""
+    """Return a path for the database, even if it is not Unicode text."""
     return path.encode("utf-8", "surrogatepass")
 
 
@@ -87,19 +87,19 @@ def _decoded(path: bytes) -> str:
 
 
 def several(found: Iterable[FileInfo], waiting: Collection[object]) -> list[tuple[str, str]]:
-    """Return the names of those listed files that wait and have more names than one."""
+    """Return the names of the listed files that wait and have several names."""
     return [(info.id, info.path) for info in found if info.num_links > 1 and info.id in waiting]
 
 
 def decide(
     client: Client, info: FileInfo, candidates: Sequence[str], rules: RuleSet
 ) -> tuple[FileInfo, Decision]:
-    """Return the file under a name that a rule covers, and what the rules say about it.
+    """Return the file under a name that a rule covers, and the decision of the rules.
 
-    It is held back if it has names that no rule covers or that are not known, and its rule does
-    not lock such files.
+    The file is held back if it has names that no rule covers or that are unknown, unless its rule
+    locks such files.
 
-    :param candidates: names that it may have besides the one that the cluster tells.
+    :param candidates: names that it may have besides the one that the cluster reports.
     """
     names = [info.path]
     names += [path for path in candidates if path not in names and _is_at(client, info.id, path)]
@@ -126,14 +126,14 @@ def _why_not(info: FileInfo, path: str, names: Sequence[str], covered: Sequence[
     others = [name for name in names if name not in covered]
     if others:
         return (
-            f"{path} is the same file as {others[0]}, which no rule locks, and a lock holds for "
-            f"all names of a file. {step}"
+            f"{path} is the same file as {others[0]}, which no rule locks, and a lock applies "
+            f"to all names of a file. {step}"
         )
     if len(names) < info.num_links:
         known = [name for name in names if name != path]
         return (
             f"{path} has {info.num_links} names (hard links), of which the watcher knows only "
-            f"{' and '.join([path, *known])}, and a lock holds for all of them. {step}"
+            f"{' and '.join([path, *known])}, and a lock applies to all of them. {step}"
         )
     return ""
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What becomes of one file whose time has come."""
+"""Lock one file that is due, or decide what else to do with it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from .requests import (
 from .rules import Decision, RuleSet
 from .versions import Version, Versions
 
-#: Seconds between looks at a file that somebody holds open.
+#: Seconds between checks of a file that is open for writing.
 LOOK_AGAIN = 5.0
 #: Seconds until a file is looked at again after a look that showed a wrong clock.
 CLOCK_AGAIN = 1.0
-#: Looks at a file that changes each time between the look and the lock, one after the other.
+#: Attempts to lock a file that changes each time between reading and locking.
 LOOKS = 3
 #: Entries that a directory puts into the spool at a time.
 _BATCH = 1000
@@ -78,7 +78,7 @@ class Context:
 
 
 def handle(client: Client, item: Item, context: Context) -> Outcome:
-    """Do what an item asks for; every failure becomes an outcome."""
+    """Process an item; every failure becomes an outcome."""
     pending = Pending.of(item)
     try:
         if pending.is_directory:
@@ -93,7 +93,7 @@ def handle(client: Client, item: Item, context: Context) -> Outcome:
 
 
 def failed(item: Item, error: QumuloError, context: Context) -> Outcome:
-    """Decide whether what has failed is tried again."""
+    """Return the outcome of a failure: another attempt, or giving up."""
     tries = context.max_attempts
     if isinstance(error, HeldBackError):
         tries = min(tries, TRIES)
@@ -106,7 +106,7 @@ def failed(item: Item, error: QumuloError, context: Context) -> Outcome:
 def _decide(
     client: Client, info: FileInfo, pending: Pending, read_at: float, context: Context
 ) -> tuple[FileInfo, Decision]:
-    """Return what the rules say about a file, and the file under the name for which they do."""
+    """Return the decision of the rules about a file, and the file under the name it applies to."""
     if info.num_links > 1 and info.type == FILE:
         candidates = [pending.path, *context.names.of(info.id)]
         info, decision = links.decide(client, info, candidates, context.rules())
@@ -122,7 +122,7 @@ def _decide(
 
 
 def _file(client: Client, item: Item, pending: Pending, context: Context) -> Outcome:
-    """Lock a file as it was seen; look again if it changes in between."""
+    """Lock a file as it was read; read it again if it changes in between."""
     asked: LockState | None = None
     for _look in range(LOOKS):
         try:
@@ -133,7 +133,7 @@ def _file(client: Client, item: Item, pending: Pending, context: Context) -> Out
 
 
 class _ChangedError(Exception):
-    """A file changed between the look at it and its lock.
+    """A file changed between reading and locking it.
 
     :param asked: the lock that was requested.
     """
@@ -146,11 +146,11 @@ class _ChangedError(Exception):
 def _look_at(
     client: Client, item: Item, pending: Pending, context: Context, asked: LockState | None
 ) -> Outcome:
-    """Lock a file if its time has come.
+    """Lock a file if it is due.
 
-    :param asked: the lock that was requested last. It may have been set although the cluster said
-        that the file had changed: if the first answer was lost, the request was sent again, and
-        it was the lock that had changed the file.
+    :param asked: the lock that was requested last. It may have been set although the cluster
+        reported that the file had changed: if the first answer was lost and the request was
+        retried, the change was the lock itself.
     """
     sent = context.now()
     info = files.get(client, by_id(pending.file_id), lock=True)
@@ -188,9 +188,9 @@ def _look_at(
 
 
 def _lock(client: Client, info: FileInfo, todo: file_locks.Plan, asked: LockState) -> FileInfo:
-    """Lock a file as it was seen; return it as the cluster confirms it.
+    """Lock a file as it was read; return it as the cluster confirms it.
 
-    :raises _ChangedError: it is no longer as it was seen.
+    :raises _ChangedError: it has changed since it was read.
     """
     try:
         return file_locks.apply(client, info, todo, as_seen=True)
@@ -208,7 +208,7 @@ def _as_it_is(
     decision: Decision,
     context: Context,
 ) -> Outcome:
-    """Return what becomes of a file to which nothing has to be done."""
+    """Return the outcome for a file whose lock needs no change."""
     if known is not None and known.is_of(info) and known.until == state.until:
         if was_released(info, state, known):
             return Outcome(item, What.DONE, HOLD_RELEASED)
@@ -262,7 +262,7 @@ def _expand(client: Client, item: Item, pending: Pending, context: Context) -> O
     troubles: list[QumuloError] = []
 
     def on_error(_path: str, error: QumuloError) -> None:
-        # What is below a directory that was deleted meanwhile is gone; all else is still there.
+        # A directory that was deleted in the meantime is no failure.
         if not isinstance(error, NotFoundError):
             troubles.append(error)
 
@@ -275,5 +275,5 @@ def _expand(client: Client, item: Item, pending: Pending, context: Context) -> O
             batch = []
     flush(batch)
     if troubles:
-        raise troubles[0]  # looked at again, when all that can be listed is in the spool
+        raise troubles[0]  # tried again, now that everything that could be listed is in the spool
     return Outcome(item, What.DONE, "its files are looked at")

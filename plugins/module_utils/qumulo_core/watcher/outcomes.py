@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What became of an item of the spool."""
+"""Outcomes of processing an item of the spool."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .versions import Version
 
 
 class What(Enum):
-    """What became of an item."""
+    """How an item was processed."""
 
     LOCKED = "locked"
     ALREADY = "already locked"
@@ -27,11 +27,11 @@ class What(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of an item.
+    """The outcome of processing an item.
 
     :param record: for the evidence.
     :param due: when to try again; seconds of the cluster's clock.
-    :param reason: for people; for ``LATER`` empty if it was not in vain.
+    :param reason: for people; for ``LATER`` empty if the attempt does not count as failed.
     :param rule: name of the rule that locked it.
     :param version: to remember.
     :param kind: of what was skipped because it is not a regular file.

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a file is locked, and which lock its rule requests."""
+"""Decide when a file is locked, and which lock its rule requests."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from .pending import Pending
 from .rules import Rule
 from .versions import Version, is_unchanged
 
-#: A lock that already reaches as far as a new one would, less this part of the period, is enough:
-#: two watchers on one directory must not outbid each other.
+#: A lock that ends earlier than a new one would by no more than this part of the period is enough,
+#: because two watchers on one directory must not keep extending each other's locks.
 SLACK = 0.1
 MAX_SLACK = timedelta(days=1)
-#: The cluster's clock is known to about a second: a time that is no further ahead of it counts.
+#: Tolerance for modification times ahead of the cluster's clock.
 CLOCK_ERROR = timedelta(seconds=5)
 #: The reason why a file is not put under legal hold again.
 HOLD_RELEASED = "its legal hold was released"
@@ -41,7 +41,7 @@ def quiet_until(rule: Rule, pending: Pending, info: FileInfo, now: datetime) -> 
 
 
 def depends_on_past(rule: Rule, state: LockState) -> bool:
-    """Tell whether what was locked before decides about a file; with most files it does not."""
+    """Tell whether an earlier lock of the file matters; for most files it does not."""
     return state.until is not None or (rule.hold and not state.hold)
 
 
@@ -53,10 +53,10 @@ def request_of(
     - A retention period begins once for each version of a file's data, at the time of its lock.
       While it lasts, the rule's period counts from that time, so that a second look at the file
       does not extend it. When it is over, it is over.
-    - A legal hold is set once for each version. If it is missing then, somebody released it.
+    - A legal hold is set once for each version. If it is missing later, it was released.
 
     :param known: what is remembered of the file.
-    :raises InputError: the rule has a date that is over.
+    :raises InputError: the date of the rule is in the past.
     """
     hold = True if rule.hold and not was_released(info, state, known) else None
     since = running_since(info, state, known, now) or now
@@ -76,7 +76,7 @@ def request_of(
 def running_since(
     info: FileInfo, state: LockState, known: Version | None, now: datetime
 ) -> datetime | None:
-    """Return when the retention period that lasts at present began; None if none does.
+    """Return when the current retention period began; None if there is none.
 
     While it lasts, only setting the lock changes the file, so that its change time tells, unless
     a hold was set or released since.
@@ -89,5 +89,5 @@ def running_since(
 
 
 def was_released(info: FileInfo, state: LockState, known: Version | None) -> bool:
-    """Tell whether somebody released the legal hold that this version of a file was under."""
+    """Tell whether the legal hold of this version of a file was released."""
     return not state.hold and known is not None and known.held and known.is_of(info)

@@ -87,12 +87,12 @@ class Rule:
         return isinstance(self.retention, FixedEnd)
 
     def over(self, now: datetime) -> str:
-        """Return why the rule can lock nothing any more, or an empty text."""
+        """Return why the rule cannot lock files any more, or an empty string."""
         if not isinstance(self.retention, FixedEnd) or self.retention.end > now:
             return ""
         return (
-            f"Rule '{self.name}' retains files until {self.retention}, which is over: set a later "
-            "date, or remove the rule."
+            f"Rule '{self.name}' retains files until {self.retention}, which is in the past: "
+            "set a later date, or remove the rule."
         )
 
     def describe(self, now: datetime) -> str:
@@ -145,12 +145,12 @@ class Root:
 
 @dataclass(frozen=True)
 class Decision:
-    """What the rules say about a file; if none locks it, why.
+    """The decision of the rules about a file, with the reason if no rule locks it.
 
-    :param rule: all rules that match, combined to one; it has the name of the one that decides
-        the retention, or of the first one without any.
-    :param covered: some rule watches the place, whatever its patterns say.
-    :param matches: numbers of the rules that have a part in it.
+    :param rule: all rules that match, combined into one, named after the rule that decides the
+        retention, or after the first one.
+    :param covered: some rule watches the place, whatever its patterns are.
+    :param matches: numbers of the rules that are combined.
     :param holds: names of the other rules that put it under legal hold.
     :param held_back: why it must not be locked, because of its other names.
     """
@@ -235,7 +235,7 @@ class RuleSet:
         return self._combine(tuple(matches)) or Decision(None, reason, covered)
 
     def combine(self, decisions: Iterable[Decision]) -> Decision:
-        """Return what the rules say about a file with several names, by what they say of each."""
+        """Combine the decisions about the names of one file."""
         numbers = sorted({number for each in decisions for number in each.matches})
         matches: list[int] = []
         retained = False
@@ -247,7 +247,7 @@ class RuleSet:
         return self._combine(tuple(matches)) or Decision(None, "no rule covers it", covered=False)
 
     def _combine(self, matches: tuple[int, ...]) -> Decision | None:
-        """Return the decision by rules that match; None without any.
+        """Return the decision of the rules that match; None if there are none.
 
         A file is locked no earlier than each of them allows.
         """

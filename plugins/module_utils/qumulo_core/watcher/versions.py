@@ -1,11 +1,12 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which version of a file was locked: what ended since must not begin again.
+"""Remember which version of a file was locked, so that a lock that ended is not set again.
 
-A file whose retention period is over, or whose legal hold was released, comes back to the watcher
-by many paths: a catch-up, a move, a change of its mode. Only new data make it a file to be locked
-again. The cluster numbers a file's data (``data_revision``), and the watcher remembers the number.
+A file whose retention period is over, or whose legal hold was released, reaches the watcher again
+in many ways: a catch-up, a move, a change of its mode. It is locked again only if its data are new.
+The cluster numbers the versions of a file's data (``data_revision``), and the watcher remembers the
+number.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _REMEMBER = """
 INSERT INTO version (file, value) VALUES (?, ?)
 ON CONFLICT (file) DO UPDATE SET value = excluded.value
 """
-#: Name of the note that the evidence was read: it is, when there is a new spool.
+#: Name of the note that the evidence was read into a new spool.
 _READ = "versions"
 #: Records that are taken from the evidence at a time.
 _BATCH = 5000
@@ -38,7 +39,7 @@ _BATCH = 5000
 
 @dataclass(frozen=True)
 class Version:
-    """The data of a file that was locked, and the lock.
+    """A version of a file that was locked, and the lock.
 
     :param revision: the cluster's number of the data; empty in the evidence of earlier releases.
     :param modification_time: of the data, as the API writes it.
@@ -66,9 +67,9 @@ class Version:
 
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> Version:
-        """Return the version that a record of the evidence tells of.
+        """Return the version in a record of the evidence.
 
-        :raises KeyError, TypeError, ValueError: it is no such record.
+        :raises KeyError, TypeError, ValueError: the record is invalid.
         """
         until = record["retention_until"]
         return cls(
@@ -80,7 +81,7 @@ class Version:
         )
 
     def is_of(self, info: FileInfo) -> bool:
-        """Tell whether a file has the same data as then."""
+        """Tell whether a file still has the data of this version."""
         if self.revision and info.data_revision:
             return self.revision == info.data_revision
         return self.modification_time == info.modification_time
@@ -96,7 +97,7 @@ class Version:
 
     @classmethod
     def load(cls, line: str) -> Version:
-        """Return what :meth:`dump` made a line of."""
+        """Return the version of a line that :meth:`dump` returned."""
         revision, modification_time, until, held, locked_at = json.loads(line)
         return cls(
             revision,
@@ -108,7 +109,7 @@ class Version:
 
 
 class Versions:
-    """The version of each file that was locked last, in the spool's database.
+    """The last locked version of each file, in the spool's database.
 
     All methods are for any thread.
     """
@@ -119,7 +120,7 @@ class Versions:
             database.execute(_SCHEMA)
 
     def get(self, file_id: str) -> Version | None:
-        """Return the version of a file that was locked last, or None."""
+        """Return the last locked version of a file, or None."""
         with self._spool.reading() as database:
             row = database.execute(
                 "SELECT value FROM version WHERE file = ?", (file_id,)
@@ -174,10 +175,10 @@ class Versions:
 def is_unchanged(info: FileInfo, state: LockState, known: Version | None) -> bool:
     """Tell whether a file still has the data that its retention period was for.
 
-    While the period lasted, nobody could write to the file. So what was written last before its
-    end is what was retained. A modification time can be set to any time, and to one in the future
-    too: it is no later than the last change. Where the watcher remembers what it locked, the
-    number of the data decides.
+    Nobody can write to a file during its retention period, so data that were last written before
+    its end are the retained data. A modification time can be set to any time, even in the future,
+    so the earlier of modification and change time counts. If the watcher remembers the locked
+    version, the number of its data decides.
 
     :param state: has a retention period.
     :param known: what is remembered of the file.
@@ -188,6 +189,6 @@ def is_unchanged(info: FileInfo, state: LockState, known: Version | None) -> boo
         if known.is_of(info):
             return True
         if known.until == state.until:
-            return False  # nobody has locked it since, so that it was written afterwards
+            return False  # not locked since, so it was written after the period
     written = min(parse_rfc3339(info.modification_time), parse_rfc3339(info.change_time))
     return written <= state.until

@@ -30,7 +30,7 @@ _AGAIN = 1.0
 _BATCH = 2000
 
 
-#: What lets go of an item.
+#: Outcomes that remove an item from the spool.
 _ENDED = (What.LOCKED, What.ALREADY, What.DONE, What.GONE, What.SKIPPED)
 
 
@@ -191,7 +191,7 @@ class Workers:
                     return False
 
     def _remember(self, batch: list[Outcome]) -> None:
-        """Remember what was locked, so that what ended since does not begin again."""
+        """Remember the locked versions, so that locks that ended are not set again."""
         versions = self._context.versions
         versions.remember((str(o.item.key), o.version) for o in batch if o.version is not None)
         versions.forget([str(o.item.key) for o in batch if o.what is What.GONE])

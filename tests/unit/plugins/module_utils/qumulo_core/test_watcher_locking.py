@@ -259,7 +259,7 @@ def test_what_is_left_out_can_be_added_to_or_taken_away() -> None:
         ({"retention": None}, "locks nothing"),
         ({"path": "w"}, "begin the path in"),
         ({"path": None, "file_id": "x"}, "is not a file ID"),
-        ({"path": None}, "by one of them"),
+        ({"path": None}, "either"),
         ({"events": ["deleted"]}, "choose from added, moved, written"),
         ({"min_size": -1}, "min_size"),
         ({"retention": "2031-02-30"}, "not in the calendar"),
@@ -290,7 +290,7 @@ def test_a_retention_can_be_a_date_with_and_without_quotes(text: str) -> None:
     nothing = LockState(None, False)
     info = written(NOW)
     assert request_of(only, info, nothing, None, NOW) == LockRequest(end, None, keep_longer=True)
-    with pytest.raises(errors.InputError, match="which is over: set a later date"):
+    with pytest.raises(errors.InputError, match="which is in the past: set a later date"):
         request_of(only, info, nothing, None, end)
     # What is retained for longer needs nothing, whenever the date is over.
     longer = LockState(end + timedelta(days=9), False)
