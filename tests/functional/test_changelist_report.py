@@ -11,6 +11,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,10 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.change
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.functional.test_checkpoints import run
 from tests.simulator.harness import Simulator
+
+from .module_runs import Module, module
+
+__all__ = ["module"]
 
 
 def test_a_page_shows_what_changed(simulator: Simulator, client: Client, tmp_path: Path) -> None:
@@ -83,6 +89,7 @@ def test_a_run_says_how_far_it_is(tmp_path: Path) -> None:
     lines: list[str] = []
     status = tmp_path / "status"
     going = progress.Progress("list", str(status), lines.append, clock=lambda: now[0])
+    going.begin()
 
     def read() -> dict[str, Any]:
         found: dict[str, Any] = json.loads(status.read_text())
@@ -176,3 +183,44 @@ def test_the_next_run_recognizes_one_that_was_killed(
     status.unlink()
     os.mkfifo(status)
     assert progress.killed_before(str(status)) is None
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_a_module_that_is_ended_leaves_only_its_status(
+    simulator: Simulator, module: Module, tmp_path: Path, number: signal.Signals
+) -> None:
+    simulator.control("files/put", path="/p/a", content="1")
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    status = lists / "status"
+    options = {
+        "checkpoint": "c",
+        "path": "/p",
+        "dest": str(lists / "l"),
+        "status": str(status),
+        "auto_commit": True,
+    }
+    simulator.control("latency", seconds=2)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(module, "qumulo_changelist", options)
+        deadline = time.monotonic() + 300
+        while not status.exists():
+            assert not running.done() and time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(json.loads(status.read_text())["pid"], number)
+        (ended,) = running.result(300)
+    simulator.control("latency", seconds=0)
+    assert ended["failed"], ended
+    found = json.loads(status.read_text())
+    assert os.listdir(lists) == ["status"]
+    if number == signal.SIGTERM:
+        assert f"{lists}/l is not complete: the run was stopped by SIGTERM" in ended["msg"]
+        assert found["state"] == "failed"
+        (again,) = module("qumulo_changelist", options)
+        assert "was killed" not in again["said"]
+    else:
+        assert found["state"] == "running"
+        simulator.control("clock/advance", seconds=400)
+        (again,) = module("qumulo_changelist", options)
+        assert f"An earlier run, process {found['pid']}, was killed" in again["said"]
+    assert not again["failed"] and sorted(os.listdir(lists)) == ["l", "status"], again

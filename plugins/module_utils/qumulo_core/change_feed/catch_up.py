@@ -188,7 +188,7 @@ class CatchUp:
         :param older: None: everything is new.
         """
         with ExitStack() as stack:
-            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-feed-"))
+            directory = tempfile.gettempdir()
             gone, present = (stack.enter_context(Sorter(directory)) for _number in range(2))
             diff.collect(
                 self._client,

@@ -118,8 +118,11 @@ class Progress:
         self._done = 0
         self._total: int | None = None
         self._killed: int | None = None
-        if path is not None:
-            self._killed = killed_before(path)
+
+    def begin(self) -> None:
+        """Report that the run has begun, and take notice of an earlier one that was killed."""
+        if self._path is not None:
+            self._killed = killed_before(self._path)
             self._write("running", tidy=True)
 
     def update(self, phase: str, done: int, total: int | None = None) -> None:

@@ -87,10 +87,14 @@ def _list(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[s
 @contextmanager
 def _progress(params: Mapping[str, Any], order: Order) -> Iterator[Progress]:
     progress = Progress(os.path.basename(order.dest), params["status"], journal)
+    begun = False
     try:
+        progress.begin()
+        begun = True
         yield progress
     except QumuloError as exc:
-        progress.end(exc.message)
+        if begun:  # otherwise the status file is what cannot be written
+            progress.end(exc.message)
         raise
     except Terminated:
         progress.end(_STOPPED)
