@@ -33,6 +33,13 @@ options:
       - Absolute path of the top directory of the copy. It must not be C(/), and no symlink of another account than this and root may lead to it.
     type: path
     required: true
+  keep:
+    description:
+      - Names in the top directory of the copy that are not deleted although the list names them, such as a file that the copy itself has there.
+    type: list
+    elements: str
+    default: []
+    version_added: 1.1.0
 attributes:
   check_mode:
     description: Counts, and deletes nothing.
@@ -77,6 +84,7 @@ def main():
         argument_spec={
             "list": {"type": "path", "required": True},
             "path": {"type": "path", "required": True},
+            "keep": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -85,6 +93,7 @@ def main():
         lambda: removal.apply(
             module.params["list"],
             by_path(module.params["path"]).text,
+            keep=module.params["keep"],
             check_mode=module.check_mode,
         ),
     )

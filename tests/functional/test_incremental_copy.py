@@ -14,12 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
 from tests.tools.tree import ROOT
 
 from .furnished import environment
 from .quick_plays import Played, quick_plays
 
+MARKER = ".lockstep-copy.json"
 Copy = Callable[..., Played]
 
 
@@ -99,7 +101,7 @@ def test_nothing_is_deleted_by_mistake(simulator: Simulator, copy: Copy, tmp_pat
     first = copy(**variables, copy_replace="true")
     assert first.code == 0, first.output
     found = sorted(str(path.relative_to(dest)) for path in dest.rglob("*"))
-    assert found == ["a", "d", "d/b", "d/c"]
+    assert found == [".lockstep-copy.json", "a", "d", "d/b", "d/c"]
     private = tmp_path / "state" / "incremental_copy"
     assert stat.S_IMODE(private.stat().st_mode) == 0o700
     (written,) = private.glob("nightly-copy-*.nul")
@@ -115,4 +117,85 @@ def test_nothing_is_deleted_by_mistake(simulator: Simulator, copy: Copy, tmp_pat
     assert second.code == 0 and (dest / "new").exists(), second.output
     third = copy(**variables)
     assert third.code == 0, third.output
-    assert sorted(os.listdir(dest)) == ["a", "d", "new"]
+    assert sorted(os.listdir(dest)) == [".lockstep-copy.json", "a", "d", "new"]
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="rsync is not installed")
+def test_a_copy_that_is_not_mounted_is_not_continued(
+    simulator: Simulator, copy: Copy, client: Client, tmp_path: Path
+) -> None:
+    mount, dest = tmp_path / "mount", tmp_path / "dest"
+    mount.mkdir()
+    names = ("a", "b", MARKER)
+
+    def put(*names: str) -> None:
+        for name in names:
+            simulator.control("files/put", path=f"/p/{name}", content="1")
+            (mount / name).write_text("of the cluster")
+
+    put(*names)
+    variables = {
+        "copy_path": "/p",
+        "copy_mount": str(mount),
+        "copy_dest": str(dest),
+        "copy_check_mount": "false",
+    }
+    missing = copy(**variables)
+    assert "dest does not exist: mount it, or create" in said(missing), missing.output
+    dest.mkdir()
+    first = copy(**variables)
+    assert first.code == 0, first.output
+    marker = dest / MARKER
+    written = json.loads(marker.read_text())
+    assert (written["path"], written["checkpoint"]) == ("/p", "nightly-copy")
+
+    # It is not mounted: the directory is empty.
+    put("c")
+    away = tmp_path / "away"
+    dest.rename(away)
+    dest.mkdir()
+    with simulator.recorded() as changes:
+        for more in ({}, {"copy_adopt": "true"}):
+            lost = copy(**variables, **more)
+            assert lost.code != 0, lost.output
+            assert ("has no marker" if not more else "is empty, so it is not") in said(lost)
+    assert changes == [] and not any(dest.iterdir())
+    dest.rmdir()
+    away.rename(dest)
+
+    # Names like the marker's come and go on the cluster, and the marker stays.
+    client.rest.fs.delete(path=f"/p/{MARKER}")
+    (mount / MARKER).unlink()
+    second = copy(**variables)
+    assert second.code == 0, second.output
+    assert sorted(os.listdir(dest)) == [MARKER, "a", "b", "c"]
+    latest = json.loads(marker.read_text())
+    assert latest["before"] == written["snapshot"] < latest["snapshot"]
+
+    # Killed before its commit, the run before has written the marker already.
+    ahead = {**latest, "snapshot": 10**9, "before": latest["snapshot"]}
+    marker.write_text(json.dumps(ahead))
+    put("d")
+    third = copy(**variables)
+    assert third.code == 0 and (dest / "d").exists(), third.output
+
+    # The copy of an earlier time, of another name, and of an earlier release.
+    right = json.loads(marker.read_text())
+    with simulator.recorded() as changes:
+        for wrong in (written, {**right, "path": "/q"}):
+            marker.write_text(json.dumps(wrong))
+            done = copy(**variables)
+            assert "marker .lockstep-copy.json of another copy" in said(done), done.output
+    assert changes == []
+    marker.unlink()
+    adopted = copy(**variables, copy_adopt="true")
+    assert adopted.code == 0 and marker.exists(), adopted.output
+    marker.unlink()
+    (dest / "a").unlink()
+    (dest / "other").touch()
+    again = copy(**variables, copy_replace="true")
+    assert again.code == 0, again.output
+    assert sorted(os.listdir(dest)) == [MARKER, "a", "b", "c", "d"]
+    # Nothing else begins in a directory that is a copy already.
+    other = copy(**variables, copy_name="other")
+    assert "and a first copy would delete it" in said(other), other.output

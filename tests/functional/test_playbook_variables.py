@@ -152,7 +152,8 @@ def _quarantine(place: Place) -> Case:
             f"quarantine_{name}"
             for name in ("text", "lines", "listed", "records", "directories", "suspects", "named")
         }
-        | {"quarantine_paths", "quarantine_numbers", "quarantine_known", "quarantine_gone"},
+        | {"quarantine_paths", "quarantine_numbers", "quarantine_known", "quarantine_gone"}
+        | {f"quarantine_{name}" for name in ("each", "bad", "missing", "failed")},
     )
 
 
@@ -294,7 +295,7 @@ def _incremental_copy(place: Place) -> Case:
     (mount / "a, b").write_text("1")
 
     def verify(output: str) -> None:
-        assert [path.name for path in copy.iterdir()] == ["a, b"]
+        assert sorted(path.name for path in copy.iterdir()) == [".lockstep-copy.json", "a, b"]
 
     return Case(
         {
@@ -305,10 +306,14 @@ def _incremental_copy(place: Place) -> Case:
             "copy_list": str(place.path / "list, 2"),
             "copy_check_mount": "false",
             "copy_replace": "false",
+            "copy_adopt": "false",
             "copy_keep": "2",
         },
         verify,
-        {"copy_places", "copy_real", "copy_booleans"},
+        {
+            *("copy_places", "copy_real", "copy_booleans", "copy_marker", "copy_top", "copy_of"),
+            *("copy_marked", "copy_fits", "copy_all"),
+        },
     )
 
 

@@ -210,10 +210,11 @@ def test_what_has_changed_is_copied(simulator: Simulator, play: Play, tmp_path: 
     rest.fs.delete(path="/p/gone")
     second = run(copy_check_mount=False)
     assert second.returncode == 0, second.stdout
+    (copy / ".lockstep-copy.json").unlink()
     found = {str(p.relative_to(copy)): p.read_text() for p in copy.rglob("*") if p.is_file()}
     assert found == {"kept": "22", "new/y": "3"}
     assert not (copy / "gone").exists()
-    checked = run("--check", copy_check_mount=False)
+    checked = run("--check", copy_check_mount=False, copy_adopt=True)
     assert checked.returncode == 0, checked.stdout
     assert len(rest.snapshot.list_snapshots()["entries"]) == 1
 
@@ -274,3 +275,72 @@ def test_changes_are_handed_over(simulator: Simulator, play: Play, tmp_path: Pat
     assert play("storagedna_handover", sdna_state="committed", **options).returncode == 0
     failed = play("storagedna_handover", **{**options, "sdna_config": "/none"})
     assert failed.returncode != 0 and "(exit code 23)" in failed.stdout
+
+
+def test_a_quarantine_holds_all_that_it_can_before_it_fails(
+    simulator: Simulator, client: Client, play: Play
+) -> None:
+    for path in ("/p/a", "/p/b", "/p/d/x"):
+        simulator.control("files/put", path=path)
+    known = {path: files.get(client, by_path(path)).id for path in ("/p/b", "/p/d")}
+    done = play(
+        "quarantine",
+        quarantine_directory="/renamed",
+        quarantine_files="/p/a\n/p/gone",
+        quarantine_ids=[known["/p/d"], known["/p/b"]],
+    )
+    told = " ".join(done.stdout.split())
+    assert done.returncode != 0
+    for path in ("/p/a", "/p/b"):
+        lock = files.get(client, by_path(path), lock=True).lock
+        assert lock is not None and lock["legal_hold"], done.stdout
+    assert "There is no snapshot. 2 suspected files are under legal hold" in told, done.stdout
+    assert "These were gone: /p/gone" in told
+    assert "No snapshot of /renamed was taken" in told
+    assert f"1 of the suspected files are not under legal hold: {known['/p/d']}." in told
+
+
+def test_a_directory_for_lists_that_exists_is_not_changed(
+    simulator: Simulator, play: Play, tmp_path: Path
+) -> None:
+    simulator.control("files/put", path="/p/a")
+    place = tmp_path / "lists"
+    place.mkdir()
+    place.chmod(0o1777)
+    done = play(
+        "search_index",
+        search_path="/p",
+        search_url="https://127.0.0.1:1/files",
+        search_directory=str(place),
+    )
+    assert done.returncode != 0 and place.stat().st_mode & 0o7777 == 0o1777
+    assert "has mode 1777, so others can write to it" in " ".join(done.stdout.split()), done.stdout
+
+
+@pytest.mark.parametrize(
+    ("playbook", "variables", "told"),
+    [
+        (
+            "list_changes",
+            {"changes_path": "/p", "changes_name": None},
+            "changes_name is '",
+        ),
+        (
+            "search_index",
+            {"search_path": "/p", "search_url": "http://127.0.0.1:1/f", "search_name": None},
+            "search_name is '",
+        ),
+        (
+            "incremental_copy",
+            {"copy_path": "/p", "copy_mount": "/m", "copy_dest": "/c", "copy_name": None},
+            "copy_name is '",
+        ),
+    ],
+)
+def test_a_name_that_is_null_is_refused(
+    simulator: Simulator, play: Play, playbook: str, variables: dict[str, Any], told: str
+) -> None:
+    with simulator.recorded() as changes:
+        done = play(playbook, **variables)
+    assert done.returncode != 0 and changes == []
+    assert told in done.stdout and "ok=0 " in done.stdout, done.stdout

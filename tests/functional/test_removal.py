@@ -307,3 +307,16 @@ def test_the_whole_host_is_not_a_copy(tmp_path: Path) -> None:
             removal.apply(listed(tmp_path, "none"), copy, check_mode=True)
     with pytest.raises(InputError, match="cannot be opened: No such file"):
         removal.apply(listed(tmp_path, "none"), str(tmp_path / "none"), check_mode=True)
+
+
+def test_a_name_that_is_to_stay_is_not_deleted(tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    (copy / "d").mkdir(parents=True)
+    for name in ("mark", "d/mark", "gone"):
+        (copy / name).touch()
+    listing = listed(tmp_path, "mark", "d/mark", "gone")
+    assert removal.apply(listing, str(copy), keep=["mark"], check_mode=False) == 2
+    assert sorted(path.name for path in copy.rglob("*")) == ["d", "mark"]
+    for wrong in ("", "d/mark", ".."):
+        with pytest.raises(InputError, match="in keep is not the name of something"):
+            removal.apply(listing, str(copy), keep=[wrong], check_mode=False)

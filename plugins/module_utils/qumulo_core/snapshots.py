@@ -296,11 +296,13 @@ def delete(client: Client, snapshot: Snapshot) -> None:
 def beyond_newest(snapshots: Sequence[Snapshot], keep: int) -> list[Snapshot]:
     """Return all but the newest ``keep`` snapshots.
 
+    Their IDs tell which are newer, because the cluster's clock may have been set back.
+
     :raises InputError: ``keep`` is negative.
     """
     if keep < 0:
         raise InputError(f"keep can not be negative ({keep}).")
-    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.taken, snapshot.id))
+    ordered = sorted(snapshots, key=lambda snapshot: snapshot.id)
     return ordered[: max(0, len(ordered) - keep)]
 
 

@@ -11,7 +11,7 @@ it: a name that leads there, or has it below, is an error before anything is del
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from ..common import mounts, safe_paths, tree_removal
@@ -41,16 +41,18 @@ def names(file: BinaryIO) -> Iterator[bytes]:
         raise InputError("The list ends within a name: it is not a whole list of the nul format.")
 
 
-def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
+def apply(list_path: str, copy: str, *, keep: Iterable[str] = (), check_mode: bool) -> int:
     """Delete from a copy what a list names; return how many of the names were there.
 
     The list is read twice, so that one with a bad name, or with one where something is mounted,
     deletes nothing. Both times it is the same
     open file, which nobody but this account and root can write to.
 
+    :param keep: names in the top directory that stay although the list names them.
     :raises InputError: the list or the copy cannot be opened, or something cannot be deleted.
     """
     removed = 0
+    kept = {_kept(name) for name in keep}
     try:
         top, real = _open_copy(copy)
     except OSError as exc:
@@ -60,10 +62,10 @@ def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
     try:
         with safe_paths.opened_list(list_path) as number, open(number, "rb", closefd=False) as file:
             mounted = mounts.below(real)
-            for name in names(file):
+            for name in _listed(file, kept):
                 _check_mounts(mounted, copy, name)
             file.seek(0)
-            for name in names(file):
+            for name in _listed(file, kept):
                 try:
                     removed += tree_removal.remove(top, name, dry_run=check_mode)
                 except OSError as exc:
@@ -80,6 +82,19 @@ def apply(list_path: str, copy: str, *, check_mode: bool) -> int:
     finally:
         os.close(top)
     return removed
+
+
+def _kept(name: str) -> bytes:
+    if not name or "/" in name or name in (".", ".."):
+        raise InputError(
+            f"'{name}' in keep is not the name of something in the top directory of the copy: "
+            "write one name without slashes, or leave it out."
+        )
+    return os.fsencode(name)
+
+
+def _listed(file: BinaryIO, kept: set[bytes]) -> Iterator[bytes]:
+    return (name for name in names(file) if name not in kept)
 
 
 def _check_mounts(mounted: mounts.Mounts, copy: str, name: bytes) -> None:

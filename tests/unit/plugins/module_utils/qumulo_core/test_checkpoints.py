@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -10,11 +11,18 @@ import pytest
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist import (
     checkpoints,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.changelist.order import (
+    check_pair,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
+    ConflictError,
     InputError,
     NotFoundError,
 )
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.snapshots import Snapshot
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.snapshots import (
+    Snapshot,
+    beyond_newest,
+)
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 COMMITTED, DELIVERED, RUNNING, DEAD = "committed", "delivered", "running", "dead"
@@ -108,3 +116,12 @@ def test_the_name_of_a_snapshot_leads_to_the_checkpoint(name: str) -> None:
 def test_a_name_has_to_be_plain(name: str) -> None:
     with pytest.raises(InputError):
         checkpoints.check_name(name)
+
+
+def test_ids_tell_the_order_of_snapshots_when_the_clock_was_set_back() -> None:
+    older = snapshot(10, COMMITTED)
+    newer = replace(snapshot(11, DELIVERED), taken=older.taken - timedelta(days=30))
+    check_pair(newer, older)
+    with pytest.raises(ConflictError, match="its ID is lower: exchange 'newer' and 'older'"):
+        check_pair(older, newer)
+    assert beyond_newest([newer, older], 1) == [older]
