@@ -250,7 +250,7 @@ def test_incremental_copy_and_changelist_report(
         simulator.control("files/put", path=f"/p/{number}", content="1")
         (mount / str(number)).write_text("1")
         job("incremental_copy", answers)
-    assert sorted(path.name for path in copy.iterdir()) == ["0", "1"]
+    assert sorted(path.name for path in copy.iterdir()) == [".lockstep-copy.json", "0", "1"]
     refused = job("incremental_copy", {**answers, "copy_check_mount": "true"}, fails=True)
     assert "is not a mount point" in " ".join(refused.split())
     page = tmp_path / "page.html"
