@@ -45,7 +45,7 @@ options:
     type: str
   access_token_file:
     description:
-      - File on the host that the module runs on, which holds nothing but an access token, in UTF-8 or UTF-16.
+      - File on the host that the module runs on, which holds nothing but an access token, in UTF-8 or UTF-16. It must be a regular file.
     type: path
   credentials_file:
     description:

@@ -116,6 +116,8 @@ def snapshot(result: Mapping[str, Any], check_mode: bool) -> str:
     """Return the answer of ``qumulo_snapshot``."""
     if "deleted" in result:
         gone, left = len(result["deleted"]), result["not_deleted"]
+        if "missing_id" in result:
+            return f"Snapshot {result['missing_id']} does not exist."
         if not (gone or left):
             return f"No snapshot matches; nothing {_done(1, 'deleted', check_mode)}."
         return f"{_many(gone, 'snapshot')} {_done(gone, 'deleted', check_mode)}{_left(left)}."

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from ansible.module_utils.basic import AnsibleModule
 
-from . import _environment, _nulls, _option_rules, _whole_texts
+from . import _environment, _nulls, _option_rules, _url_passwords, _whole_texts
 from ._answers import Answer
 from ._failures import guarded
 from .qumulo_core.client import Client
@@ -84,6 +84,7 @@ class QumuloModule(AnsibleModule):  # type: ignore[misc]
     def _load_params(self) -> None:
         """Read the parameters, and put a string that is given for a list into a list of one."""
         super()._load_params()
+        self.no_log_values.update(_url_passwords.of(self.params.get("host"), "QUMULO_HOST"))
         _nulls.take_out(self.params, connection_argument_spec())
         self._null = _nulls.problem(self.argument_spec, self.params)
         self.named = frozenset(self.params)

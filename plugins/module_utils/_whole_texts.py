@@ -17,6 +17,7 @@ from typing import Any
 #: Options that can hold several values in one string, because their values contain no commas.
 SPLITTABLE = ("host",)
 _TEXT_TYPES = ("str", "path")
+_NUMBER_TYPES = ("int", "float")
 
 
 @dataclass
@@ -54,6 +55,9 @@ def prepare(spec: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) ->
                 prepared.lists[option] = prepared.params[given]
         elif declared.get("type", "str") in _TEXT_TYPES and not declared.get("choices"):
             problem = _problem(declared, [value])
+        elif declared.get("type") in _NUMBER_TYPES and isinstance(value, bool):
+            # Ansible would take it for 1 or 0.
+            problem = f"must hold a number, and {value!r} is not"
         else:
             continue
         if problem is not None and prepared.problem is None:

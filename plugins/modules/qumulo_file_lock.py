@@ -76,7 +76,8 @@ options:
     description:
       - With a relative O(retention), a retention period that ends earlier or later by no more than this is left unchanged, so that
         a play that is run again soon changes nothing. Increase it for a play that takes longer or runs often.
-      - The default is V(1h).
+      - The default is V(1h), or a tenth of the period if that is less. A retention period that is over is set again in any case.
+      - A slack that is not shorter than the period is an error.
     type: str
   on_longer:
     description:

@@ -40,10 +40,10 @@ options:
         description: Whether it is sent.
         type: bool
       server_address:
-        description: Address or name of the host that receives it.
+        description: Address or name of the host that receives it, without a port. It is needed to enable the log.
         type: str
       server_port:
-        description: TCP port of that host.
+        description: TCP port of that host, from V(1) to V(65535).
         type: int
       format:
         description: Form of the lines.

@@ -49,7 +49,7 @@ options:
     default: false
   plan:
     description:
-      - The RV(plan) of an earlier check run. If another handle matches, none is closed and the module fails.
+      - The RV(plan) of an earlier check run; anything else is an error. If another handle matches, none is closed and the module fails.
     type: list
     elements: str
   max_results:
@@ -156,6 +156,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils._smb_filters impor
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.limits import (
     check_max_results,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.granted import (
+    check_granted,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     ConflictError,
 )
@@ -189,6 +192,8 @@ def break_locks(client, params, check_mode):
     )
     closing.check(chosen.close, wanted, max_close=params["max_close"], plan=params["plan"])
     outcome = closing.Closed(closed=chosen.close)
+    if chosen.close and check_mode:
+        check_granted(client, "PRIVILEGE_SMB_FILE_HANDLE_WRITE")
     if chosen.close and not check_mode:
         outcome = closing.close(client, chosen.close, wanted, known=matching)
         if outcome.broken is not None and not outcome.closed:

@@ -43,7 +43,7 @@ options:
     default: /
   snapshot_id:
     description:
-      - ID of a snapshot to delete.
+      - ID of a snapshot to delete, from V(1). One that does not exist counts as deleted.
     type: int
   expiration:
     description:
@@ -53,7 +53,7 @@ options:
   slack:
     description:
       - With a relative O(expiration), a snapshot that expires earlier or later by no more than this is left unchanged.
-      - The default is V(1h). A date or a time is set exactly.
+      - The default is V(1h), or a tenth of the span if that is less. A slack that is not shorter than the span is an error. A date or a time is set exactly.
     type: str
   keep:
     description:

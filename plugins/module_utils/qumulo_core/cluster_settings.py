@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .client import Client
+from .domain.granted import check_granted
 from .errors import InputError, ProtocolError
+from .rest.hosts import parse_address_of
 
-#: Name -> (URI, method that changes it).
+#: Name -> (URI, method that changes it, privilege to change it).
 _SETTINGS = {
-    "access_times": ("/v1/file-system/settings/atime", "PATCH"),
-    "audit_syslog": ("/v1/audit/syslog/config", "PATCH"),
-    "notifications": ("/v1/file-system/settings/notify", "PUT"),
+    "access_times": ("/v1/file-system/settings/atime", "PATCH", "PRIVILEGE_FS_SETTINGS_WRITE"),
+    "audit_syslog": ("/v1/audit/syslog/config", "PATCH", "PRIVILEGE_AUDIT_WRITE"),
+    "notifications": ("/v1/file-system/settings/notify", "PUT", "PRIVILEGE_FS_SETTINGS_WRITE"),
 }
 
 
@@ -80,11 +82,17 @@ def ensure(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[
     What is not asked for is neither read nor changed.
     """
     changes = []
-    for name, (uri, method) in _SETTINGS.items():
+    if params.get("audit_syslog") is not None:
+        params = {**params, "audit_syslog": _checked(params["audit_syslog"])}
+    for name, (uri, method, privilege) in _SETTINGS.items():
         if params.get(name) is None:
             continue
         change = plan(name, client.get(uri), params[name])
-        if change.changes and not check_mode:
+        if name == "audit_syslog":
+            _check_receiver(change)
+        if change.changes and check_mode:
+            check_granted(client, privilege)
+        elif change.changes:
             body = change.wanted if method == "PATCH" else change.after
             answer = client.rest.request(method, uri, body=body)
             if not isinstance(answer, dict) or not answer.keys() >= change.wanted.keys():
@@ -100,6 +108,29 @@ def ensure(client: Client, params: Mapping[str, Any], check_mode: bool) -> dict[
             "after": _shown({change.name: change.after for change in changes}),
         },
     }
+
+
+def _checked(wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the audit log's settings with the address in its usual form.
+
+    :raises InputError: address or port cannot be one.
+    """
+    checked = dict(wanted)
+    if checked.get("server_address") is not None:
+        checked["server_address"] = parse_address_of(
+            checked["server_address"], "audit_syslog.server_address", "audit_syslog.server_port"
+        )
+    port = checked.get("server_port")
+    if port is not None and not 0 < port < 65536:
+        raise InputError(f"audit_syslog.server_port {port} is not a TCP port: use 1 to 65535.")
+    return checked
+
+
+def _check_receiver(change: Change) -> None:
+    if change.after.get("enabled") and not change.after.get("server_address"):
+        raise InputError(
+            "audit_syslog is enabled without an address to send the log to: set server_address."
+        )
 
 
 def _shown(settings: Mapping[str, Any]) -> str:

@@ -36,6 +36,7 @@ _MEANT = {
     **dict.fromkeys(("yr", "yrs", "year", "years"), "y"),
     **{unit: unit for unit in (*_FIXED, *_MONTHS)},  # in upper case
 }
+_DEFAULT_SLACK = timedelta(hours=1)
 _MOST = 999_999
 _EXAMPLES = "90s, 5min, 12h, 30d, 6w, 6mo (months) or 2y"
 #: The calendar repeats after this many months.
@@ -178,6 +179,24 @@ def parse_timedelta(text: str) -> timedelta:
             "weeks, such as 30d."
         )
     return span.count * _FIXED[span.unit]
+
+
+def parse_slack(text: str | None, period: timedelta) -> timedelta:
+    """Return by how much the end of a relative period may differ.
+
+    :param text: None: an hour, or a tenth of the period if that is less.
+    :param period: how long it lasts.
+    :raises InputError: it is not a span, or not shorter than the period.
+    """
+    if text is None:
+        return min(_DEFAULT_SLACK, period / 10)
+    slack = parse_timedelta(text)
+    if slack >= period:
+        raise InputError(
+            f"slack {text} is not shorter than the period itself ({period}), so that any end of it "
+            "would do: write a shorter one, or leave slack out."
+        )
+    return slack
 
 
 def parse_moment(text: str, now: datetime) -> datetime:

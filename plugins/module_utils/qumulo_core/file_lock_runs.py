@@ -14,6 +14,7 @@ from typing import Any
 from . import file_locks, files
 from .client import Client
 from .domain.file_refs import FileRef
+from .domain.granted import check_granted
 from .domain.written import AT_ANY_TIME, WrittenBetween
 from .errors import ConflictError, InputError, QumuloError
 from .file_locks import FileResult, LockRequest, LockState, plan
@@ -52,6 +53,8 @@ def find_targets(
     for ref in refs:
         try:
             info = files.get(client, ref, lock=True)
+            if info.type != DIRECTORY:
+                file_locks.check_type(info)
         except QumuloError as exc:
             targets.failed.append((ref, exc))
             continue
@@ -245,6 +248,8 @@ def lock(
         failure = _failure(tally, request, f"{others} {done} locked.")
         failure.details["warnings"] = unmatched.warnings()
         raise failure
+    if check_mode and tally.locked:
+        check_granted(client, "PRIVILEGE_FS_FILE_LOCK_WRITE")
     return {**tally.render(request), "warnings": unmatched.warnings()}
 
 

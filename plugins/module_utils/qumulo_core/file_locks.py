@@ -14,7 +14,7 @@ from . import files
 from .client import Client
 from .cluster_clock import ClusterClock
 from .domain.file_refs import FileRef
-from .durations import is_over, is_relative, parse_moment, parse_span, parse_timedelta
+from .durations import is_over, is_relative, parse_moment, parse_slack, parse_span, parse_timedelta
 from .errors import PRECONDITION_FAILED, ConflictError, InputError, ProtocolError, QumuloError
 from .files import FILE, FileInfo
 from .pool import Outcome, map_unordered
@@ -24,8 +24,6 @@ from .times import format_rfc3339, parse_rfc3339
 DEFAULT_WORKERS = 32
 #: Attempts to lock a file that changes each time between reading and locking.
 _ATTEMPTS = 5
-#: Of a relative period.
-DEFAULT_SLACK = "1h"
 
 
 @dataclass(frozen=True)
@@ -71,12 +69,15 @@ class LockRequest:
     :param hold: legal hold on or off, or None to leave it unchanged.
     :param slack: a retention period that ends at most this much before ``until`` is enough.
     :param keep_longer: leave a retention period alone that ends later; otherwise it is an error.
+    :param now: the cluster's time; a retention period that is over by then is set again, however
+        little it differs.
     """
 
     until: datetime | None
     hold: bool | None
     slack: timedelta = timedelta(0)
     keep_longer: bool = False
+    now: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def make_request(
         )
     allowed = timedelta(0)
     if relative:
-        allowed = parse_timedelta(DEFAULT_SLACK if slack is None else slack)
-    return LockRequest(until, legal_hold, allowed, keep_longer)
+        allowed = parse_slack(slack, until - now)
+    return LockRequest(until, legal_hold, allowed, keep_longer, now)
 
 
 def check_clock(clock: ClusterClock, max_clock_skew: str) -> None:
@@ -163,7 +164,8 @@ def plan(path: str, state: LockState, request: LockRequest) -> Plan:
     :raises ConflictError: the retention period would be shortened, which a cluster never allows.
     """
     until = request.until
-    if until is not None and state.until is not None:
+    over = request.now is not None and state.until is not None and state.until <= request.now
+    if until is not None and state.until is not None and not over:
         # Compare differences: adding slack to the end of the calendar would overflow.
         if state.until - until > request.slack and not request.keep_longer:
             raise ConflictError(
@@ -208,6 +210,15 @@ def read_target(client: Client, ref: FileRef) -> FileInfo:
     :raises InputError: it is not a regular file.
     """
     info = files.get(client, ref, lock=True)
+    check_type(info)
+    return info
+
+
+def check_type(info: FileInfo) -> None:
+    """Refuse to lock what is not a regular file.
+
+    :raises InputError: it is something else.
+    """
     if info.type != FILE:
         step = (
             "set recurse to lock the files below it"
@@ -215,7 +226,6 @@ def read_target(client: Client, ref: FileRef) -> FileInfo:
             else "name the file itself"
         )
         raise InputError(f"{info.path} is a {info.type}, and only files can be locked: {step}.")
-    return info
 
 
 def apply(client: Client, info: FileInfo, todo: Plan, *, as_seen: bool = False) -> FileInfo:

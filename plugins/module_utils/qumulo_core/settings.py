@@ -63,8 +63,8 @@ class Settings:
         self._clean("username", secrets.clean_username, "The user name (username)")
         self._clean("password", secrets.clean_password, "The password (password)")
         self._clean("access_token", secrets.clean_token, "The access token (access_token)")
-        if self.timeout <= 0:
-            raise InputError(f"'timeout' must be above 0 seconds, not {self.timeout}.")
+        if not 0 < self.timeout < float("inf"):  # a NaN is neither
+            raise InputError(f"'timeout' must be a number of seconds above 0, not {self.timeout}.")
         if self.retries < 0:
             raise InputError(f"'retries' can not be negative ({self.retries}).")
         if bool(self.username) != (self.password is not None):

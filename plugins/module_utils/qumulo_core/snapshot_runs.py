@@ -11,6 +11,7 @@ from typing import Any
 from . import snapshots
 from .client import Client
 from .domain import pruning
+from .domain.granted import check_granted
 from .domain.snapshot_names import check_new, of_full_name
 from .durations import parse_moment
 from .errors import InputError
@@ -52,8 +53,11 @@ def ensure(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str
         return _take(client, known, name, source.id, source.path, expiration, check_mode)
     if expiration is None or expiration.fits(present):
         return {"changed": False, "snapshot": present.render()}
+    snapshots.check_extends(present, expiration)
     after = {**present.render(), "expiration": _expiration_text(expiration)}
-    if not check_mode:
+    if check_mode:
+        check_granted(client, "PRIVILEGE_SNAPSHOT_WRITE")
+    else:
         after = snapshots.set_expiration(client, present, expiration).render()
     return {
         "changed": True,
@@ -75,6 +79,7 @@ def _take(
     check_mode: bool,
 ) -> dict[str, Any]:
     if check_mode:
+        check_granted(client, "PRIVILEGE_SNAPSHOT_WRITE")
         taken = {
             "suffix": name,
             "path": path,
@@ -106,6 +111,10 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
     one: list[Snapshot] = []
     doomed: list[Snapshot] = []
     if params["snapshot_id"] is not None:
+        if params["snapshot_id"] < 1:
+            raise InputError(
+                f"{params['snapshot_id']} is not the ID of a snapshot: IDs begin with 1."
+            )
         one = [s for s in known if s.id == params["snapshot_id"]]
     else:
         source = snapshots.source(client, params["path"])
@@ -132,7 +141,9 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
     else:
         pruned = pruning.prune(client, doomed)
     left = [each.render() for each in pruned.left]
-    result = {
+    if pruned.deleted and check_mode:
+        check_granted(client, "PRIVILEGE_SNAPSHOT_WRITE")
+    result: dict[str, Any] = {
         "changed": bool(pruned.deleted),
         "deleted": [snapshot.render() for snapshot in pruned.deleted],
         "not_deleted": left,
@@ -141,6 +152,8 @@ def _absent(client: Client, params: dict[str, Any], check_mode: bool) -> dict[st
             "after": "".join(f"{each.snapshot.describe()}\n" for each in pruned.left),
         },
     }
+    if not one and params["snapshot_id"] is not None:
+        result["missing_id"] = params["snapshot_id"]
     if left and params["keep"] is None:
         result["warnings"] = [f"Cannot be deleted: {pruning.describe_left(left)}"]
     return result

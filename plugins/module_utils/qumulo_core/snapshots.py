@@ -14,13 +14,14 @@ from typing import Any
 from . import files
 from .client import Client
 from .domain import named
-from .durations import is_over, is_relative, parse_moment, parse_timedelta
+from .durations import is_over, is_relative, parse_moment, parse_slack
 from .errors import ConflictError, InputError, NotFoundError, ProtocolError, QumuloError
 from .times import format_rfc3339, parse_rfc3339
 
 NEVER = "never"
-#: Of an expiration that is a span.
-DEFAULT_SLACK = "1h"
+#: What is behind the name of a snapshot that is always a new one: the cluster's time.
+_STAMP_FORMAT = "-%Y%m%dT%H%M%SZ"
+_STAMP = re.compile(r"-[0-9]{8}T[0-9]{6}Z")
 _NAME = re.compile(r"(\d+)_(.*)", re.DOTALL)
 
 
@@ -170,7 +171,7 @@ class Expiration:
             )
         if not relative:
             return cls(at)
-        return cls(at, parse_timedelta(DEFAULT_SLACK if slack is None else slack))
+        return cls(at, parse_slack(slack, at - now))
 
     def fits(self, snapshot: Snapshot) -> bool:
         """Tell whether a snapshot expires as asked, within the slack."""
@@ -191,8 +192,23 @@ def of_name(snapshots: Iterable[Snapshot], suffix: str, source_id: str) -> list[
 
 def of_series(snapshots: Iterable[Snapshot], suffix: str, source_id: str) -> list[Snapshot]:
     """Return the snapshots of a name of one directory, with those that carry a time behind it."""
-    name = re.compile(re.escape(suffix) + r"(-\d{8}T\d{6}Z)?")
-    return [s for s in snapshots if s.source_id == source_id and name.fullmatch(s.suffix)]
+
+    def is_of(name: str) -> bool:
+        rest = name[len(suffix) :]
+        return name.startswith(suffix) and (not rest or _is_time(rest))
+
+    return [s for s in snapshots if s.source_id == source_id and is_of(s.suffix)]
+
+
+def _is_time(text: str) -> bool:
+    """Tell whether a text is what :func:`timestamped` puts behind a name."""
+    if _STAMP.fullmatch(text) is None:
+        return False
+    try:
+        datetime.strptime(text, _STAMP_FORMAT)
+    except ValueError:  # not in the calendar
+        return False
+    return True
 
 
 def the_one(
@@ -285,6 +301,21 @@ def set_expiration(client: Client, snapshot: Snapshot, expiration: Expiration) -
     return get(client, snapshot.id)
 
 
+def check_extends(snapshot: Snapshot, expiration: Expiration) -> None:
+    """Refuse what a cluster refuses: to let a locked snapshot expire earlier.
+
+    :raises ConflictError: it is locked with a key, and would expire earlier.
+    """
+    if snapshot.lock_key is None or expiration.at is None:
+        return
+    if snapshot.expires is None or expiration.at < snapshot.expires.replace(microsecond=0):
+        raise ConflictError(
+            f"Snapshot {snapshot.name} is locked with a key, so it cannot expire earlier, at "
+            f"{format_rfc3339(expiration.at)} (at present: {snapshot.render()['expiration']}): "
+            "name a later time, or unlock it first (qq snapshot_unlock_snapshot)."
+        )
+
+
 def delete(client: Client, snapshot: Snapshot) -> None:
     """Delete a snapshot; one that is gone already is as wished."""
     try:
@@ -308,7 +339,7 @@ def beyond_newest(snapshots: Sequence[Snapshot], keep: int) -> list[Snapshot]:
 
 def timestamped(suffix: str, now: datetime) -> str:
     """Return a name for a snapshot that is always a new one: with the cluster's time in it."""
-    return f"{suffix}-{now.strftime('%Y%m%dT%H%M%SZ')}"
+    return f"{suffix}{now.strftime(_STAMP_FORMAT)}"
 
 
 def _ids(snapshots: Iterable[Snapshot]) -> str:

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import codecs
+import os
+import stat
 import unicodedata
 
 from ..errors import InputError
@@ -98,13 +100,20 @@ def read_text(path: str, what: str) -> str:
     :raises InputError: it cannot be read; the message contains nothing of its content.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        # Without waiting: nobody may ever write into a FIFO.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            data = file.read(MAX_BYTES + 1) if is_regular else b""
     except (OSError, ValueError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "not a path"
         raise InputError(
             f"Cannot read the {what} {path} ({reason}): check path and permissions."
         ) from exc
+    if not is_regular:
+        raise InputError(
+            f"The {what} {path} is not a regular file: write the content into a file with mode "
+            "0600 and name that, also instead of a process substitution such as <(command)."
+        )
     if len(data) > MAX_BYTES:
         raise InputError(f"The {what} {path} is larger than {MAX_BYTES} bytes: check the path.")
     encoding = next((name for bom, name in _BOMS if data.startswith(bom)), "utf-8")

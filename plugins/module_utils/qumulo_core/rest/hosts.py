@@ -34,6 +34,29 @@ def parse_hosts(texts: Iterable[str], port: int) -> tuple[str, ...]:
     return hosts
 
 
+def parse_address_of(text: str, option: str, port_option: str) -> str:
+    """Return the name or address of one host that is no node of the cluster, in its usual form.
+
+    :param option: what holds it, for messages.
+    :param port_option: where its port belongs.
+    :raises InputError: it is empty, or written in another form.
+    """
+    found = _PORT.match(text)
+    if found is not None or text.startswith("["):
+        bare = text.strip("[]") if found is None else found["host"].strip("[]")
+        raise InputError(
+            f"{option} '{text}' is not a host: write {bare!r}, and the port in {port_option}."
+        )
+    if not text.strip() or any(character in text for character in "@/,%"):
+        raise InputError(
+            f"{option} '{text}' is not a host: write one name or address, such as 10.0.0.5."
+        )
+    try:
+        return _address(text) or _name(text)
+    except InputError as exc:
+        raise InputError(f"{option}: {exc}") from exc
+
+
 def _host(text: str, port: int) -> str:
     if "@" in text:
         raise InputError(

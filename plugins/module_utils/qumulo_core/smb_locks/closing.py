@@ -21,6 +21,8 @@ from .names import Names
 #: Handles in one close request.
 BATCH = 500
 _SHOWN = 5
+#: Of a handle: what is opened where. Its parts are the cluster's own.
+_LOCATION = re.compile(r"[^\s/]+(/[^\s/]+)+")
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,12 @@ def check(
     """
     _refuse_all(wanted)
     if plan is not None:
+        for entry in plan:
+            if _LOCATION.fullmatch(entry) is None:
+                raise InputError(
+                    f"'{entry}' is not an entry of a plan, which looks like 10.0.0.11/1f/2: give "
+                    "the plan of a check run. Nothing was closed."
+                )
         new = [handle for handle in handles if handle.location not in plan]
         if new:
             raise ConflictError(

@@ -126,10 +126,17 @@ def test_more_handles_than_allowed_are_told_with_their_users() -> None:
 
 
 def test_a_plan_that_has_become_stale_stops_the_close() -> None:
-    handles = [handle(location="1"), handle(location="2")]
-    check(handles, HandleFilter.make(globs=["*"]), max_close=9, plan=["1", "2", "gone"])
+    handles = [handle(location="10.0.0.1/1"), handle(location="10.0.0.1/2")]
+    wanted = HandleFilter.make(globs=["*"])
+    check(handles, wanted, max_close=9, plan=["10.0.0.1/1", "10.0.0.1/2", "gone/1"])
     with pytest.raises(ConflictError, match="since the plan was made"):
-        check(handles, HandleFilter.make(globs=["*"]), max_close=9, plan=["1"])
+        check(handles, wanted, max_close=9, plan=["10.0.0.1/1"])
+
+
+@pytest.mark.parametrize("entry", ["garbage", "true", "None", "null]", "", "/a file", "1/"])
+def test_what_is_not_a_plan_is_called_so(entry: str) -> None:
+    with pytest.raises(InputError, match="is not an entry of a plan"):
+        check([handle()], HandleFilter.make(globs=["*"]), max_close=9, plan=[entry])
 
 
 def test_who_is_spared() -> None:
