@@ -39,7 +39,7 @@ options:
     type: str
   access_token:
     description:
-      - Access token of an account, as C(qq auth_create_access_token) prints it. It is used instead of O(username).
+      - Access token of an account, the value of C(bearer_token) in what C(qq auth_create_access_token) prints. It is used instead of O(username).
       - Blanks and line breaks around it are dropped. A token that cannot be sent in an HTTP header is refused, without showing it.
       - If not set, the environment variable E(QUMULO_ACCESS_TOKEN) is used.
     type: str

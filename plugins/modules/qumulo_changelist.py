@@ -42,8 +42,8 @@ options:
     description:
       - Name of the consumer, instead of two snapshots. Each consumer's position is stored on the cluster itself, as snapshots
         called C(changelist-NAME.RANDOM), so it does not matter which host runs the module.
-      - A committed snapshot never expires. One whose list was not committed expires after 90 days.
-        One left behind by a killed run expires after five minutes; until then new runs are refused.
+      - A committed snapshot never expires. A snapshot whose list was not committed expires after 90 days.
+        If a run is killed, its snapshot expires after five minutes; until then another run is refused.
     type: str
     version_added: 1.1.0
   path:

@@ -68,6 +68,7 @@ def local(text: str, simulator: Simulator, place: Path) -> str:
         "[10.0.0.11, 10.0.0.12, 10.0.0.13]": json.dumps(simulator.addresses),
         "[10.0.0.11, 10.0.0.12]": json.dumps(simulator.addresses),
         "10.0.0.11,10.0.0.12,10.0.0.13": ",".join(simulator.addresses),
+        "--host 10.0.0.11 ": f"--host {simulator.addresses[0]} ",
         "/etc/ssl/qumulo-ca.pem": simulator.ca_file,
         "~/.ansible/collections": str(linked_tree()),
         "/etc/ansible/qumulo.token": str(place / "token"),

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from qumulo.rest_client import RestClient
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.check import probes
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.settings import Settings
@@ -36,7 +37,7 @@ TYPED = {
     ("README.md", "ansible localhost -m lockstep.qumulo.qumulo_smb_lock_info -a"): '"count": 1',
     ("docs/incremental_copies.md", "ansible-playbook lockstep.qumulo.incremental_copy"): "failed=0",
     ("README.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
-    ("docs/incremental_copies.md", "ansible-playbook lockstep.qumulo.list_changes"): "failed=0",
+    ("docs/incremental_copies.md", "install -d -m 0700 /srv/lists"): "failed=0",
     ("docs/locked_files.md", "ansible-playbook lockstep.qumulo.free_locked_file"): "jane from",
     ("docs/operations.md", "export PYTHONPATH"): "logged in as admin.",
     ("docs/worm.md", "ansible-playbook lockstep.qumulo.lock_finished_project"): "+++ after",
@@ -50,9 +51,9 @@ TYPED = {
 }
 #: Blocks that a test of their own runs.
 APART = {
-    ("docs/first_day.md", "qq auth_add_user --name ansible"): "test_the_first_day",
-    ("docs/first_day.md", "qq auth_add_user --name watcher"): "test_the_first_day",
-    ("docs/first_day.md", "qq auth_create_access_token"): "test_the_first_day",
+    ("docs/first_day.md", "qq --host 10.0.0.11 login"): "test_the_first_day",
+    ("docs/first_day.md", "qq --host 10.0.0.11 auth_add_user"): "test_the_first_day",
+    ("docs/first_day.md", "(umask 077; qq --host 10.0.0.11 auth_create"): "test_the_first_day",
     ("docs/first_day.md", "export QUMULO_HOST"): "test_the_first_day",
     ("docs/incremental_copies.md", "export SEARCH_PASSWORD"): "test_a_search_index_is_fed",
     ("playbooks/search_index.yml", "ansible-playbook"): "test_a_search_index_is_fed",
@@ -64,7 +65,9 @@ APART = {
     ("docs/operations.md", "scrape_configs:"): "test_prometheus",
     ("docs/worm.md", "lockstep-watcher --check"): "test_roles_are_used_as_shown",
     ("docs/worm.md", "lockstep-watcher verify"): "test_what_is_typed_every_day",
+    ("docs/troubleshooting.md", "-e 'locked_file="): "test_values_are_quoted_as_shown",
     ("tests/simulator/README.md", ".venv/bin/python -m tests.simulator"): "test_the_simulator",
+    ("tests/simulator/README.md", "curl -d"): "test_the_control_api",
     ("CONTRIBUTING.md", "minor_changes:"): "test_a_fragment_is_what_the_changelog_takes",
 }
 #: Blocks that are not run, and why.
@@ -77,7 +80,7 @@ NOT_RUN = {
     ("extensions/eda/rulebooks/quiet_project.yml", "ansible-rulebook"): "tests/eda types it.",
     ("docs/access_times.md", "global("): "test_atime_forwarded runs it, with rsyslogd.",
     ("docs/events.md", "action:"): "tests/eda runs the rulebook that it is of.",
-    ("docs/first_day.md", "ansible-galaxy collection install"): (
+    ("docs/first_day.md", "pip install"): (
         "It fetches from Galaxy; test_execution_environment installs the Python packages."
     ),
     ("docs/locked_files.md", "-e locked_file_plan="): "test_free_locked_file types it.",
@@ -131,8 +134,47 @@ def test_tasks_run_as_they_stand(document: str, simulator: Simulator, tmp_path: 
     done = play(simulator, tmp_path, playbook(texts))
     assert done.returncode == 0, done.stdout + done.stderr
     counted = recap(done)
-    assert counted["skipped"] == counted["ignored"] == counted["rescued"] == 0, done.stdout
+    # The first list of a checkpoint has no deletions.
+    deleting = sum("when: changes.first is defined" in text for text in texts)
+    assert counted["skipped"] <= deleting, done.stdout
+    assert counted["ignored"] == counted["rescued"] == 0, done.stdout
     assert counted["ok"] > 0
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/incremental_copies.md"])
+def test_the_shown_copy_deletes_what_is_gone(
+    document: str, simulator: Simulator, tmp_path: Path
+) -> None:
+    if shutil.which("rsync") is None:
+        pytest.skip("rsync is not installed")
+    furnish(simulator, tmp_path)
+    block = shown(document, "- name: List what has changed since the last copy")
+    copying = playbook([local(block.text, simulator, tmp_path)])
+    first = play(simulator, tmp_path, copying)
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert (tmp_path / "backup" / "of today").exists()
+    rest = RestClient(simulator.addresses[0], simulator.port, timeout=120)
+    rest.login("admin", simulator.password())
+    rest.fs.delete("/projects/of today")
+    (tmp_path / "mount" / "of today").unlink()
+    second = play(simulator, tmp_path, copying)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert not (tmp_path / "backup" / "of today").exists()
+    assert (tmp_path / "backup" / "apollo" / "plan.pdf").exists()
+    assert recap(second)["skipped"] == 0
+
+
+def test_the_shown_copy_is_that_of_the_playbook() -> None:
+    content = (ROOT / "playbooks" / "incremental_copy.yml").read_text(encoding="utf-8")
+    (copying,) = (
+        task["ansible.builtin.command"]["argv"]
+        for task in yaml.safe_load(content)[0]["tasks"]
+        if task["name"] == "Copy what has changed"
+    )
+    for document in ("README.md", "docs/incremental_copies.md"):
+        tasks = shown(document, "- name: List what has changed since the last copy").data()
+        (argv,) = (t["ansible.builtin.command"]["argv"] for t in tasks if "copied" in t.values())
+        assert argv[:-2] == copying[:-2], document
 
 
 # -- what is typed ------------------------------------------------------------------------------
@@ -169,11 +211,16 @@ def test_a_search_index_is_fed(key: tuple[str, str], simulator: Simulator, tmp_p
 def test_the_first_day_makes_accounts_that_suffice(simulator: Simulator, tmp_path: Path) -> None:
     furnish(simulator, tmp_path)
     made = [b for b in blocks(ROOT / "docs" / "first_day.md") if b.language == "bash"]
-    login = f"qq login -u admin -p {simulator.password()}\n"
-    done = typed(simulator, tmp_path, login + "".join(block.script() for block in made))
+    (tmp_path / "token").unlink()
+    script = "".join(block.script() for block in made)
+    asked = "login -u admin\n"  # the password is asked for on a terminal
+    assert asked in script
+    script = script.replace(asked, f"login -u admin -p {simulator.password()}\n")
+    done = typed(simulator, tmp_path, script)
     assert done.returncode == 0, done.stdout
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
     texts = "".join(block.text for block in made)
-    passwords = dict(re.findall(r"^qq auth_add_user --name (\w+) --password '(.*)'$", texts, re.M))
+    passwords = dict(re.findall(r"auth_add_user --name (\w+) --password '(.*)'$", texts, re.M))
     assert set(passwords) == {"ansible", "watcher"}
     for user, service in (("ansible", "modules"), ("watcher", "watcher")):
         settings = Settings(
@@ -185,6 +232,14 @@ def test_the_first_day_makes_accounts_that_suffice(simulator: Simulator, tmp_pat
         )
         found = list(probes.run(settings, [service]))
         assert [finding.level for finding in found] == ["ok"] * len(found), found
+    by_token = Settings(
+        hosts=tuple(simulator.addresses),
+        port=simulator.port,
+        access_token_file=str(tmp_path / "token"),
+        ca_path=simulator.ca_file,
+    )
+    found = list(probes.run(by_token, ["modules"]))
+    assert [finding.level for finding in found] == ["ok"] * len(found), found
     check = shown("docs/first_day.md", "export QUMULO_HOST").script()
     check = check.replace("QUMULO_PASSWORD=...", f"QUMULO_PASSWORD='{passwords['ansible']}'")
     done = typed(simulator, tmp_path, check, QUMULO_USERNAME="", QUMULO_PASSWORD="")
@@ -220,6 +275,37 @@ def test_the_simulator_is_started_as_shown() -> None:
     promised = re.findall(r"`(\w+)`", text.split("It runs until")[0])
     assert promised and set(promised) <= set(facts)
     assert facts["pid"] == begun.pid
+
+
+def test_the_control_api_is_called_as_shown(simulator: Simulator, tmp_path: Path) -> None:
+    furnish(simulator, tmp_path)
+    script = shown("tests/simulator/README.md", "curl -d").script()
+    url = "http://127.0.0.1:CONTROL_PORT"
+    assert url in script
+    script = script.replace(url, f"--fail {simulator.control_url}", 1)
+    done = typed(simulator, tmp_path, script)
+    assert done.returncode == 0, done.stdout
+    rest = RestClient(simulator.addresses[0], simulator.port, timeout=120)
+    rest.login("admin", simulator.password())
+    assert rest.fs.get_file_attr(path="/report.pdf")["size"] == "4"
+
+
+def test_values_are_quoted_as_shown(simulator: Simulator, tmp_path: Path) -> None:
+    furnish(simulator, tmp_path)
+    message = "<{{ locked_file }}>{{ locked_file_spare | default('') }}"
+    show = yaml.safe_dump([{"ansible.builtin.debug": {"msg": message}}])
+    (tmp_path / "show.yml").write_text(playbook([show]))
+    lines = shown("docs/troubleshooting.md", "-e 'locked_file=").text.splitlines()
+    trap = "-e 'locked_file=/finance/Budget 2026.xlsx'"
+    assert trap in (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    answers = []
+    for line in (trap, *lines):
+        done = typed(simulator, tmp_path, f"ansible-playbook show.yml {line}")
+        assert done.returncode == 0, done.stdout
+        answers.append(done.stdout)
+    assert "</finance/Budget>" in answers[0]
+    assert all("</finance/Budget 2026.xlsx>" in answer for answer in answers[1:])
+    assert "scan" in answers[2]
 
 
 def test_a_fragment_is_what_the_changelog_takes() -> None:
