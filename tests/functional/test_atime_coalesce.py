@@ -83,7 +83,7 @@ def test_only_what_would_not_be_written_is_fresh(
 NAMES = st.sampled_from(["a", "b", ".snapshot", "ab", ".snapshots"])
 PATHS = st.lists(NAMES, max_size=4).map(lambda names: "/" + "/".join(names))
 PREFIXES = st.lists(PATHS, max_size=2).map(tuple)
-USERS = st.sampled_from(["Ann", "ann", "bob", "", "7"])
+USERS = st.sampled_from(["Ann", "ann", "bob", "", "7", "auth_id:7"])
 ADDRESSES = st.integers(0, 15).map(lambda last: f"10.0.0.{last}")
 
 
@@ -121,7 +121,7 @@ def test_rules_mean_what_they_say(
     expected = None
     if ".snapshot" in path.split("/"):
         expected = Skip.SNAPSHOT
-    elif {user.lower(), "7"} & {name.lower() for name in users} or any(
+    elif {user.lower(), "auth_id:7"} & {name.lower() for name in users} or any(
         ipaddress.ip_address(address) in ipaddress.ip_network(network) for network in networks
     ):
         expected = Skip.READER
