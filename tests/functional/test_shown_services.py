@@ -55,7 +55,15 @@ def test_what_is_typed_every_day_works(
     synced = Synced(tmp_path / "atime", simulator=simulator)
     for name, config in (("watcher", watched.config), ("atime", synced.config)):
         library = f"PYTHONPATH={core_environment()['PYTHONPATH']}"
-        command = ["env", library, sys.executable, "-m", f"qumulo_core.{name}", "--config", config]
+        command = [
+            "env",
+            library,
+            sys.executable,
+            "-m",
+            f"qumulo_core.{name}.main",
+            "--config",
+            config,
+        ]
         stand_in(tmp_path, f"lockstep-{name}", *command)
     simulator.control("files/bulk", directory="/archive/many", count=30)
     with synced.running(), watched.running() as process:
@@ -154,7 +162,7 @@ def check(service: str, place: Path) -> str:
         text = text.replace(there, str(place))
     path.write_text(text, encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", f"qumulo_core.{service}", "--check", "--config", str(path)],
+        [sys.executable, "-m", f"qumulo_core.{service}.main", "--check", "--config", str(path)],
         env={**core_environment(), "CREDENTIALS_DIRECTORY": str(place)},
         capture_output=True,
         text=True,
