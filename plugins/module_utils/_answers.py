@@ -97,6 +97,8 @@ def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
         which = "all files" if result["legal_hold"] else "none of them"
         state = "would be" if check_mode else "are" if result["legal_hold"] else "is"
         parts.append(f"{which} {state} under legal hold")
+    if result["truncated"]:
+        parts.append(f"only the first {_many(len(result['files']), 'file')} by path returned")
     return f"{'; '.join(parts)}{rest}."
 
 

@@ -146,7 +146,7 @@ msg:
   type: str
   sample: "1 lock was changed, 0 were already correct; the retention period ends at 2027-05-21T09:00:00Z."
 files:
-  description: The first O(max_results) files, with their locks as they are now (or would be in check mode).
+  description: The first O(max_results) files by path, with their locks as they are now (or would be in check mode).
   returned: success
   type: list
   elements: dict
@@ -157,6 +157,11 @@ files:
       retention_until: "2027-05-21T09:00:00Z"
       legal_hold: false
       changed: true
+truncated:
+  description: Whether there are more files than RV(files) shows.
+  returned: success
+  type: bool
+  sample: false
 locked:
   description: Number of files whose lock was (or would be) changed.
   returned: success

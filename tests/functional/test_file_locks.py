@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,52 @@ def test_a_check_run_with_a_failure_locks_nothing(tree: Simulator, client: Clien
     assert not state(client, "/t/b.tmp").is_locked(client.clock().now())
 
 
+def test_the_first_files_by_path_are_shown(simulator: Simulator, client: Client) -> None:
+    simulator.control("files/bulk", directory="/many", count=60)
+    paths = sorted(each.path for each in files.walk(client, [by_path("/many")]) if each.name)
+    options = {"recurse": True, "legal_hold": True, "max_results": 25, "workers": 16}
+    planned = run(client, "/many", check_mode=True, **options)
+    done = run(client, "/many", **options)
+    for result in (planned, done):
+        assert [each["path"] for each in result["files"]] == paths[:25]
+        assert result["truncated"] and result["locked"] == 60
+        for side in ("before", "after"):
+            lines = result["diff"][side].splitlines()
+            assert [line.partition(":")[0] for line in lines] == [*paths[:25], "... and 35 more"]
+    whole = run(client, "/many", **{**options, "max_results": 60})
+    assert not whole["truncated"] and whole["diff"]["after"] == ""
+    none = run(client, "/many", **{**options, "max_results": 0})
+    assert none["files"] == [] and none["truncated"]
+
+
+def test_a_diff_shows_what_changes_behind_files_that_do_not(
+    simulator: Simulator, client: Client
+) -> None:
+    for name in "abc":
+        simulator.control("files/put", path=f"/t/{name}")
+    run(client, "/t/a", legal_hold=True)
+    result = run(client, "/t", recurse=True, legal_hold=True, max_results=1)
+    assert [each["path"] for each in result["files"]] == ["/t/a"]
+    assert result["diff"]["after"] == "/t/b: under legal hold\n... and 1 more\n"
+
+
+@pytest.mark.parametrize("recurse", [True, False])
+def test_a_path_that_does_not_exist_leads_to_what_is_meant(
+    tree: Simulator, client: Client, recurse: bool
+) -> None:
+    tree.control("files/put", path="/t/Budget 2026.xlsx")
+    for given, told in (
+        ("/t/A.pdf", "(names are case-sensitive): did you mean '/t/a.pdf'?"),
+        ("/t/Budget", "mean '/t/Budget 2026.xlsx'? A path with blanks needs quotes"),
+        ("/t/a.pdf,/t/b.tmp", "If several paths are meant, write a list"),
+        ("/t/qqqqq", "'/t/qqqqq' does not exist on the cluster: check the path."),
+    ):
+        with pytest.raises(errors.ConflictError, match=re.escape(told)):
+            run(client, given, recurse=recurse, legal_hold=True)
+        with pytest.raises(errors.NotFoundError, match=re.escape(told)):
+            show(client, given, recurse=recurse)
+
+
 def test_a_rename_between_seeing_and_locking_changes_nothing(
     tree: Simulator, client: Client
 ) -> None:
@@ -210,6 +257,7 @@ def test_a_report_straight_to_a_file(tree: Simulator, client: Client, tmp_path: 
     assert show(client, "/t", dest=str(path))["listed"] == 4
     with open(path, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
+    assert {(row["legal_hold"], row["locked"]) for row in rows} == {("false", "false")}
     assert sorted(row["path"] for row in rows)[0] == "/t/a.pdf"
     show(client, "/t", dest=str(path), form="jsonl")
     lines = [json.loads(line) for line in path.read_text().splitlines()]

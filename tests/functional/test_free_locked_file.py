@@ -135,7 +135,8 @@ def test_the_first_run_shows_and_the_second_closes_what_was_shown(
     simulator.control("smb/open", user="CORP\\omar", path=FILE)
     refused = playbook.run(*ASKED, *plan)
     assert refused.code != 0 and opened(simulator) == 4
-    assert "1 handles have been opened since the plan was made" in flat(refused)
+    assert "1 handle has been opened since the plan was made" in flat(refused)
+    assert "run again without locked_file_plan." in flat(refused)
     spared = playbook.run(*ASKED, *plan, "-e", "locked_file_spare='CORP\\omar'")
     assert spared.code == 0, spared.output
     assert "3 handles were closed, 1 was spared" in flat(spared) and opened(simulator) == 1
@@ -205,18 +206,29 @@ def test_a_person_confirms_on_a_terminal(simulator: Simulator, playbook: Playboo
     confirm = [*ASKED, "-e", "locked_file_confirm=true"]
     without = playbook.run(*confirm)
     assert without.code != 0 and opened(simulator) == 2
-    assert "locked_file_confirm needs a terminal." in flat(without)
+    assert "Where there is no terminal, such as in AWX, run again with" in flat(without)
     assert "locked_file_plan=" in flat(without)
     for answer in ("\r", "no\r"):
         status, output = playbook.type(answer, *confirm)
         assert status != 0 and opened(simulator) == 2, output
-        assert "nobody answered yes." in " ".join(output.split()), output
+        told = "nobody answered yes." if answer == "\r" else "the answer was 'no' and not yes."
+        shown = " ".join(output.split())
+        assert told in shown and "Close these 2 handles on /finance" in shown, output
+        assert ("no terminal" in shown) is (answer == "\r"), output
     checked = playbook.run(*confirm, "--check")
     assert checked.code == 0 and opened(simulator) == 2, checked.output
     status, output = playbook.type("yes\r", *confirm)
     assert status == 0, output
     assert "jane from 10.0.0.1: 2 handles, open for writing" in output
     assert "2 handles were closed" in output and opened(simulator) == 0
+
+
+def test_a_plan_needs_no_confirmation(simulator: Simulator, playbook: Playbook) -> None:
+    simulator.control("smb/open", user="CORP\\jane", path=FILE, count=2)
+    plan = plan_of(playbook.run(*ASKED))
+    done = playbook.run(*ASKED, "-e", "locked_file_confirm=true", *plan)
+    assert done.code == 0 and "2 handles were closed" in done.output, done.output
+    assert opened(simulator) == 0
 
 
 #: Options, and the sentence that the playbook ends in.
@@ -231,6 +243,7 @@ BAD: list[tuple[list[str], str]] = [
     ([*ASKED, "-e", '{"locked_file_spare": {"a": 1}}'], "give a list of users, or a text"),
     ([*ASKED, "-e", '{"locked_file_plan": 7}'], "give the plan that the first run ended with."),
     (["-e", "locked_file=/finance/budget.xlsx"], "does not exist"),
+    (["-e", f"locked_file={FILE}"], f"did you mean '{FILE}'? A path with blanks needs quotes"),
     (["-e", "locked_file=/finance"], "/finance is a directory, and this playbook frees a file"),
     (["-e", "locked_file=/"], "/ is a directory, and this playbook frees a file"),
     ([*ASKED, "-e", "locked_file_spare=omra"], "does not know the user 'omra'"),

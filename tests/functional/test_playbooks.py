@@ -62,6 +62,7 @@ def test_a_finished_project_is_locked(simulator: Simulator, client: Client, play
         checked = play("lock_finished_project", "--check", **variables)
     assert checked.returncode == 0 and changes == [], checked.stdout
     assert "2 files below /p,1 would be retained until" in checked.stdout
+    assert "(2 would change)" in checked.stdout
     done = play("lock_finished_project", **variables)
     assert "2 files below /p,1 are retained until" in done.stdout, done.stdout
     again = play("lock_finished_project", **variables)
@@ -69,6 +70,12 @@ def test_a_finished_project_is_locked(simulator: Simulator, client: Client, play
     for path, locked in (("/p,1/a.pdf", True), ("/p,1/c.tmp", False), ("/p/untouched", False)):
         lock = files.get(client, by_path(path), lock=True).lock
         assert lock is not None and bool(lock["retention_period"]) is locked
+
+
+def test_a_project_can_be_a_single_file(simulator: Simulator, play: Play) -> None:
+    simulator.control("files/put", path="/p/a.pdf")
+    done = play("lock_finished_project", project="/p/a.pdf", project_retention="30d")
+    assert '"/p/a.pdf is retained until' in done.stdout, done.stdout
 
 
 def test_an_excluded_directory_of_a_project_is_not_locked(
@@ -106,7 +113,7 @@ def test_a_finished_project_is_locked_until_a_date(
 @pytest.mark.parametrize(
     ("variables", "told"),
     [
-        ({}, "project is '', which is not an absolute path"),
+        ({}, "project is missing: set it to the directory of the project"),
         ({"project": "p"}, "project is 'p', which is not an absolute path"),
         ({"project": ["/p"]}, "which is not an absolute path"),
         ({"project": "/"}, "project is '/', which is the whole cluster"),
@@ -114,7 +121,7 @@ def test_a_finished_project_is_locked_until_a_date(
         ({"project_retention": None}, "project_retention is missing"),
         ({"project_retention": " "}, "project_retention is missing"),
         ({"project_retention": "6m"}, "write 6min for minutes or 6mo for months"),
-        ({"project_retention": "2y"}, "beyond max_retention 1y"),
+        ({"project_retention": "2y"}, "set project_max_retention to a longer span"),
         ({"project_retention": "30"}, "neither a span"),
         ({"project_max_retention": "2031-01-01"}, "which is not a span"),
         ({"project_max_retention": ""}, "which is not a span"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import heapq
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,10 +14,11 @@ from typing import Any
 
 from . import file_locks, files
 from .client import Client
+from .domain import named as names
 from .domain.file_refs import FileRef
 from .domain.granted import check_granted
 from .domain.written import AT_ANY_TIME, WrittenBetween
-from .errors import ConflictError, InputError, QumuloError
+from .errors import ConflictError, InputError, NotFoundError, QumuloError
 from .file_locks import FileResult, LockRequest, LockState, plan
 from .files import DIRECTORY, FILE, FileInfo
 from .globs import PathFilter, Unmatched
@@ -49,6 +51,7 @@ def find_targets(
     targets = Targets()
     if not recurse:
         targets.named, targets.failed = file_locks.read_targets(client, refs, workers=workers)
+        _explain(client, targets.failed)
         return targets
     for ref in refs:
         try:
@@ -59,10 +62,18 @@ def find_targets(
             targets.failed.append((ref, exc))
             continue
         (targets.roots if info.type == DIRECTORY else targets.named).append(info)
+    _explain(client, targets.failed)
     targets.named = list({info.id: info for info in targets.named}.values())
     roots = {info.path.rstrip("/") + "/": info for info in targets.roots}
     targets.roots = [roots[path] for path in files.outermost(sorted(roots))]
     return targets
+
+
+def _explain(client: Client, failed: list[tuple[FileRef, QumuloError]]) -> None:
+    """Say what may be meant by the first few paths that do not exist; the others cost no time."""
+    for at, (ref, error) in enumerate(failed[:_SHOWN]):
+        if ref.is_path and isinstance(error, NotFoundError):
+            failed[at] = ref, names.explained(client, ref.text, error)
 
 
 def below(
@@ -106,6 +117,35 @@ def below(
 # -- locking ------------------------------------------------------------------------------------
 
 
+class _ByPath:
+    """A result that a heap orders by its path, with the last path on top."""
+
+    def __init__(self, result: FileResult) -> None:
+        self.result = result
+
+    def __lt__(self, other: _ByPath) -> bool:
+        return other.result.info.path < self.result.info.path
+
+
+class _First:
+    """The first few results by path, in whatever order they come."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._heap: list[_ByPath] = []
+
+    def add(self, result: FileResult) -> None:
+        """Take in a result, which can push out that with the last path."""
+        if len(self._heap) < self._limit:
+            heapq.heappush(self._heap, _ByPath(result))
+        elif self._heap:
+            heapq.heappushpop(self._heap, _ByPath(result))
+
+    def sorted(self) -> list[FileResult]:
+        """Return the results by path."""
+        return sorted((each.result for each in self._heap), key=lambda each: each.info.path)
+
+
 @dataclass
 class _Tally:
     max_results: int
@@ -116,22 +156,25 @@ class _Tally:
     #: Ends of retention periods, of all files.
     earliest: datetime | None = None
     latest: datetime | None = None
-    shown: list[FileResult] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)
     #: The thread that lists directories is not the one that waits for locks.
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
+    def __post_init__(self) -> None:
+        #: Of all files, for the list; of those that change, for the diff.
+        self._shown, self._changed = _First(self.max_results), _First(self.max_results)
+
     def done(self, result: FileResult) -> None:
         if result.changed:
             self.locked += 1
+            self._changed.add(result)
         else:
             self.unchanged += 1
         until = result.after.until
         if until is not None:
             self.earliest = until if self.earliest is None else min(self.earliest, until)
             self.latest = until if self.latest is None else max(self.latest, until)
-        if len(self.shown) < self.max_results:
-            self.shown.append(result)
+        self._shown.add(result)
 
     def leave_out(self) -> None:
         with self._lock:
@@ -144,17 +187,19 @@ class _Tally:
                 self.failed.append({"path": path, "reason": error.message, "status": error.status})
 
     def render(self, request: LockRequest) -> dict[str, Any]:
-        self.shown.sort(key=lambda result: result.info.path)
-        changed = [result for result in self.shown if result.changed]
+        shown, changed = self._shown.sorted(), self._changed.sorted()
+        hidden = self.locked - len(changed)
+        rest = f"... and {hidden} more\n" if hidden else ""
         rendered: dict[str, Any] = {
             "changed": self.locked > 0,
             "locked": self.locked,
             "unchanged": self.unchanged,
             "left_out": self.left_out,
-            "files": [result.render() for result in self.shown],
+            "files": [result.render() for result in shown],
+            "truncated": self.locked + self.unchanged > len(shown),
             "diff": {
-                "before": "".join(f"{r.info.path}: {r.before.describe()}\n" for r in changed),
-                "after": "".join(f"{r.info.path}: {r.after.describe()}\n" for r in changed),
+                "before": _lines((r.info, r.before) for r in changed) + rest,
+                "after": _lines((r.info, r.after) for r in changed) + rest,
             },
         }
         if request.until is not None:
@@ -168,6 +213,10 @@ class _Tally:
         if request.hold is not None:
             rendered["legal_hold"] = request.hold
         return rendered
+
+
+def _lines(locks: Iterable[tuple[FileInfo, LockState]]) -> str:
+    return "".join(f"{info.path}: {state.describe()}\n" for info, state in locks)
 
 
 def lock(

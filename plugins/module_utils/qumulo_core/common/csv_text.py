@@ -35,6 +35,9 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith(_MARK) else cell
 
 
+_BOOLEANS = {False: "false", True: "true"}
+
+
 class CsvText:
     """A table as text, which grows until it is drained.
 
@@ -77,13 +80,13 @@ def write_csv(
 ) -> int:
     """Write a table in UTF-8, piece by piece; return the number of rows.
 
-    A path that is not Unicode text keeps its bytes.
+    A path that is not Unicode text keeps its bytes. A boolean is true or false.
     """
     table = CsvText(columns, guard=guard)
     count = 0
     for row in rows:
         count += 1
-        table.extend([row])
+        table.extend([[_BOOLEANS[cell] if isinstance(cell, bool) else cell for cell in row]])
         if table.length > _PIECE:
             write(table.drain().encode("utf-8", "surrogatepass"))
     write(table.drain().encode("utf-8", "surrogatepass"))

@@ -32,15 +32,26 @@ def existing(client: Client, path: str, *, lock: bool = False) -> files.FileInfo
     try:
         return files.get(client, ref, lock=lock)
     except NotFoundError as exc:
+        raise explained(client, path, exc) from exc
+
+
+def explained(client: Client, path: str, error: NotFoundError) -> NotFoundError:
+    """Return the error for a path that does not exist, with what may be meant by it."""
+    parts = [part.strip() for part in path.split(",")]
+    if len(parts) > 1 and all(part.startswith("/") for part in parts):
+        text = (
+            f"'{path}' does not exist on the cluster: a text is one path, including its commas. "
+            "If several paths are meant, write a list with one path per item."
+        )
+    else:
         near = near_path(client, path)
         if near is None:
-            raise
+            return error
         case = " (names are case-sensitive)" if _fold(near) == _fold(path) else ""
-        raise NotFoundError(
-            f"'{path}' does not exist on the cluster{case}: did you mean '{near}'?",
-            status=exc.status,
-            error_class=exc.error_class,
-        ) from exc
+        text = f"'{path}' does not exist on the cluster{case}: did you mean '{near}'?"
+        if _fold(near).startswith(_fold(path) + " "):
+            text += " A path with blanks needs quotes on the command line."
+    return NotFoundError(text, status=error.status, error_class=error.error_class)
 
 
 def near_path(client: Client, path: str) -> str | None:
@@ -80,6 +91,9 @@ def _similar(client: Client, directory: str, name: str) -> str | None:
     for entry in entries:
         if _fold(entry) == _fold(name):
             return entry
+    longer = [entry for entry in entries if _fold(entry).startswith(_fold(name) + " ")]
+    if longer:  # a shell or an unquoted -e has cut the name at its first blank
+        return min(longer)
     alike = difflib.get_close_matches(name, entries, n=1, cutoff=_ALIKE)
     return alike[0] if alike else None
 

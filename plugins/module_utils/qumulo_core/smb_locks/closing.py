@@ -87,9 +87,10 @@ def check(
                 )
         new = [handle for handle in handles if handle.location not in plan]
         if new:
+            have = "handle has" if len(new) == 1 else "handles have"
             raise ConflictError(
-                f"{len(new)} handles have been opened since the plan was made "
-                f"({_examples(new)}): look at them and make a new plan. Nothing was closed."
+                f"{len(new)} {have} been opened since the plan was made ({_examples(new)}): look "
+                "at them and make a new plan by a check run without plan. Nothing was closed."
             )
     if len(handles) > max_close:
         users = Counter(handle.holder.label for handle in handles).most_common(_SHOWN)
@@ -101,8 +102,9 @@ def check(
     unsure = [handle for handle in handles if not wanted.is_certain(handle)]
     if unsure:
         raise InputError(
-            f"{len(unsure)} handles can belong to this client or node or to another "
-            f"({_examples(unsure)}): select by user or file instead, or grant the account "
+            f"{len(unsure)} {'handle' if len(unsure) == 1 else 'handles'} can belong to this "
+            f"client or node or to another ({_examples(unsure)}): select by user or file "
+            "instead, or grant the account "
             "PRIVILEGE_SMB_SESSION_READ, which tells clients apart. Nothing was closed."
         )
 

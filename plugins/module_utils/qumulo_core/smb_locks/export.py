@@ -51,14 +51,14 @@ def write_list(
         return {"changed": output.commit(dry_run=dry_run), "dest": output.path}
 
 
-def _row(handle: Handle) -> list[str]:
+def _row(handle: Handle) -> list[str | bool]:
     shown = handle.render()
     return [_cell(shown[column]) for column in _COLUMNS]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any) -> str | bool:
     if value is None:
         return ""
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return value
     return "; ".join(value) if isinstance(value, list) else str(value)
