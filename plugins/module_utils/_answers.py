@@ -137,7 +137,7 @@ def snapshots(result: Mapping[str, Any], check_mode: bool) -> str:
     """Return the answer of ``qumulo_snapshot_info``."""
     del check_mode
     if not result["snapshots"]:
-        return "No snapshot matches."
+        return "No snapshot matches." if result["total"] else "There are no snapshots."
     newest = result["snapshots"][0]
     return f"{_many(result['count'], 'snapshot')}, the newest {newest['name']} of {newest['path']}."
 

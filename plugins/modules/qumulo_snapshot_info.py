@@ -117,10 +117,15 @@ snapshots:
       locked: false
       owners: []
 count:
-  description: Number of snapshots.
+  description: Number of snapshots that match.
   returned: success
   type: int
   sample: 1
+total:
+  description: Number of snapshots on the cluster.
+  returned: success
+  type: int
+  sample: 12
 """
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers

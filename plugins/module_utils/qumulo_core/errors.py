@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .common.redaction import redact
@@ -53,10 +54,15 @@ class InputError(QumuloError):
 class LibraryMissingError(QumuloError):
     """A Python library that is needed on this host is not installed."""
 
-    def __init__(self, library: str, reason: str) -> None:
+    def __init__(self, library: str, reason: str, *, version: str = "") -> None:
+        """Name the library, the interpreter and the command.
+
+        :param version: releases that do, such as ``>=7.2.1``.
+        """
+        wanted = f'"{library}{version}"' if version else library
         super().__init__(
-            f"The Python library {library} is not installed for this interpreter ({reason}): "
-            f"install it with 'pip install {library}'."
+            f"The Python library {library} is not installed for the interpreter {sys.executable} "
+            f"({reason}): install it there with 'pip install {wanted}'."
         )
         self.library = library
 

@@ -50,4 +50,4 @@ def require() -> None:
     :raises LibraryMissingError: it is not; the message names the package to install.
     """
     if IMPORT_ERROR is not None:
-        raise LibraryMissingError("qumulo-api", str(IMPORT_ERROR))
+        raise LibraryMissingError("qumulo-api", str(IMPORT_ERROR), version=">=7.2.1")

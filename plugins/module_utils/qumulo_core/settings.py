@@ -16,6 +16,7 @@ from .errors import InputError
 from .rest.hosts import parse_hosts
 
 DEFAULT_PORT = 8000
+_TOKEN_VARIABLE = "QUMULO_ACCESS_TOKEN"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Settings:
         object.__setattr__(self, "hosts", parse_hosts(self.hosts, self.port))
         self._clean("username", secrets.clean_username, "The user name (username)")
         self._clean("password", secrets.clean_password, "The password (password)")
-        self._clean("access_token", secrets.clean_token, "The access token (access_token)")
+        from_environment = os.environ.get(_TOKEN_VARIABLE, "").strip() == self.access_token
+        source = _TOKEN_VARIABLE if from_environment else "access_token"
+        self._clean("access_token", secrets.clean_token, f"The access token ({source})")
         if not 0 < self.timeout < float("inf"):  # a NaN is neither
             raise InputError(f"'timeout' must be a number of seconds above 0, not {self.timeout}.")
         if self.retries < 0:

@@ -163,6 +163,7 @@ def show(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str, 
     """List the snapshots that match."""
     del check_mode  # nothing is changed
     found = snapshots.list_all(client)
+    total = len(found)
     if params["snapshot_id"] is not None:
         found = [s for s in found if s.id in params["snapshot_id"]]
     if params["name"] is not None:
@@ -179,4 +180,5 @@ def show(client: Client, params: dict[str, Any], check_mode: bool) -> dict[str, 
         "changed": False,
         "snapshots": [snapshot.render() for snapshot in found],
         "count": len(found),
+        "total": total,
     }

@@ -141,7 +141,8 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
             "No snapshot matches; nothing was deleted.",
             "No snapshot matches; nothing would be deleted.",
         ),
-        (_answers.snapshots, {"snapshots": [], "count": 0}, "No snapshot matches.", None),
+        (_answers.snapshots, {"snapshots": [], "total": 3}, "No snapshot matches.", None),
+        (_answers.snapshots, {"snapshots": [], "total": 0}, "There are no snapshots.", None),
         (
             _answers.snapshots,
             {"snapshots": [SNAPSHOT] * 2, "count": 2},

@@ -5,12 +5,17 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import errors, failures
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import (
+    errors,
+    failures,
+    sdk,
+)
 
 
 def refusal(status: int, **changes: Any) -> Any:
@@ -97,3 +102,11 @@ def test_bodies_that_are_not_json(status: int | None, retryable: bool) -> None:
     failure = failures.unreadable("h", "GET", "/x", status)
     assert isinstance(failure.error, errors.ProtocolError)
     assert failure.retryable is retryable
+
+
+def test_a_missing_sdk_names_interpreter_and_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sdk, "IMPORT_ERROR", ImportError("No module named 'qumulo'"))
+    with pytest.raises(errors.LibraryMissingError) as caught:
+        sdk.require()
+    assert f"for the interpreter {sys.executable} (No module named" in caught.value.message
+    assert caught.value.message.endswith("""with 'pip install "qumulo-api>=7.2.1"'.""")

@@ -90,6 +90,14 @@ def test_of_many_threads_with_a_refused_token_one_logs_in() -> None:
     assert len(logins) == 2
 
 
+def test_a_bad_token_is_named_by_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError, match=r"The access token \(access_token\) must hold"):
+        make(access_token="a b")
+    monkeypatch.setenv("QUMULO_ACCESS_TOKEN", " a b ")
+    with pytest.raises(InputError, match=r"The access token \(QUMULO_ACCESS_TOKEN\) must hold"):
+        make(access_token="a b")
+
+
 def test_an_access_token_can_not_be_renewed() -> None:
     session = make(access_token="access-v1:x")
     assert session.token(no_login) == ("access-v1:x", 1)
