@@ -41,7 +41,6 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         *("qumulo_file_lock", {"path": "/a/file", "retention": "1d"}),
         "PRIVILEGE_FS_FILE_LOCK_WRITE",
     ),
-    ("qumulo_smb_lock", {"path": "/a/file"}, "PRIVILEGE_SMB_FILE_HANDLE_WRITE"),
     ("qumulo_snapshot", {"name": "n"}, "PRIVILEGE_SNAPSHOT_WRITE"),
     (
         *("qumulo_settings", {"access_times": {"enabled": True}}),
@@ -81,6 +80,26 @@ def test_a_missing_privilege_is_reported(
         assert result.get("failed") is True, result
         assert privilege in result["msg"]
         assert "\n" not in result["msg"]
+
+
+def test_who_may_only_look_sees_the_holders(
+    furnished: Simulator, settings: Callable[..., Settings], call: Call
+) -> None:
+    privilege = "PRIVILEGE_SMB_FILE_HANDLE_WRITE"
+    with Client(settings()) as client:
+        granted = client.who_am_i()["privileges"]
+    furnished.control(
+        "users/add",
+        name="limited",
+        password="Limited123!",
+        privileges=[each for each in granted if each != privilege],
+    )
+    account = {"username": "limited", "password": "Limited123!"}
+    options = {**connection(furnished), **account, "path": "/a/file"}
+    shown = call("qumulo_smb_lock", **options, check_mode=True)
+    assert len(shown["closed"]) == 1
+    assert privilege in str(shown["warnings"])
+    assert privilege in call("qumulo_smb_lock", **options)["msg"]
 
 
 def test_a_symlink_is_refused_by_name(furnished: Simulator, client: Client, call: Call) -> None:
