@@ -10,6 +10,7 @@ import os
 import pty
 import re
 import select
+import signal
 import subprocess
 import sys
 import time
@@ -56,11 +57,14 @@ class Playbook:
             start_new_session=True,
         )
         os.close(theirs)
-        output, answered = "", False
+        output, asked = "", False
         deadline = time.monotonic() + 300
         try:
             while time.monotonic() < deadline:
-                if not select.select([ours], [], [], 1)[0]:
+                if not select.select([ours], [], [], 5)[0]:
+                    if asked:
+                        # What is typed before the prompt reads is thrown away: type it again.
+                        os.write(ours, answer.encode())
                     continue
                 try:
                     data = os.read(ours, 65536)
@@ -69,13 +73,13 @@ class Playbook:
                 if not data:
                     break
                 output += data.decode(errors="replace")
-                if not answered and "Type yes" in output:
+                if not asked and "Type yes" in output:
                     os.write(ours, answer.encode())
-                    answered = True
+                    asked = True
             return process.wait(timeout=60), output
         finally:
             if process.poll() is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # it leads its session
                 process.wait()
             os.close(ours)
 
