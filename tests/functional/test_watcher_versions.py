@@ -16,6 +16,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import
     snapshots,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain.file_refs import (
+    by_path,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.file_locks import (
     LockRequest,
     LockState,
@@ -48,15 +51,15 @@ def lose(watcher: Watched, *, evidence: bool) -> None:
 
 
 def until(client: Client, path: str) -> datetime | None:
-    return LockState.of(files.get(client, path, lock=True)).until
+    return LockState.of(files.get(client, by_path(path), lock=True)).until
 
 
 def is_held(client: Client, path: str) -> bool:
-    return LockState.of(files.get(client, path, lock=True)).hold
+    return LockState.of(files.get(client, by_path(path), lock=True)).hold
 
 
 def release(client: Client, path: str) -> None:
-    file = file_locks.read_target(client, path)
+    file = file_locks.read_target(client, by_path(path))
     assert file_locks.ensure(client, file, LockRequest(None, hold=False), check_mode=False).changed
 
 
@@ -141,7 +144,7 @@ def test_what_is_written_with_an_old_time_is_a_new_version(
         put(simulator, "/w/a.pdf")
         watcher.wait_recorded("/w/a.pdf")
         watcher.wait_idle(process)
-    old = files.get(client, "/w/a.pdf").modification_time
+    old = files.get(client, by_path("/w/a.pdf")).modification_time
     simulator.control("clock/advance", seconds=40 * DAY)
     put(simulator, "/w/a.pdf", "other data")
     client.rest.fs.set_file_attr(path="/w/a.pdf", modification_time=old)
@@ -244,7 +247,7 @@ def test_an_audit_finds_a_missing_hold_behind_a_retention_period(
         watcher.wait_idle(process)
     release(client, "/w/held.pdf")
     put(simulator, "/w/retained.pdf")
-    file = file_locks.read_target(client, "/w/retained.pdf")
+    file = file_locks.read_target(client, by_path("/w/retained.pdf"))
     far = until(client, "/w/held.pdf")
     file_locks.ensure(client, file, LockRequest(far, hold=None), check_mode=False)
     done = watcher.command("audit")
