@@ -28,7 +28,8 @@ options:
   directory:
     description:
       - Absolute paths of directories. A handle matches if its file is one of them or lies anywhere below.
-      - A directory that does not exist is an error, as is the path of a file or a symlink. Names are case-sensitive. Repeated slashes, C(.) and a trailing slash are ignored; C(..) is an error.
+      - A directory that does not exist is an error, as is the path of a file or a symlink. Names are case-sensitive.
+      - Repeated slashes, C(.) and a trailing slash are ignored; C(..) is an error.
     type: list
     elements: str
   glob:

@@ -69,7 +69,7 @@ def killed_before(path: str) -> int | None:
         number = found["pid"] if found["state"] == "running" else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # there is no status file yet, or not a readable one: it is replaced
-    if type(number) is not int or number <= 0:
+    if not isinstance(number, int) or isinstance(number, bool) or number <= 0:
         return None
     try:
         os.kill(number, 0)

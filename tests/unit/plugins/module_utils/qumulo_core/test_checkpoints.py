@@ -119,9 +119,9 @@ def test_a_name_has_to_be_plain(name: str) -> None:
 
 
 def test_ids_tell_the_order_of_snapshots_when_the_clock_was_set_back() -> None:
-    older = snapshot(10, COMMITTED)
-    newer = replace(snapshot(11, DELIVERED), taken=older.taken - timedelta(days=30))
-    check_pair(newer, older)
+    first = snapshot(10, COMMITTED)
+    second = replace(snapshot(11, DELIVERED), taken=first.taken - timedelta(days=30))
+    check_pair(second, first)
     with pytest.raises(ConflictError, match="its ID is lower: exchange 'newer' and 'older'"):
-        check_pair(older, newer)
-    assert beyond_newest([newer, older], 1) == [older]
+        check_pair(first, second)
+    assert beyond_newest([second, first], 1) == [first]

@@ -51,6 +51,7 @@ def test_the_place_in_the_library_is_named() -> None:
 
 
 def test_a_traceback_has_all_that_led_to_it_without_secrets() -> None:
+    text = ""
     with masked(MARKER):
         try:
             try:
