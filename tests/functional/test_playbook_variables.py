@@ -244,7 +244,7 @@ def _free_locked_file(place: Place) -> Case:
             "locked_file_confirm": "false",
         },
         verify,
-        {"locked_file_spared", "locked_file_entries", "locked_file_booleans"},
+        {"locked_file_spared", "locked_file_entries", "locked_file_booleans", "locked_file_typed"},
     )
 
 
@@ -262,7 +262,7 @@ def _lock_finished_project(place: Place) -> Case:
             "project_exclude": "b, 1\n",
         },
         verify,
-        {"project_excluded"},
+        {"project_excluded", "project_is_file"},
     )
 
 
