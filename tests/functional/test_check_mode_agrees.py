@@ -36,6 +36,22 @@ def furnished(simulator: Simulator) -> Simulator:
     return simulator
 
 
+def limited(
+    simulator: Simulator, settings: Callable[..., Settings], privilege: str
+) -> dict[str, str]:
+    """Add an account with all privileges but one; return its credentials as options."""
+    with Client(settings()) as client:
+        granted = client.who_am_i()["privileges"]
+    account = {"username": "limited", "password": "Limited123!"}
+    simulator.control(
+        "users/add",
+        name=account["username"],
+        password=account["password"],
+        privileges=[each for each in granted if each != privilege],
+    )
+    return account
+
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     (
         *("qumulo_file_lock", {"path": "/a/file", "retention": "1d"}),
@@ -65,15 +81,7 @@ def test_a_missing_privilege_is_reported(
 ) -> None:
     as_admin = call(name, **connection(furnished), **options, check_mode=True)
     assert as_admin["changed"] is True, as_admin
-    with Client(settings()) as client:
-        granted = client.who_am_i()["privileges"]
-    furnished.control(
-        "users/add",
-        name="limited",
-        password="Limited123!",
-        privileges=[each for each in granted if each != privilege],
-    )
-    account = {"username": "limited", "password": "Limited123!"}
+    account = limited(furnished, settings, privilege)
     options = {**connection(furnished), **account, **options}
     for check_mode in (True, False):
         result = call(name, **options, check_mode=check_mode)
@@ -86,15 +94,7 @@ def test_who_may_only_look_sees_the_holders(
     furnished: Simulator, settings: Callable[..., Settings], call: Call
 ) -> None:
     privilege = "PRIVILEGE_SMB_FILE_HANDLE_WRITE"
-    with Client(settings()) as client:
-        granted = client.who_am_i()["privileges"]
-    furnished.control(
-        "users/add",
-        name="limited",
-        password="Limited123!",
-        privileges=[each for each in granted if each != privilege],
-    )
-    account = {"username": "limited", "password": "Limited123!"}
+    account = limited(furnished, settings, privilege)
     options = {**connection(furnished), **account, "path": "/a/file"}
     shown = call("qumulo_smb_lock", **options, check_mode=True)
     assert len(shown["closed"]) == 1

@@ -85,7 +85,7 @@ class Syncer:
         self._client = None if self.config.cluster is None else Client(self.config.cluster)
         self._account = noted_account(self.spool.note("account"))
         self._forms: set[str] = set()
-        #: What of the configuration can not work with the lines that come.
+        #: Options that cannot work with the lines that arrive.
         self.warnings: list[str] = []
         self._warn(self.config.warnings())
         self._last_set = LastSet()
@@ -208,7 +208,7 @@ class Syncer:
                 _LOG.warning("%s", sentence)
 
     def _see(self, form: str) -> None:
-        """Say what can not work with lines of this form, when the first of them come."""
+        """Warn, at the first lines of this form, of options that cannot work with it."""
         with self._planning:
             if form and form not in self._forms:
                 self._forms.add(form)

@@ -74,7 +74,7 @@ def check(
 
     :param plan: locations that an earlier look found; None if there was none.
     :raises ConflictError: handles have come since the plan, or more match than ``max_close``.
-    :raises InputError: the filter has no condition, or it can not be told to which client a handle
+    :raises InputError: the filter has no condition, or it cannot be told to which client a handle
         belongs.
     """
     _refuse_all(wanted)
