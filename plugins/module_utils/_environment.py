@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleFallbackNotFound
@@ -22,6 +23,24 @@ def fallback(name: str) -> str:
         # A port that is not one is reported by `check_port`, which can name the variable.
         raise AnsibleFallbackNotFound
     return found
+
+
+def host_problem(params: Mapping[str, Any]) -> str | None:
+    """Return a sentence if neither a task nor the environment names a cluster, or None.
+
+    :param params: as the task gives them.
+    """
+    given = params.get("host")
+    hosts = given if isinstance(given, (list, tuple)) else [given]
+    if any(host is not None and str(host).strip(" ,") for host in hosts):
+        return None
+    if "host" not in params and environment.value("QUMULO_HOST") is not None:
+        return None
+    return (
+        "No cluster is named, because host is not set: set it to a node or the DNS name of the "
+        "cluster, in the task, in module_defaults (group/lockstep.qumulo.qumulo), or in the "
+        "environment variable QUMULO_HOST."
+    )
 
 
 def check_port(given: dict[str, Any]) -> None:

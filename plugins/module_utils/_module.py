@@ -68,10 +68,10 @@ class QumuloModule(AnsibleModule):  # type: ignore[misc]
 
     def __init__(self, argument_spec: dict[str, Any], **kwargs: Any) -> None:
         self._whole: _whole_texts.Prepared | None = None
-        self._null: str | None = None
+        self._unusable: str | None = None
         super().__init__(argument_spec=argument_spec, **kwargs)
-        if self._null is not None:
-            self.fail_json(msg=self._null)
+        if self._unusable is not None:
+            self.fail_json(msg=self._unusable)
         if self._whole is None or not self._whole.kept_in(self.params):
             self.fail_json(
                 msg="This release of ansible-core splits names at commas before the module can "
@@ -86,14 +86,19 @@ class QumuloModule(AnsibleModule):  # type: ignore[misc]
         super()._load_params()
         self.no_log_values.update(_url_passwords.of(self.params.get("host"), "QUMULO_HOST"))
         _nulls.take_out(self.params, connection_argument_spec())
-        self._null = _nulls.problem(self.argument_spec, self.params)
+        self._unusable = _nulls.problem(self.argument_spec, self.params)
+        if (
+            self._unusable is None
+            and connection_argument_spec().keys() <= self.argument_spec.keys()
+        ):
+            self._unusable = _environment.host_problem(self.params)
         self.named = frozenset(self.params)
         self._whole = _whole_texts.prepare(self.argument_spec, self.params)
         self.params.update(self._whole.params)
 
     def fail_json(self, msg: str, **kwargs: Any) -> NoReturn:
-        """End with a sentence: that about a null value, which explains what follows from it."""
-        super().fail_json(self._null or msg, **kwargs)
+        """End with a sentence: that about an unusable option, if one explains the failure."""
+        super().fail_json(self._unusable or msg, **kwargs)
         raise AssertionError("fail_json does not return")
 
 

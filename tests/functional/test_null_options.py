@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils._module import (
     connection_argument_spec,
@@ -23,6 +23,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
     list_handles,
 )
 from tests.simulator.harness import Simulator
+from tests.tools.tree import ROOT
 
 from .module_calls import Call, call
 from .module_runs import Module, module
@@ -31,9 +32,8 @@ from .test_option_rules import NOWHERE
 
 __all__ = ["call", "module"]
 
-MODULES = sorted(
-    path.stem for path in (Path(__file__).parents[2] / "plugins" / "modules").glob("qumulo_*.py")
-)
+MODULES = sorted(path.stem for path in (ROOT / "plugins" / "modules").glob("qumulo_*.py"))
+CONNECTED = yaml.safe_load((ROOT / "meta" / "runtime.yml").read_text())["action_groups"]["qumulo"]
 OPTIONS = [
     (name, option)
     for name in MODULES
@@ -68,6 +68,18 @@ def test_the_host_of_the_environment_is_used_when_the_option_is_null(
     monkeypatch.setenv("QUMULO_HOST", "127.0.0.3")
     result = call("qumulo_smb_lock_info", **{**NOWHERE, "host": None})
     assert "127.0.0.3" in result["msg"]
+
+
+@pytest.mark.parametrize("name", CONNECTED)
+@pytest.mark.parametrize("host", [{}, {"host": None}, {"host": []}, {"host": " "}, {"host": ","}])
+def test_a_missing_host_names_the_next_step(
+    call: Call, monkeypatch: pytest.MonkeyPatch, name: str, host: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("QUMULO_HOST", "")
+    result = call(name, **{k: v for k, v in NOWHERE.items() if k != "host"}, **host)
+    assert result["failed"] is True
+    assert result["msg"].startswith("No cluster is named, because host is not set: set it to ")
+    assert "QUMULO_HOST" in result["msg"] and "group/lockstep.qumulo.qumulo" in result["msg"]
 
 
 def test_a_filter_without_a_condition_closes_nothing(client: Client) -> None:
