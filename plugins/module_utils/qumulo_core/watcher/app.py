@@ -134,6 +134,7 @@ class Watcher:
         """Return what ended a thread, or None."""
         found = [self._threads.failure, self._workers.failure() if self._workers else None]
         found += [follower.failure for follower in list(self._followers.values())]
+        found.append(None if self._evidence is None else self._evidence.failure)
         return next((failure for failure in found if failure is not None), None)
 
     def status(self) -> str:

@@ -31,6 +31,10 @@ class EvidenceError(QumuloError):
     """The record can not be written; what is not recorded counts as not done."""
 
 
+class EvidenceGoneError(EvidenceError):
+    """The record was deleted or replaced while it was open, so that lines would be lost."""
+
+
 def digest(line: bytes) -> str:
     """Return the hash of a line, without its newline."""
     return hashlib.sha256(line).hexdigest()
@@ -52,6 +56,9 @@ class Evidence:
         self._lock = threading.Lock()
         self._previous = _last_aside(path) or previous or GENESIS
         self._number: int | None = None
+        self._directory: os.stat_result | None = None
+        #: Why the record is lost: the service must end, because its lines would be lost, too.
+        self.failure: EvidenceGoneError | None = None
         self._open()
 
     @property
@@ -65,10 +72,14 @@ class Evidence:
             self._close()
 
     def reopen(self) -> None:
-        """Open the path again, after somebody has put the file aside."""
+        """Open the path again, after somebody has put the file aside.
+
+        :raises EvidenceError: that is not possible.
+        """
         with self._lock:
-            self._close()
-            self._open()
+            if self._number is not None:
+                self._check_place(self._number, self._previous)
+            self._reopen()
 
     def append(self, records: Iterable[dict[str, Any]]) -> None:
         """Write records, durably.
@@ -80,7 +91,7 @@ class Evidence:
 
     def _append(self, records: Iterable[dict[str, Any]]) -> None:
         # Opened first, for that looks at what the last line is.
-        file = self._open() if self._number is None else self._number
+        file = self._open() if self._number is None else self._in_place(self._number)
         previous, lines = self._previous, []
         for record in records:
             line = json.dumps({**record, "previous": previous}, sort_keys=True).encode()
@@ -97,12 +108,54 @@ class Evidence:
         except OSError as exc:
             self._close()  # the next one looks at what is there
             raise EvidenceError(write_error(self.path, exc).message) from exc
+        self._check_place(file, previous)
         self._previous = previous
+
+    def _in_place(self, fd: int) -> int:
+        """Return the file that the path names: the open one, or a new one after a rotation."""
+        return fd if self._check_place(fd, self._previous) else self._reopen()
+
+    def _check_place(self, fd: int, last: str) -> bool:
+        """Return whether the path names the open file; False if that was put aside.
+
+        :param last: hash of the last line that was written to the open file.
+        :raises EvidenceGoneError: the open file was deleted, or its directory was replaced.
+        """
+        if self.failure is not None:
+            raise self.failure
+        try:
+            if os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(fd)):
+                return True
+        except OSError:
+            pass  # the path leads nowhere
+        if self._is_put_aside(fd, last):
+            return False
+        self.failure = EvidenceGoneError(
+            f"The evidence {self.path} was deleted or replaced while the service was running. "
+            "Nothing more is recorded or locked, and the service ends. Find out who did that, and "
+            "restore the file from a backup if it is lost."
+        )
+        raise self.failure
+
+    def _is_put_aside(self, fd: int, last: str) -> bool:
+        """Tell whether the open file was renamed, or compressed, beside a new one."""
+        try:
+            directory = os.stat(os.path.dirname(os.path.abspath(self.path)))
+        except OSError:
+            return False
+        if self._directory is None or not os.path.samestat(directory, self._directory):
+            return False
+        return os.fstat(fd).st_nlink > 0 or _last_aside(self.path) == last
+
+    def _reopen(self) -> int:
+        self._close()
+        return self._open()
 
     def _open(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
             self._number = os.open(self.path, flags, 0o640)
+            self._directory = os.stat(os.path.dirname(os.path.abspath(self.path)))
             check_own(self._number, self.path)
             last = _last_line(self._number, mend=True)
         except OSError as exc:
@@ -125,8 +178,7 @@ class Evidence:
         numbers = [path.rpartition(".")[2] for path in _aside(self.path)]
         number = max((int(text) for text in numbers if text.isdigit()), default=0) + 1
         os.rename(self.path, f"{self.path}.{number:06d}")
-        self._close()
-        return self._open()
+        return self._reopen()
 
 
 def _write(number: int, data: bytes, size: int) -> None:

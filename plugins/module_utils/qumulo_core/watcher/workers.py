@@ -15,7 +15,7 @@ from typing import Any
 from ..client import Client
 from ..service.spool import Item, Key, Spool, SpoolError
 from ..service.threads import Threads
-from .evidence import EvidenceError
+from .evidence import EvidenceError, EvidenceGoneError
 from .locking import Context, handle
 from .outcomes import Outcome, What
 
@@ -185,6 +185,8 @@ class Workers:
                 self._remember(batch)
                 self._settle(batch)
                 return True
+            except EvidenceGoneError:
+                return False  # the main thread ends the service, and logs why
             except (EvidenceError, SpoolError) as exc:
                 _LOG.error("%s", exc)
                 if self._stopped.wait(_AGAIN):

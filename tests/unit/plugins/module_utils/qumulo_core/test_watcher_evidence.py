@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watche
     GENESIS,
     Evidence,
     EvidenceError,
+    EvidenceGoneError,
     sequence,
     verify,
 )
@@ -93,7 +95,7 @@ def test_it_goes_on_when_it_was_moved_and_the_last_hash_was_kept(tmp_path: Path)
     made.append([{"path": "b"}])
     assert verify([str(tmp_path / "archived"), str(tmp_path / "e.jsonl")]).lines == 2
     (tmp_path / "e.jsonl").rename(tmp_path / "archived.2")
-    made.append([{"path": "c"}])  # still the same file
+    made.append([{"path": "c"}])  # a new file
     made.reopen()
     made.append([{"path": "d"}])
     made.close()
@@ -188,3 +190,53 @@ def test_a_record_that_others_can_change_is_none(tmp_path: Path, mode: int) -> N
     os.mkfifo(path)
     with pytest.raises(EvidenceError, match="is not a regular file"):
         Evidence(str(path))
+
+
+def delete(path: Path) -> None:
+    path.unlink()
+
+
+def replace(path: Path) -> None:
+    path.unlink()
+    path.write_bytes(b"")
+    path.chmod(0o640)
+
+
+def replace_directory(path: Path) -> None:
+    path.parent.rename(path.parent.with_name("old"))
+    path.parent.mkdir()
+
+
+@pytest.mark.parametrize("reloaded", [False, True])
+@pytest.mark.parametrize("loss", [delete, replace, replace_directory])
+def test_nothing_is_recorded_in_a_deleted_file(
+    tmp_path: Path, loss: Callable[[Path], None], reloaded: bool
+) -> None:
+    path = tmp_path / "state" / "e.jsonl"
+    path.parent.mkdir()
+    made = Evidence(str(path))
+    made.append([{"path": "a"}])
+    last = made.last
+    loss(path)
+    if reloaded:
+        with pytest.raises(EvidenceGoneError):
+            made.reopen()
+    for _again in range(2):
+        with pytest.raises(EvidenceGoneError, match="was deleted or replaced while the service"):
+            made.append([{"path": "b"}])
+    assert isinstance(made.failure, EvidenceGoneError)
+    assert made.last == last
+    assert not path.exists() or path.read_bytes() == b""
+    made.close()
+
+
+def test_a_rotation_without_a_reload_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    made = Evidence(str(path))
+    made.append([{"path": "a"}])
+    aside = tmp_path / "e.jsonl.1"
+    path.rename(aside)
+    made.append([{"path": "b"}])
+    made.close()
+    assert len(path.read_bytes().splitlines()) == 1
+    assert verify([str(aside), str(path)]).lines == 2
