@@ -65,7 +65,7 @@ def who_am_i(cluster: Cluster, request: Request) -> Answer:
             "uid": "" if user.uid is None else str(user.uid),
             "home_directory": user.home_directory,
             "can_change_password": user.domain == "LOCAL",
-            "privileges": sorted(cluster.identities.privileges(user)),
+            "privileges": sorted(cluster.identities.privileges(user, request.at_login)),
             "access_token_id": cluster.identities.token_id(request.headers["authorization"]),
         }
     )

@@ -109,7 +109,7 @@ class Cluster:
         try:
             route = self.router.find(request)
             if not route.public:
-                request.user = self.identities.authenticate(
+                request.user, request.at_login = self.identities.authenticate(
                     request.headers.get("authorization", "")
                 )
                 if route.privilege is not None:
@@ -141,7 +141,7 @@ class Cluster:
 
         :raises ApiError: 403
         """
-        if not self.identities.is_allowed(request.user, privilege):
+        if not self.identities.is_allowed(request.user, privilege, request.at_login):
             raise ApiError(403, f"{privilege} is required for this request.")
 
     def may_read(self, request: Request, inode: Inode) -> None:
@@ -157,9 +157,9 @@ class Cluster:
         shift = 6 if inode.owner == user.auth_id else 3 if inode.group == 513 else 0
         if inode.mode >> shift & bit:
             return
-        allowed = self.identities.is_allowed
-        if allowed(user, privilege) or allowed(user, "PRIVILEGE_FILE_FULL_ACCESS"):
-            return
+        for enough in (privilege, "PRIVILEGE_FILE_FULL_ACCESS"):
+            if self.identities.is_allowed(user, enough, request.at_login):
+                return
         try:
             path = self.fs.path_of(inode.id)
         except ModelError:

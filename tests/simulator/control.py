@@ -212,6 +212,22 @@ class Control:
             user.roles.add(name)
         return dict(user.render())
 
+    def do_users_privileges(self, name: str, privileges: list[str]) -> None:
+        """A user of ``users/add`` has exactly these privileges from now on."""
+        role = self._cluster.identities.roles[name]
+        role.privileges = set(privileges)
+        role.revision += 1
+
+    def do_privileges(
+        self, granted_at_next_login: bool | None = None, revoked_at_next_login: bool | None = None
+    ) -> None:
+        """Whether a session notices new and revoked privileges at once or never."""
+        identities = self._cluster.identities
+        if granted_at_next_login is not None:
+            identities.grants_at_next_login = bool(granted_at_next_login)
+        if revoked_at_next_login is not None:
+            identities.revokes_at_next_login = bool(revoked_at_next_login)
+
     # -- files ------------------------------------------------------------------------------
 
     def do_files_bulk(

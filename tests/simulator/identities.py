@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from .messages import ApiError, Json
 from .model import NFS_GID, NFS_UID, Clock, rfc3339
@@ -111,6 +112,14 @@ class Role:
         return {"description": self.description, "privileges": sorted(self.privileges)}
 
 
+class Session(NamedTuple):
+    """A login, with what the account was allowed at that moment."""
+
+    user: Identity
+    expiration_ns: int
+    privileges: frozenset[str]
+
+
 @dataclass
 class AccessToken:
     """A long-lived bearer token."""
@@ -146,7 +155,12 @@ class Identities:
             "Administrators": Role("Administrators", "Full access", set(PRIVILEGES))
         }
         self.session_lifetime_ns = SESSION_LIFETIME_NS
-        self._sessions: dict[str, tuple[Identity, int]] = {}
+        #: "For changes to take effect, a user account with newly assigned roles must log out of
+        #: Qumulo Core and then log back in (or its sessions must time out)": the vendor's guide on
+        #: roles. It is silent about roles that are taken away, hence the second switch.
+        self.grants_at_next_login = True
+        self.revokes_at_next_login = False
+        self._sessions: dict[str, Session] = {}
         self.access_tokens: dict[str, AccessToken] = {}
         self._next_local = _FIRST_LOCAL_USER
         self._next_domain = _FIRST_DOMAIN_USER + 1100
@@ -259,20 +273,38 @@ class Identities:
             number = int(keys["gid"])
             yield Identity(NFS_GID + number, f"gid:{number}", "POSIX_GROUP", gid=number)
 
-    def privileges(self, user: Identity) -> set[str]:
-        """All privileges of the user's roles."""
-        found: set[str] = set()
+    def privileges(self, user: Identity, at_login: frozenset[str] | None = None) -> set[str]:
+        """All privileges that a caller has.
+
+        :param at_login: those of the session's login; None for an access token, which has no
+            session and always has the privileges of its user
+        """
+        now: set[str] = set()
         for name in user.roles:
             role = self.roles.get(name)
             if role is not None:
-                found |= role.privileges
+                now |= role.privileges
+        if at_login is None:
+            return now
+        found = now & at_login
+        if not self.grants_at_next_login:
+            found |= now
+        if self.revokes_at_next_login:
+            found |= at_login
         return found
 
-    def is_allowed(self, user: Identity, privilege: str) -> bool:
-        """Whether one of the user's roles has the privilege."""
-        return any(
+    def is_allowed(
+        self, user: Identity, privilege: str, at_login: frozenset[str] | None = None
+    ) -> bool:
+        """Whether a caller has the privilege; see :meth:`privileges`."""
+        now = any(
             privilege in self.roles[name].privileges for name in user.roles if name in self.roles
         )
+        if at_login is None:
+            return now
+        if privilege in at_login:
+            return now or self.revokes_at_next_login
+        return now and not self.grants_at_next_login
 
     # -- sessions and tokens ----------------------------------------------------------------
 
@@ -286,11 +318,12 @@ class Identities:
         if user is None or known is None or not hmac.compare_digest(known, password):
             raise ApiError(401, "Login failed: incorrect username or password.")
         token = f"session-v1:{secrets.token_urlsafe(32)}"
-        self._sessions[token] = (user, self._clock.now_ns() + self.session_lifetime_ns)
+        expiration_ns = self._clock.now_ns() + self.session_lifetime_ns
+        self._sessions[token] = Session(user, expiration_ns, frozenset(self.privileges(user)))
         return token
 
-    def authenticate(self, header: str) -> Identity:
-        """The user of an Authorization header.
+    def authenticate(self, header: str) -> tuple[Identity, frozenset[str] | None]:
+        """The user of an Authorization header, and the privileges at the login of a session.
 
         :raises ApiError: 401 if the token is missing, unknown or expired
         """
@@ -298,8 +331,8 @@ class Identities:
         if scheme.lower() == "bearer":
             session = self._sessions.get(token)
             if session is not None:
-                if session[1] > self._clock.now_ns():
-                    return session[0]
+                if session.expiration_ns > self._clock.now_ns():
+                    return session.user, session.privileges
                 del self._sessions[token]
             token_id = token.split(":")[1] if token.startswith("access-v1:") else ""
             access = self.access_tokens.get(token_id)
@@ -309,7 +342,7 @@ class Identities:
                 and access.enabled
                 and (access.expiration_ns is None or access.expiration_ns > self._clock.now_ns())
             ):
-                return access.user
+                return access.user, None
         raise ApiError(401, "Need to log in first to establish credentials.")
 
     def token_id(self, header: str) -> str | None:

@@ -56,6 +56,7 @@ class Request:
     """One request, as handlers see it."""
 
     __slots__ = (
+        "at_login",
         "body",
         "headers",
         "keep_alive",
@@ -91,6 +92,7 @@ class Request:
         self.segments = [segment for segment in path.split("/") if segment]
         self.wild: list[str] = []
         self.user: Any = None
+        self.at_login: frozenset[str] | None = None  # privileges of the session's login
 
     @property
     def query(self) -> dict[str, str]:

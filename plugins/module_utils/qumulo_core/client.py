@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from . import sdk
 from .cluster_clock import Bounds, ClusterClock
-from .errors import ProtocolError
+from .errors import ProtocolError, QumuloError
 from .session import Session
 from .settings import Settings
 from .times import parse_rfc3339
@@ -142,9 +142,13 @@ class Client:
         """Return the bearer token and its generation; log in first if there is none."""
         return self._connection.bearer_token()
 
-    def renew_token(self, generation: int) -> bool:
-        """Get another token after one was refused; False if there is no other to get."""
-        return self._connection.renew_token(generation)
+    def renew_token(self, generation: int, error: QumuloError) -> bool:
+        """Get another token if that can help after an error; False if it cannot."""
+        return self._connection.renew_token(generation, error)
+
+    def note_renewed(self, error: QumuloError) -> None:
+        """Note that a request that had failed succeeded with another token."""
+        self._connection.note_renewed(error)
 
     def tls_context(self) -> ssl.SSLContext:
         """Return the TLS context of all connections to the cluster."""

@@ -10,6 +10,8 @@ from typing import Any
 
 from .common.redaction import redact
 
+#: The status of an answer to a request that the account may not make.
+FORBIDDEN = 403
 #: The status of an answer to a request whose condition does not hold.
 PRECONDITION_FAILED = 412
 

@@ -153,18 +153,19 @@ class Stream:
 
     def _open(self, client: Client, uri: str, silence: float) -> requests.Response:
         """Return the answer of a cluster that has agreed; log in again once if need be."""
-        for renewed in (False, True):
+        refusal: QumuloError | None = None
+        while True:
             token, generation = client.token()
             response = self._ask(client, uri, token, silence)
             if response.status_code == 200:
+                if refusal is not None:
+                    client.note_renewed(refusal)
                 return response
             with response:
                 error = _refusal(response)
-            if not isinstance(error, AuthenticationError) or renewed:
+            if refusal is not None or not client.renew_token(generation, error):
                 raise error
-            if not client.renew_token(generation):
-                raise error
-        raise AssertionError("not reached")
+            refusal = error
 
     def _ask(self, client: Client, uri: str, token: str, silence: float) -> requests.Response:
         settings = client.settings

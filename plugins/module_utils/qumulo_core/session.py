@@ -10,16 +10,19 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from typing import cast
 
 from . import sdk
 from .common.redaction import remember
 from .common.secrets import clean_token, read_token
-from .errors import AuthenticationError, InputError
+from .errors import AuthenticationError, InputError, QumuloError
 from .settings import Settings
 from .watched_socket import Watchdog, WatchedSocket
 
 #: Seconds for which a node that did not answer is passed over while others do.
 NODE_REST = 15.0
+#: Seconds until a 403 is worth another login after one that has not helped.
+PRIVILEGES_REST = 60.0
 
 
 class Session:
@@ -38,6 +41,7 @@ class Session:
         self._login_lock = threading.Lock()
         self._token: str | None = None
         self._generation = 0
+        self._privileges_known_until = 0.0
         self._resting: dict[str, float] = {}
         self._next_start = 0
 
@@ -102,17 +106,54 @@ class Session:
         after, _generation = self._renew(generation, login)
         return settings.can_log_in or after != before
 
+    def renew_privileges(self, generation: int, login: Callable[[], str]) -> bool:
+        """Log in again after a 403, because a granted privilege takes effect at the next login.
+
+        False if there is no password, or if a login less than a minute ago has not helped: an
+        account that really has no such privilege must not log in for each request.
+        """
+        if not self.settings.can_log_in:
+            return False  # an access token has the privileges that its user has now
+        with self._login_lock:
+            now = self._monotonic()
+            with self._lock:
+                if self._generation > generation:
+                    return True  # another thread has logged in since
+                if now < self._privileges_known_until:
+                    return False
+                self._privileges_known_until = now + PRIVILEGES_REST
+            try:
+                self._replace_token(login)
+            except AuthenticationError:
+                # The password has changed. The session goes on until its end; more attempts with
+                # the old password could lock the account.
+                self._privileges_known_until = float("inf")
+                return False
+            except QumuloError:
+                return False  # the refusal says more than the reason why there was no login
+        return True
+
+    def note_granted(self) -> None:
+        """Note that the login after a 403 has helped: the next 403 is worth another one."""
+        with self._lock:
+            self._privileges_known_until = 0.0
+
     def _renew(self, refused: int, login: Callable[[], str]) -> tuple[str, int]:
         with self._login_lock:
             with self._lock:
                 if self._token is not None and self._generation > refused:
                     return self._token, self._generation
-            token = self._obtain(login)
-            remember(token, self)
+            self._replace_token(login)
             with self._lock:
-                self._token = token
-                self._generation += 1
-                return self._token, self._generation
+                return cast(str, self._token), self._generation
+
+    def _replace_token(self, login: Callable[[], str]) -> None:
+        """Obtain another token; the login lock is held."""
+        token = self._obtain(login)
+        remember(token, self)
+        with self._lock:
+            self._token = token
+            self._generation += 1
 
     def _obtain(self, login: Callable[[], str]) -> str:
         settings = self.settings

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import failures, sdk
-from .errors import AuthenticationError, ProtocolError, TlsError
+from .errors import FORBIDDEN, AuthenticationError, ProtocolError, QumuloError, TlsError
 from .failures import Failure
 from .http_response import Response
 from .privileges import required_privilege
@@ -159,25 +159,27 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
 
         :raises QumuloError: one of the typed errors; the SDK's own never come through.
         """
-        session, settings = self.session, self.session.settings
+        settings = self.session.settings
         uri = str(uri)
         idempotent = is_idempotent(method, uri) and kwargs.get("body_file") is None
         deadline = time.monotonic() + settings.retry_deadline
         waits = backoff(self._random)
         token, generation = self._token(uri)
-        renewed = False
+        refusal: QumuloError | None = None  # the one for which the token was renewed
         attempt = 0
         while True:
             self._repeatable = idempotent  # in here: a login of its own may have come between
             try:
-                return self._attempt(token, method, uri, *args, **kwargs)
+                answer = self._attempt(token, method, uri, *args, **kwargs)
+                if refusal is not None:
+                    self.note_renewed(refusal)
+                return answer
             except Failure as failure:
                 error = failure.error
-                if isinstance(error, AuthenticationError) and uri != LOGIN_URI and not renewed:
-                    renewed = True
-                    if session.renew(generation, self._log_in):
-                        token, generation = self._token(uri)
-                        continue
+                if refusal is None and uri != LOGIN_URI and self.renew_token(generation, error):
+                    refusal = error
+                    token, generation = self._token(uri)
+                    continue
                 if not failure.retryable:
                     raise error from failure.__cause__
                 if not (idempotent or failure.refused):
@@ -208,9 +210,18 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         """Return the token of the session and its generation; log in first if there is none."""
         return self.session.token(self._log_in)
 
-    def renew_token(self, generation: int) -> bool:
-        """Get another token after one was refused; False if there is no other to get."""
-        return self.session.renew(generation, self._log_in)
+    def renew_token(self, generation: int, error: QumuloError) -> bool:
+        """Get another token if that can help after an error; False if it cannot."""
+        if isinstance(error, AuthenticationError):
+            return self.session.renew(generation, self._log_in)
+        if error.status == FORBIDDEN:
+            return self.session.renew_privileges(generation, self._log_in)
+        return False
+
+    def note_renewed(self, error: QumuloError) -> None:
+        """Note that a request that had failed succeeded with another token."""
+        if error.status == FORBIDDEN:
+            self.session.note_granted()
 
     def _token(self, uri: str) -> tuple[str | None, int]:
         if uri == LOGIN_URI:
@@ -250,7 +261,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         try:
             return super().send_request(method, uri, *args, **kwargs)
         except sdk.RequestError as exc:
-            if exc.status_code == 403:
+            if exc.status_code == FORBIDDEN:
                 raise self._forbidden(method, uri, exc) from exc
             answer = connection.answer
             wait = parse_retry_after(answer.retry_after) if answer is not None else None

@@ -14,10 +14,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from qumulo.lib.auth import Credentials
 from qumulo.lib.request import RequestError
 from qumulo.rest_client import RestClient
 
@@ -214,6 +216,45 @@ def test_session_tokens_end(rest: RestClient, simulator: Simulator) -> None:
     rest.auth.who_am_i()
     simulator.control("clock/advance", seconds=0.2 * 3600)
     assert refused(lambda: rest.auth.who_am_i())[0] == 401
+
+
+@pytest.mark.parametrize("revoked_at_next_login", [False, True])
+@pytest.mark.parametrize("granted_at_next_login", [False, True])
+def test_a_session_has_the_privileges_of_its_login(
+    rest: RestClient,
+    simulator: Simulator,
+    granted_at_next_login: bool,
+    revoked_at_next_login: bool,
+) -> None:
+    kept, gone, new = (f"PRIVILEGE_{name}_READ" for name in ("SNAPSHOT", "AUDIT", "TIME"))
+    simulator.control(
+        "privileges",
+        granted_at_next_login=granted_at_next_login,
+        revoked_at_next_login=revoked_at_next_login,
+    )
+    simulator.control("users/add", name="clerk", password="x", privileges=[kept, gone])
+    session, login, token = (
+        RestClient(simulator.addresses[0], simulator.port, timeout=120) for _client in range(3)
+    )
+    session.login("clerk", "x")
+    body = {"user": {"name": "clerk"}}
+    made = rest.request("POST", "/v1/auth/access-tokens/", body=body)
+    token.credentials = Credentials(made["bearer_token"])
+    simulator.control("users/privileges", name="clerk", privileges=[kept, new])
+    login.login("clerk", "x")
+    assert set(login.auth.who_am_i()["privileges"]) == {kept, new}
+    assert set(token.auth.who_am_i()["privileges"]) == {kept, new}
+    expected = {kept}
+    if revoked_at_next_login:
+        expected.add(gone)
+    if not granted_at_next_login:
+        expected.add(new)
+    assert set(session.auth.who_am_i()["privileges"]) == expected
+    for privilege, uri in ((gone, "/v1/audit/syslog/config"), (new, "/v2/time/status")):
+        if privilege in expected:
+            session.request("GET", uri)
+        else:
+            assert refused(partial(session.request, "GET", uri))[0] == 403
 
 
 def test_no_more_than_two_access_tokens(rest: RestClient) -> None:
