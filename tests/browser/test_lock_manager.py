@@ -68,6 +68,16 @@ def test_missing_privileges(tab: Tab, log_in: LogIn, keep: Keep) -> None:
     keep(page, "missing-privileges")
 
 
+def test_a_revoked_role_takes_the_list_off_the_screen(
+    tab: Tab, log_in: LogIn, office: Simulator
+) -> None:
+    page = log_in(tab(), "helpdesk")
+    expect(page.locator("#count")).to_contain_text("405 open handles")
+    office.control("users/privileges", name="helpdesk", privileges=[])
+    expect(page.get_by_role("heading", level=1)).to_contain_text("may not see open files")
+    expect(page.locator("#results")).to_have_count(0)
+
+
 def test_log_out(tab: Tab, log_in: LogIn, url: str) -> None:
     page = log_in(tab())
     told: list[int] = []

@@ -92,13 +92,19 @@ def rejected() -> list[str]:
 
 
 @pytest.fixture
-def watched(cluster: Cluster, rejected: list[str]) -> Iterator[watch.Watch]:
+def refused() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def watched(cluster: Cluster, rejected: list[str], refused: list[str]) -> Iterator[watch.Watch]:
     made = watch.Watch(
         interval=3600,  # only what is asked for
         sightings=Sightings(timedelta(minutes=1)),
         collector=Collector(),
         counters=Counters(),
         rejected=rejected.append,
+        refused=lambda session_id, _error: refused.append(session_id),
         name="test",
     )
     client: Any = FakeClient()
@@ -179,6 +185,37 @@ def test_without_any_token_whoever_waits_is_told(
     until(lambda: rejected == ["one"])
 
 
+def test_a_refusal_withdraws_the_list(
+    cluster: Cluster, watched: watch.Watch, rejected: list[str], refused: list[str]
+) -> None:
+    cluster.answer("a")
+    generation = watched.wait(0, TIMEOUT).generation
+    watched.refresh()
+    error = errors.MissingPrivilegeError("Refused.", privilege="PRIVILEGE_X", status=403)
+    cluster.fail(error)
+    until(lambda: refused == ["one"])
+    assert watched.look() == watch.View(None, error)
+    assert not watched.uses("one") and not rejected
+    client: Any = FakeClient()
+    watched.add("two", client)  # of the same account, with other privileges
+    cluster.answer("b")
+    assert places(watched.wait(generation, TIMEOUT)) == []  # the error is still known
+    until(lambda: places(watched.look()) == ["b"])
+
+
+def test_a_refusal_leaves_the_list_to_another_session(
+    cluster: Cluster, watched: watch.Watch, refused: list[str]
+) -> None:
+    cluster.answer("a")
+    until(lambda: places(watched.look()) == ["a"])
+    client: Any = FakeClient()
+    watched.add("two", client)
+    cluster.fail(errors.PermissionDeniedError("Refused.", status=403))
+    cluster.answer("b")
+    until(lambda: places(watched.look()) == ["b"])
+    assert refused == ["two"] and watched.uses("one") and watched.look().error is None
+
+
 def test_nobody_looks_so_nothing_is_asked(
     cluster: Cluster, rejected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,6 +226,7 @@ def test_nobody_looks_so_nothing_is_asked(
         collector=Collector(),
         counters=Counters(),
         rejected=rejected.append,
+        refused=lambda *_refusal: None,
         name="quiet",
     )
     client: Any = FakeClient()

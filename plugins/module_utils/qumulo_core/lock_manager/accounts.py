@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..client import Client
 from ..common.redaction import masked
@@ -37,6 +37,10 @@ class Account:
     def lacking(self) -> list[tuple[str, str]]:
         """Privileges without which there is no list, each with what it is for."""
         return [(name, use) for name, use in NEEDED.items() if name not in self.privileges]
+
+    def without(self, privilege: str) -> Account:
+        """Return the account as it is once the cluster has refused the use of a privilege."""
+        return replace(self, privileges=self.privileges - {privilege})
 
     @property
     def may_see(self) -> bool:
@@ -85,13 +89,22 @@ def accept_token(config: Config, token: str) -> tuple[Account, Client]:
     token = clean_token(token, "The access token")
     client = Client(config.settings(access_token=token))
     try:
-        said = client.who_am_i()
-        account = Account(str(said["id"]), str(said["name"]), frozenset(said["privileges"] or ()))
-    except (KeyError, TypeError) as exc:
-        raise ProtocolError("The cluster does not say whose login this is.") from exc
+        account = read_account(client)
     finally:
         client.close()
     return account, client
+
+
+def read_account(client: Client) -> Account:
+    """Return the account that a client acts as, with its present privileges.
+
+    :raises AuthenticationError: the cluster does not accept the token any more.
+    """
+    said = client.who_am_i()
+    try:
+        return Account(str(said["id"]), str(said["name"]), frozenset(said["privileges"] or ()))
+    except (KeyError, TypeError) as exc:
+        raise ProtocolError("The cluster does not say whose login this is.") from exc
 
 
 def _check(text: str, what: str) -> None:

@@ -145,6 +145,9 @@ def gate(
         background = BACKGROUND in request.headers
         cookie = request.cookies.get(COOKIE, "")
         session = services.sessions.find(cookie, active=not background)
+        if session is not None and not public:
+            await services.checks.refresh(session)
+            session = services.sessions.find_by_id(session.id)  # the check may have ended it
         visit = Visit(request, session)
         if session is None and not public:
             services.counters.add("requests_refused")
@@ -232,6 +235,8 @@ def _failed(services: Services, visit: Visit, exc: errors.QumuloError) -> Respon
             "You have been logged out",
             "The cluster has ended your session: log in again.",
         )
+    if exc.status == errors.FORBIDDEN and visit.session_or_none is not None:
+        services.checks.refused(visit.session.id, exc)
     status = next((status for kind, status in _STATUS if isinstance(exc, kind)), 502)
     if status == 502:
         log.warning("%s %s: %s", visit.request.method, visit.request.url.path, exc)

@@ -146,7 +146,7 @@ def watch_of(services: Services, account: Account) -> Watch:
 
     :raises MissingPrivilegeError: it may not see the list.
     """
-    watch = services.watches.of(account.id)
+    watch = services.watches.of(account.id) if account.may_see else None
     if watch is None:
         lacking = ", ".join(name for name, _use in account.lacking) or "a live session"
         raise MissingPrivilegeError(

@@ -9,11 +9,13 @@ import os
 import threading
 from dataclasses import dataclass
 
+from ..errors import QumuloError
 from .config import Config
 from .counters import Counters
 from .jobs import Jobs
 from .lib import Environment, FileSystemLoader, StrictUndefined
 from .plans import Plans
+from .privilege_checks import PrivilegeChecks
 from .records import Records
 from .sessions import Session, Sessions
 from .throttle import Throttle
@@ -34,6 +36,7 @@ class Services:
     counters: Counters
     sessions: Sessions
     watches: Watches
+    checks: PrivilegeChecks
     throttle: Throttle
     plans: Plans
     jobs: Jobs
@@ -48,6 +51,10 @@ class Services:
 
         def ended(session: Session) -> None:
             watches.detach(session.account.id, session.id)
+            checks.forget(session.id)
+
+        def refused(session_id: str, error: QumuloError) -> None:
+            checks.refused(session_id, error)
 
         sessions = Sessions(
             idle=config.idle_timeout.total_seconds(),
@@ -56,14 +63,19 @@ class Services:
             ended=ended,
         )
         watches = Watches(
-            interval=config.refresh_interval, counters=counters, rejected=sessions.close
+            interval=config.refresh_interval,
+            counters=counters,
+            rejected=sessions.close,
+            refused=refused,
         )
+        checks = PrivilegeChecks(sessions, watches)
         records = Records(config.audit_file)
         return cls(
             config=config,
             counters=counters,
             sessions=sessions,
             watches=watches,
+            checks=checks,
             throttle=Throttle(),
             plans=Plans(config.max_close),
             jobs=Jobs(records, counters),
@@ -82,4 +94,5 @@ class Services:
     def stop(self) -> None:
         """End what runs in the background."""
         self.watches.stop()
+        self.checks.stop()
         self.jobs.stop()

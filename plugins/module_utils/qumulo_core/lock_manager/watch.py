@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ..client import Client
-from ..errors import AuthenticationError, QumuloError
+from ..errors import FORBIDDEN, AuthenticationError, QumuloError
 from ..smb_locks.filters import HandleFilter
 from ..smb_locks.listing import list_handles
 from ..smb_locks.names import Names
@@ -54,6 +54,7 @@ class Watch:
 
     :param interval: seconds between two listings at least.
     :param rejected: is told the ID of a session whose token the cluster does not accept any more.
+    :param refused: is told the ID of a session whose account may not see the list any more.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Watch:
         collector: Collector,
         counters: Counters,
         rejected: Callable[[str], None],
+        refused: Callable[[str, QumuloError], None],
         name: str,
     ) -> None:
         self.names = Names()
@@ -72,6 +74,7 @@ class Watch:
         self._collector = collector
         self._counters = counters
         self._rejected = rejected
+        self._refused = refused
         self._changed = threading.Condition()
         self._clients: dict[str, Client] = {}
         self._view = View()
@@ -99,6 +102,11 @@ class Watch:
         with self._changed:
             self._clients.pop(session_id, None)
             return bool(self._clients)
+
+    def uses(self, session_id: str) -> bool:
+        """Tell whether a session's token is used for the listings."""
+        with self._changed:
+            return session_id in self._clients
 
     def look(self) -> View:
         """Return what is known, and go on refreshing it."""
@@ -195,7 +203,10 @@ class Watch:
             return
         except QumuloError as exc:
             log.warning("the list of open files can not be had: %s", exc)
-            self._fail(exc)
+            if exc.status == FORBIDDEN:
+                self._withdraw(session_id, exc)
+            else:
+                self._fail(exc)
             return
         except Exception:
             # A defect must not end the thread unseen: the page would show an old list for ever.
@@ -231,6 +242,16 @@ class Watch:
             self._asked = error is None  # at once with another session's token
             self._changed.notify_all()
 
+    def _withdraw(self, session_id: str, error: QumuloError) -> None:
+        """Show no list any more, because the account may not see it."""
+        self._counters.add("refreshes_failed")
+        with self._changed:
+            self._clients.pop(session_id, None)
+            self._view = View(None, error)
+            self._asked = bool(self._clients)  # another session may have other privileges
+            self._changed.notify_all()
+        self._refused(session_id, error)
+
     def _publish(self, view: View) -> None:
         """Make a view the present one; the lock is held."""
         self._generation += 1
@@ -244,7 +265,12 @@ class Watches:
     """One watch for each account that is logged in; thread-safe."""
 
     def __init__(
-        self, *, interval: timedelta, counters: Counters, rejected: Callable[[str], None]
+        self,
+        *,
+        interval: timedelta,
+        counters: Counters,
+        rejected: Callable[[str], None],
+        refused: Callable[[str, QumuloError], None],
     ) -> None:
         self._interval = interval.total_seconds()
         # A listing itself takes its time; only a real break is a gap.
@@ -252,6 +278,7 @@ class Watches:
         self._collector = Collector()
         self._counters = counters
         self._rejected = rejected
+        self._refused = refused
         self._lock = threading.Lock()
         self._watches: dict[str, Watch] = {}
 
@@ -266,6 +293,7 @@ class Watches:
                     collector=self._collector,
                     counters=self._counters,
                     rejected=self._rejected,
+                    refused=self._refused,
                     name=account_id,
                 )
                 self._watches[account_id] = watch
@@ -279,6 +307,12 @@ class Watches:
             if watch is not None and not watch.remove(session_id):
                 del self._watches[account_id]
                 watch.stop()
+
+    def uses(self, account_id: str, session_id: str) -> bool:
+        """Tell whether a session's token is used for the watch of an account."""
+        with self._lock:
+            watch = self._watches.get(account_id)
+            return watch is not None and watch.uses(session_id)
 
     def of(self, account_id: str) -> Watch | None:
         """Return the watch of an account."""

@@ -80,6 +80,7 @@
       if (request !== asked) return;
       request = null;
       if (asked.status === 401) return logIn();
+      if (asked.status === 403) return location.reload(); // the page says what is missing
       if (asked.status !== 200 || !asked.response) return fail();
       if (remember === "push") history.pushState(null, "", "/" + query);
       if (remember === "replace") history.replaceState(null, "", "/" + query);
@@ -192,6 +193,7 @@
           headers: { [BACKGROUND]: "1" },
         });
         if (answer.status === 401) return logIn();
+        if (answer.status === 403) return location.reload();
         const status = await answer.json();
         // Somebody has logged in anew, in another tab: nothing here is theirs.
         if (answer.ok && status.login !== document.body.dataset.login) return location.reload();
@@ -201,7 +203,8 @@
           const newer = document.getElementById("newer");
           if (waiting || !busy()) load(location.search || "?", { background: true });
           else if (newer) newer.hidden = false;
-        } else if (waiting && status.error) {
+        } else if (status.error && (waiting || !status.generation)) {
+          // There is no list yet, or the account may not see it any more.
           load(location.search || "?", { background: true });
         }
       } catch {
