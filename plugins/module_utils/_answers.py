@@ -173,6 +173,15 @@ def removal(result: Mapping[str, Any], check_mode: bool) -> str:
     return f"{_many(removed, 'name')} {_done(removed, 'removed', check_mode)}."
 
 
+def copy_info(result: Mapping[str, Any], _check_mode: bool) -> str:
+    """Return the answer of ``qumulo_changelist_copy_info``."""
+    counts = [f"{each['found']} exist in {each['path']}" for each in result["directories"]]
+    first = (
+        "Of the first name" if result["listed"] == 1 else f"Of the first {result['listed']} names"
+    )
+    return f"{first}, {', '.join(counts)}." if result["listed"] else "The list has no names."
+
+
 def search_index(result: Mapping[str, Any], check_mode: bool) -> str:
     """Return the answer of ``qumulo_changelist_index``."""
     index, indexed, deleted = (result[key] for key in ("index", "indexed", "deleted"))

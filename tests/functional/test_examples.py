@@ -35,6 +35,7 @@ _COMMITTED = """
 #: What somebody has done before the examples, where they go on from something.
 BEFORE = {
     "qumulo_changelist_removal": "- ansible.builtin.set_fact: {changes: {first: /tmp/gone}}\n",
+    "qumulo_changelist_copy_info": "- ansible.builtin.set_fact: {changes: {dest: /tmp/gone}}\n",
     "qumulo_changelist_report": _COMMITTED + _COMMITTED,
 }
 

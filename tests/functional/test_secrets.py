@@ -59,7 +59,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "qumulo_snapshot_info": {},
 }
 #: Those that talk to no cluster.
-LOCAL = {"qumulo_changelist_removal", "qumulo_changelist_index"}
+LOCAL = {"qumulo_changelist_removal", "qumulo_changelist_copy_info", "qumulo_changelist_index"}
 
 
 def shown(text: str) -> list[str]:
