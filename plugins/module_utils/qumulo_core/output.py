@@ -73,7 +73,7 @@ class AtomicFile:
     """
 
     def __init__(self, path: str, *, mode: int = DEFAULT_MODE, tidy: bool = True) -> None:
-        self.path = os.path.abspath(path)
+        self.path = safe_paths.absolute(path)
         self._mode = mode
         self._present = False
         try:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 from .. import snapshots
 from ..client import Client
+from ..common import safe_paths
 from ..snapshots import Snapshot
 from . import bulk, formats, names, parquet, rows, storage_dna
 from .entries import DELETE, Block, Plain
@@ -78,7 +79,7 @@ def build(
         order = replace(order, renames=False, ranges=False)
     relative = relative_to(order.base_path, newer.source_path)
     result = Result(False, Totals())
-    directory = os.path.dirname(os.path.abspath(order.dest))
+    directory = os.path.dirname(safe_paths.absolute(order.dest))
     with Lists(
         order.dest,
         _maker(order, relative, newer, directory),

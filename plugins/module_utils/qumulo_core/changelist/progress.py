@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..common import safe_paths
 from ..errors import InputError
 from ..output import AtomicFile
 from .order import MOST_LISTS
@@ -53,7 +54,7 @@ def check_status(status: str, dest: str) -> None:
 
 def _places(path: str) -> set[tuple[str, str]]:
     """Return directory and name of a path, and of its target if it is a symlink."""
-    folder, name = os.path.split(os.path.abspath(path))
+    folder, name = os.path.split(safe_paths.absolute(path))
     return {(os.path.realpath(folder), name), os.path.split(os.path.realpath(path))}
 
 

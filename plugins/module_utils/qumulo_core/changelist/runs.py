@@ -12,6 +12,7 @@ from typing import Any
 
 from .. import snapshots
 from ..client import Client
+from ..common import safe_paths
 from ..common.termination import Terminated, raised_on_sigterm
 from ..domain.pruning import describe_left
 from ..errors import InputError, QumuloError
@@ -110,7 +111,7 @@ def _report(
 ) -> dict[str, Any]:
     before = "the list of other changes, or none\n" if result.changed else ""
     return {
-        "dest": os.path.abspath(order.dest),
+        "dest": safe_paths.absolute(order.dest),
         "newer": newer.render(),
         "older": None if older is None else older.render(),
         "warnings": result.warnings,

@@ -83,9 +83,28 @@ def resolve(path: str, *, strict: bool = False) -> tuple[int, str, str]:
     :raises InputError: a symlink belongs to another account, or ``strict`` refuses a directory.
     :raises OSError: a directory cannot be opened.
     """
-    *above, name = os.path.abspath(path).split("/")
-    descriptor, real = _walk(path, above, strict)
-    return descriptor, real, name
+    *above, name = absolute(path)[1:].split("/")
+    if name != "..":
+        descriptor, real = _walk(path, above, strict)
+        return descriptor, real, name
+    # What lies above a directory is known once its symlinks are followed.
+    below, real = _walk(path, [*above, name], strict)
+    try:
+        descriptor = os.open("..", _DIRECTORY, dir_fd=below)
+    finally:
+        os.close(below)
+    return descriptor, os.path.dirname(real), os.path.basename(real)
+
+
+def absolute(path: str) -> str:
+    """Return an absolute path that leads where the kernel leads for the given one.
+
+    Unlike :func:`os.path.abspath`, it keeps ``..``, because ``link/..`` is the directory above the
+    target of ``link``.
+    """
+    whole = path if path.startswith("/") else f"{os.getcwd()}/{path}"
+    parts = whole.split("/")
+    return "/" + "/".join(part for part in parts if part not in ("", "."))
 
 
 def _walk(path: str, parts: list[str], strict: bool) -> tuple[int, str]:
