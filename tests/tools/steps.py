@@ -96,14 +96,14 @@ def docs(log: Log) -> Counts:
 
 def _fetch_programs(log: Log) -> None:
     """Fetch programs of Debian's packages; without them some tests are skipped, except in CI."""
-    if not programs.lacking() or not shutil.which("apt-get") or not shutil.which("dpkg"):
+    if not programs.missing() or not shutil.which("apt-get") or not shutil.which("dpkg"):
         return
     try:
         if os.geteuid() == 0:
             needs.update(log.run)
         programs.fetch(lambda argv, cwd: log.run(argv, cwd=cwd))
     except StepError as exc:
-        log.note(f"{exc}: {' and '.join(programs.lacking())} can not be fetched.")
+        log.note(f"{exc}: {' and '.join(programs.missing())} can not be fetched.")
 
 
 def pytest(log: Log) -> Counts:
