@@ -226,9 +226,9 @@ options:
     type: path
     version_added: 1.1.0
 notes:
-  - "Times: V(jsonl) and V(csv) have seconds since 1970 as text with nine decimals, because a floating-point number would lose some of them.
-    V(parquet) has timestamps in nanoseconds, and V(bulk) RFC 3339 dates with nine decimals, null outside of the years 1 to 9999.
-    V(xml) has whole seconds. The retention period is an RFC 3339 date everywhere."
+  - "Times: V(jsonl) has seconds since 1970 as text with nine decimals, because a floating-point number would lose some of them.
+    V(csv) and V(bulk) have RFC 3339 dates with nine decimals, null (empty in V(csv)) outside of the years 1 to 9999.
+    V(parquet) has timestamps in nanoseconds. V(xml) has whole seconds. The retention period is an RFC 3339 date everywhere."
   - "Sizes and numbers of links are numbers (text in V(csv) and V(xml)). File IDs are text everywhere, because they may exceed 64 bits."
   - "Owners and groups: auth IDs of the cluster with O(attributes=api), and UIDs and GIDs with O(attributes=mount), both as text.
     V(xml) has UIDs and GIDs. See O(owner_names) for names."

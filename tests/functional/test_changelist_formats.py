@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +93,12 @@ def test_times_as_clients_set_them(client: Client, pair: Any, tmp_path: Path) ->
     found = lines(write(client, (late, older), tmp_path / "l"))
     told = [found[f"t{number}"]["mtime"] for number in range(len(TIMES))]
     assert told == list(TIMES.values())
+    table = write(client, (late, older), tmp_path / "c", "csv").decode()
+    dates = {row["path"]: row["mtime"] for row in csv.DictReader(table.splitlines())}
+    for number, time in enumerate(TIMES):
+        shown = dates[f"t{number}"]
+        assert len(shown) == len("2026-11-28T17:00:00.123456789Z")
+        assert datetime.fromisoformat(shown) == datetime.fromisoformat(time)
     reader = pytest.importorskip("pyarrow.parquet")
     write(client, (late, older), tmp_path / "p", "parquet")
     table = reader.read_table(tmp_path / "p")

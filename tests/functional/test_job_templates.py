@@ -106,6 +106,17 @@ def test_what_a_playbook_must_be_told_is_asked(name: str) -> None:
     assert told <= required
 
 
+@pytest.mark.parametrize("name", sorted(TEMPLATES))
+def test_what_a_playbook_says_to_set_is_asked(name: str) -> None:
+    """A sentence such as "set copy_replace=true" is no help where the survey has no question."""
+    text = (PLAYBOOKS / f"{name}.yml").read_text()
+    asked = {question["variable"] for question in TEMPLATES[name]["survey"]}
+    (play,) = yaml.safe_load(text)
+    said = set(re.findall(r"\b([a-z_]+)=(?:true|false)\b", text)) & set(play["vars"])
+    # A confirmation needs a terminal, which jobs do not have.
+    assert said - {"locked_file_confirm"} <= asked
+
+
 def _expressions(text: str) -> str:
     """All that is templated in a playbook, without quoted texts."""
     found = " ".join(re.findall(r"\{\{(.*?)\}\}", text, re.DOTALL))

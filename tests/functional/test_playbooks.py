@@ -149,8 +149,12 @@ def test_a_quarantine_lasts_as_long_as_it_is_meant_to(
     for _time in range(2):
         done = play("quarantine", **variables)
         assert done.returncode == 0, done.stdout
+        # The second run is content with the snapshot of the first, which is older.
+        (snapshot,) = snapshots.list_all(client)
+        taken = snapshot.render()["timestamp"]
+        told = " ".join(done.stdout.split())
+        assert f"Snapshot {snapshot.name} holds /p as it was at {taken}." in told
     assert "changed=0" in done.stdout
-    (snapshot,) = snapshots.list_all(client)
     wanted = {"2099-12-31": "2099-12-31T23:59:59Z", "never": "never"}
     assert snapshot.render()["expiration"] == wanted.get(
         expiration, snapshot.render()["expiration"]

@@ -9,9 +9,8 @@ import hashlib
 import json
 from typing import Any, BinaryIO
 
-from ..times import format_rfc3339_ns
 from .entries import DELETE, Block, Entry, raw
-from .formats import NOT_UNICODE, Maker, Relative, Totals, columns_of, type_of, unicode_text
+from .formats import NOT_UNICODE, Maker, Relative, Totals, columns_of, date, type_of, unicode_text
 
 
 def document_id(path: str) -> str:
@@ -21,14 +20,6 @@ def document_id(path: str) -> str:
     link is a separate document, and deleting one must keep the others.
     """
     return hashlib.sha256(raw(path)).hexdigest()
-
-
-def date(time_ns: int) -> str | None:
-    """Return nanoseconds since 1970 as a date; None outside of the years 1 to 9999."""
-    try:
-        return format_rfc3339_ns(time_ns)
-    except OverflowError:
-        return None
 
 
 class _Bulk:

@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any, BinaryIO, Protocol
 
 from ..files import DIRECTORY, FILE
+from ..times import format_rfc3339_ns
 from .entries import CREATE, DELETE, MODIFY, RENAME, Attributes, Block, Entry, Plain
 
 XML, JSONL, CSV, NUL = "xml", "jsonl", "csv", "nul"
@@ -105,6 +106,14 @@ def seconds(time_ns: int) -> str:
     """Return seconds since 1970 with all nine decimals, which a float would lose."""
     whole, fraction = divmod(abs(time_ns), 1_000_000_000)
     return f"{'-' if time_ns < 0 else ''}{whole}.{fraction:09d}"
+
+
+def date(time_ns: int) -> str | None:
+    """Return nanoseconds since 1970 as a date; None outside of the years 1 to 9999."""
+    try:
+        return format_rfc3339_ns(time_ns)
+    except OverflowError:
+        return None
 
 
 def type_of(entry: Entry) -> str:

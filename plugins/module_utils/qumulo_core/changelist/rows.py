@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from ..common.csv_text import CsvText
 from ..files import DIRECTORY, FILE
 from .entries import Block, Entry, Plain, Range, raw
-from .formats import Maker, Relative, Totals, columns_of, type_of
+from .formats import Maker, Relative, Totals, columns_of, date, type_of
 
 COLUMNS = (
     "op",
@@ -108,7 +108,8 @@ class _Csv:
         if entry.source is not None:
             row["from"] = self._relative(entry.source)
         if entry.attributes is not None:
-            row.update(columns_of(entry.attributes))
+            # People open tables, and a date with all nine digits loses nothing.
+            row.update(columns_of(entry.attributes, date))
         if entry.ranges is not None:
             row["ranges"] = ";".join(
                 f"{part.offset}+{part.length}{'' if part.is_data else 'h'}" for part in entry.ranges
