@@ -44,6 +44,7 @@ _KEPT = (
     "cluster",
     "address",
     "port",
+    "sender",
     "way",
     "mount",
     "max_files",
@@ -107,7 +108,9 @@ class Syncer:
     def start(self) -> None:
         """Begin; neither the cluster nor the mount need be there yet."""
         config = self.config
-        self._receiver = Receiver(config.address, config.port, self._gather, self._keep)
+        self._receiver = Receiver(
+            config.address, config.port, self._gather, self._keep, [config.sender]
+        )
         self._server = metrics.Server(
             config.metrics_port,
             registry(self.totals, self._gauges),
@@ -272,6 +275,7 @@ class Syncer:
             self._setter.state,
             0 if receiver is None else receiver.connected,
             receiver is not None and not receiver.trouble,
+            {} if receiver is None else dict(receiver.closed),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -284,6 +288,7 @@ class Syncer:
             "taking": now.taking,
             "port": None if self._receiver is None else self._receiver.port,
             "connections": now.connected,
+            "closed_connections": now.closed,
             "waiting": now.waiting,
             "given_up": now.given_up,
             "overdue_seconds": round(now.overdue, 3),

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ipaddress
+import pwd
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -45,6 +46,7 @@ class Config:
     """All that the syncer goes by.
 
     :param cluster: how to reach the cluster; None if it only works through the mount.
+    :param sender: UID of the account that rsyslogd runs as.
     :param way: how times are set: :data:`MOUNT` or :data:`API`.
     :param rules: what counts.
     :param audit_format: form of the lines that will come, if it is known: ``csv`` or ``json``.
@@ -57,6 +59,7 @@ class Config:
     cluster: Settings | None
     address: str
     port: int
+    sender: int
     way: str
     mount: MountPoint | None
     rules: Rules
@@ -129,11 +132,12 @@ def parse(section: config.Section) -> Config:
             mount = _mount(section.section("mount"))
         elif section.has("mount"):
             raise InputError("'mount' has no use with 'set: api': leave one of them out.")
-        address, port = _listen(section.section("listen"))
+        address, port, sender = _listen(section.section("listen"))
         return Config(
             cluster=cluster,
             address=address,
             port=port,
+            sender=sender,
             way=way,
             mount=mount,
             rules=_rules(section, cluster),
@@ -154,7 +158,7 @@ def parse(section: config.Section) -> Config:
         )
 
 
-def _listen(section: config.Section) -> tuple[str, int]:
+def _listen(section: config.Section) -> tuple[str, int, int]:
     with section:
         address = section.text("address", "127.0.0.1")
         try:
@@ -167,7 +171,22 @@ def _listen(section: config.Section) -> tuple[str, int]:
                 "access times, so that only loopback addresses such as 127.0.0.1 are listened on. "
                 "Lines of other hosts come through rsyslog."
             )
-        return address, section.integer("port", DEFAULT_RELP_PORT, least=0, most=65535)
+        port = section.integer("port", DEFAULT_RELP_PORT, least=0, most=65535)
+        return address, port, _account(section)
+
+
+def _account(section: config.Section) -> int:
+    """Return the UID of the account that rsyslogd runs as; it is a name or a number."""
+    name = section.text("user", "root")
+    if name.isascii() and name.isdigit():
+        return int(name)
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except (KeyError, ValueError) as exc:
+        raise InputError(
+            f"'{section.name('user')}' is {name!r}, which is not an account of this host: name the "
+            "account that rsyslogd runs as, or its UID."
+        ) from exc
 
 
 def _mount(section: config.Section) -> MountPoint:

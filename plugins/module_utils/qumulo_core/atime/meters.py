@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..service import metrics
@@ -32,6 +32,7 @@ class Gauges:
     """What is at the moment.
 
     :param overdue: seconds that the oldest file has waited for beyond its window.
+    :param closed: connections that the receiver has closed since the start, by reason.
     """
 
     waiting: int
@@ -40,6 +41,7 @@ class Gauges:
     state: str
     connected: int
     taking: bool
+    closed: Mapping[str, int]
 
 
 class Totals:
@@ -135,6 +137,12 @@ class _Collector(Collector):
                 totals.malformed,
             ),
             ("files", "Looks at files, by what became of them.", "outcome", totals.outcomes),
+            (
+                "closed_connections",
+                "Connections to the RELP port that the syncer has closed, by reason.",
+                "reason",
+                now.closed,
+            ),
         ):
             family = CounterMetricFamily(f"lockstep_atime_{name}", text, labels=[label])
             for key, count in sorted(dict(counts).items()):

@@ -52,6 +52,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("files", _counts(facts["files"])),
         ("given up", facts["given_up"]),
         ("senders", facts["connections"]),
+        ("closed connections", _counts(facts["closed_connections"])),
         ("malformed", _counts(facts["malformed"])),
     ]
     yield from operator.rows(pairs)

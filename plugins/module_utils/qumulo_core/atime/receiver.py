@@ -7,33 +7,41 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Collection
 from functools import partial
 
 from ..errors import InputError
 from ..service.spool import SpoolError
 from ..service.threads import Threads
+from .admission import Peer, dispensable, in_the_way, is_current, owner
 from .batches import Batch
 from .relp import RelpError, Session
 
 _LOG = logging.getLogger("lockstep.atime")
 #: Bytes that are read at once, and most lines that become one batch; more is not waited for.
 _CHUNK, _BATCH = 1 << 18, 20_000
+#: Bytes of one batch at most: long lines make a batch of fewer.
+_BATCH_BYTES = 8 << 20
 #: Milliseconds between looks at whether to stop.
 _POLL = 500
 #: Seconds until a batch that found no room is tried again.
 AGAIN = 1.0
 #: Seconds that a sender may take to read its acknowledgements.
 _SEND = 30.0
-#: rsyslog needs one connection; a few more are those that it has left behind.
-_MOST = 32
 #: Seconds that a connection may take until it speaks RELP.
 _OPEN = 10.0
+#: Seconds that a frame may take from its first byte to its last.
+_FRAME = 60.0
+#: Seconds without a line after which a connection is closed that the sender does not use.
+_IDLE = 300.0
+#: Complaints that are remembered, so that each is logged once in a while only.
+_COMPLAINTS = 32
 #: Seconds that a connection which makes room for another may take to end.
 _LEAVE = 5.0
 #: Seconds after which the same complaint about a sender is worth another line.
@@ -43,16 +51,15 @@ STUCK = 60.0
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
-@dataclass
-class _Peer:
-    """One connection, as far as it matters when there are too many."""
+class _Overdue(RelpError):
+    """A connection is closed because nothing comes of it.
 
-    socket: socket.socket
-    #: It has sent a line: only rsyslog does.
-    sends: bool = False
-    #: Its lines are being made durable.
-    busy: bool = False
-    moved: float = field(default_factory=time.monotonic)
+    :param reason: as the metrics have it.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Receiver:
@@ -61,13 +68,15 @@ class Receiver:
     When there is no room nothing is acknowledged and nothing more is read, so that the lines wait
     in rsyslog's queue.
 
-    Whoever can reach the port can open connections to it. So one that does not speak RELP is closed
-    soon, and when there are too many the one that is idle makes room: first those that have never
-    sent a line.
+    Every account of the host can open connections to the port. So the configured sender has room
+    of its own, all others have little, and a connection that does not speak RELP, leaves a frame
+    unfinished or sends nothing for long is closed. When a limit is reached, the connection that
+    is needed least makes room: first those that have never sent a line.
 
     :param gather: makes a batch of lines.
-    :param keep: makes a batch durable; :class:`SpoolError` if it can not at present.
-    :raises InputError: the port can not be had.
+    :param keep: makes a batch durable; :class:`SpoolError` if it cannot at present.
+    :param senders: UIDs of the accounts that rsyslogd may run as.
+    :raises InputError: the port cannot be used.
     """
 
     def __init__(
@@ -76,14 +85,18 @@ class Receiver:
         port: int,
         gather: Callable[[list[bytes]], Batch],
         keep: Callable[[Batch], None],
+        senders: Collection[int] = (),
     ) -> None:
         self._gather = gather
         self._keep = keep
+        self._senders = {0, os.geteuid(), *senders}
         self._stopped = threading.Event()
-        self._connections: dict[threading.Thread, _Peer] = {}
+        self._connections: dict[threading.Thread, Peer] = {}
         self._told: dict[str, float] = {}
         #: Why nothing is taken at present; empty if all is well.
         self.trouble = ""
+        #: Connections that the receiver has closed, by reason.
+        self.closed: Counter[str] = Counter()
         self._beat = time.monotonic()
         six = ipaddress.ip_address(address).version == 6
         try:
@@ -129,43 +142,56 @@ class Receiver:
         while not self._stopped.is_set():
             self._beat = time.monotonic()
             try:
-                connection, _address = self._socket.accept()
+                connection, address = self._socket.accept()
             except socket.timeout:
                 continue
             except OSError as exc:  # such as too many open files
                 self._say(f"A sender could not be let in ({exc.strerror}).")
                 self._stopped.wait(AGAIN)
                 continue
-            if len(self._connections) >= _MOST and not self._make_room():
+            try:
+                peer = Peer(connection, address[0], owner(connection) in self._senders)
+            except OSError as exc:
+                _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
                 connection.close()
                 continue
-            peer = _Peer(connection)
+            if not self._has_room(peer):
+                connection.close()
+                continue
             thread = self._threads.make("relp", partial(self._connection, peer))
             self._connections[thread] = peer
             thread.start()
 
-    def _make_room(self) -> bool:
-        """Close the connection that is needed least; False if all of them are at work."""
+    def _has_room(self, fresh: Peer) -> bool:
+        """Close a connection if there are too many; False if the new one has to be closed."""
+        threads = {peer: thread for thread, peer in self._connections.copy().items()}
+        excess, found = in_the_way(threads, fresh)
+        if not excess:
+            return True
         self._say(
-            f"{_MOST} senders are connected, and rsyslog needs one connection: see who else "
-            "connects to this port. Idle connections are closed for new ones."
+            f"No more senders are let in because {excess}, and rsyslogd needs one: find out who "
+            f"connects to port {self.port}. Idle connections are closed for new ones."
         )
-        idle = [(p.sends, p.moved, t, p) for t, p in self._connections.copy().items() if not p.busy]
-        if not idle:
+        self.closed["crowded"] += 1
+        peer = dispensable(found)
+        if peer is None:
             return False
-        _sends, _moved, thread, peer = min(idle, key=lambda found: found[:2])
         try:
             peer.socket.shutdown(socket.SHUT_RDWR)
         except OSError as exc:
             _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
-        thread.join(_LEAVE)
-        return not thread.is_alive()
+        threads[peer].join(_LEAVE)
+        return not threads[peer].is_alive()
 
-    def _connection(self, peer: _Peer) -> None:
+    def _connection(self, peer: Peer) -> None:
         try:
             with peer.socket:
                 self._serve(peer)
+        except _Overdue as exc:
+            self.closed[exc.reason] += 1
+            self._say(exc.message)
         except RelpError as exc:
+            self.closed["not_relp"] += 1
             self._say(exc.message)
         except OSError as exc:
             # The sender is gone, and sends again what was not acknowledged.
@@ -177,46 +203,80 @@ class Receiver:
         """Log a complaint, but not each second: senders try again for ever."""
         now = time.monotonic()
         if now - self._told.get(text, float("-inf")) >= _SAY_AGAIN:
-            if len(self._told) >= _MOST:
+            if len(self._told) >= _COMPLAINTS:
                 self._told.clear()
             self._told[text] = now
             _LOG.warning("%s", text)
 
     # -- one connection -------------------------------------------------------------------------
 
-    def _serve(self, peer: _Peer) -> None:
+    def _serve(self, peer: Peer) -> None:
         session, connection = Session(), peer.socket
         connection.settimeout(_SEND)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         poller = select.poll()
         poller.register(connection, select.POLLIN)
+        #: When the frame began that is not complete yet.
+        began: float | None = None
         ended = False
         while not (ended or session.closed or self._stopped.is_set()):
-            if not session.opened and time.monotonic() - peer.moved > _OPEN:
-                raise RelpError(
-                    f"A sender has not opened a RELP session within {_OPEN:g} s, and is "
-                    "disconnected. Only rsyslog's omrelp may send here."
-                )
+            now = time.monotonic()
+            overdue = self._overdue(peer, session.opened, now, began)
+            if overdue is not None:
+                connection.sendall(session.end())
+                raise overdue
             if not poller.poll(_POLL):
                 continue
             messages, ended, error = self._read(connection, poller, session)
+            if messages or not session.incomplete:
+                began = None
+            elif began is None:
+                began = time.monotonic()
             if messages:
                 peer.sends = peer.busy = True
                 if not self._make_durable(connection, messages):
-                    return
+                    break
                 session.acknowledge(len(messages))
                 peer.busy, peer.moved = False, time.monotonic()
             answer = session.output()
             try:
                 connection.sendall(answer)
             except socket.timeout:
-                raise  # it is there and does not read: what it was told of this is in pieces
+                raise  # it is there and does not read: the answer it got of this is in pieces
             except OSError as exc:
                 # Nobody sends again what a killed rsyslogd has sent: all that came is taken,
-                # although there is nobody left to tell.
+                # although there is nobody left to answer.
                 _LOG.debug("a sender has gone (%s)", exc.strerror or exc)
             if error is not None:
                 raise error
+        if not ended and not session.closed:
+            # rsyslogd connects again at its next line, and sends that. Without this word it writes
+            # the line into a connection that is gone, and notices only at the line after it.
+            connection.sendall(session.end())
+
+    def _overdue(
+        self, peer: Peer, opened: bool, now: float, began: float | None
+    ) -> _Overdue | None:
+        """Return why a connection has to be closed; None if it may stay."""
+        if not opened:
+            if now - peer.moved > _OPEN:
+                return _Overdue(
+                    "not_opened",
+                    f"A sender has not opened a RELP session within {_OPEN:g} s, and is "
+                    "disconnected. Only rsyslog's omrelp may send here.",
+                )
+        elif began is not None:
+            if now - began > _FRAME:
+                return _Overdue(
+                    "half_sent",
+                    f"A sender has not finished a RELP frame within {_FRAME:g} s, and is "
+                    "disconnected. Only rsyslog's omrelp may send here.",
+                )
+        elif now - peer.moved > _IDLE and not is_current([*self._connections.values()], peer):
+            return _Overdue(
+                "idle", f"A sender has sent nothing for {_IDLE:g} s, and is disconnected."
+            )
+        return None
 
     def _read(
         self, connection: socket.socket, poller: select.poll, session: Session
@@ -227,7 +287,8 @@ class Receiver:
         if the sender was killed.
         """
         messages: list[bytes] = []
-        while len(messages) < _BATCH and not session.closed:
+        taken = 0
+        while len(messages) < _BATCH and taken < _BATCH_BYTES and not session.closed:
             try:
                 data = connection.recv(_CHUNK)
             except OSError as exc:
@@ -235,6 +296,7 @@ class Receiver:
                 return messages, True, None
             if not data:
                 return messages, True, None
+            taken += len(data)
             try:
                 messages += session.feed(data)
             except RelpError as exc:

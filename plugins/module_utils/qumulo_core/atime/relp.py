@@ -23,6 +23,8 @@ DEFAULT_MAX_DATA = 128 * 1024
 _HEADER = re.compile(rb"(\d{1,9}) ([a-zA-Z]{1,32}) (\d{1,9})([ \n])")
 #: The beginning of a header; its bounds keep what is held of one below 53 bytes.
 _PARTIAL = re.compile(rb"\d{1,9}(?: (?:[a-zA-Z]{1,32}(?: \d{0,9})?)?)?")
+#: Commands beside those of RELP's core that are answered: rsyslog sends none.
+_UNSUPPORTED = 100
 _OFFER = b"relp_version=0\nrelp_software=lockstep-qumulo\ncommands=syslog"
 
 
@@ -50,6 +52,7 @@ class Session:
         self._unacknowledged: deque[bytes] = deque()
         self._output: list[bytes] = []
         self._opened = False
+        self._unsupported = 0
         self._close_number: bytes | None = None
         #: Nothing more will come or be answered.
         self.closed = False
@@ -63,6 +66,20 @@ class Session:
     def pending(self) -> int:
         """Number of messages that are not acknowledged yet."""
         return len(self._unacknowledged)
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a frame has begun whose end has not come yet."""
+        return bool(self._rest or self._excess)
+
+    def end(self) -> bytes:
+        """End the session; return what has to be sent before the connection is closed.
+
+        The sender keeps what is not acknowledged, and sends it over its next connection.
+        """
+        self.closed = True
+        self._rest.clear()
+        return self.output() + (b"0 serverclose 0\n" if self._opened else b"")
 
     def output(self) -> bytes:
         """Return what has to be sent now, in one piece; it is empty if there is nothing."""
@@ -190,8 +207,11 @@ class Session:
             self._close_number = number
         elif command in (b"rsp", b"serverclose"):
             raise RelpError(f"A RELP client has sent {command.decode()!r}, which servers send.")
-        else:
+        elif self._unsupported < _UNSUPPORTED:
+            self._unsupported += 1
             self._reply(number, b"500 this command is not supported")
+        else:
+            raise RelpError(f"A RELP client repeats {command.decode()!r}, which is not supported.")
 
     def _open(self, number: bytes, data: bytes) -> None:
         if self._opened:
