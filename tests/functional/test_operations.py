@@ -70,7 +70,7 @@ def registries() -> Iterator[CollectorRegistry]:
     totals = Totals(0)
     totals.take(batch)
     totals.outcomes["set"] += 1
-    yield syncer(totals, lambda: Syncing(1, 1, 1.0, "idle", 1, True))
+    yield syncer(totals, lambda: Syncing(1, 1, 1.0, "idle", 1, True, {"idle": 1}))
     page = metrics.registry()
     services = SimpleNamespace(counters=Counters(), sessions=[])
     page.register(daemon._Collector(SimpleNamespace(services=services)))
