@@ -184,7 +184,8 @@ def rendered(role: str, place: Path, simulator: Simulator, given: dict[str, Any]
     """The configuration that a role writes for its service."""
     path = "service.yml" if role == "atime" else "main.yml"
     (task,) = [task for task in load(role, "tasks", path) if "_service_config" in str(task)]
-    variables = {**load(role, "defaults", "main.yml"), **task["vars"], **given}
+    own = load(role, "vars", "main.yml") if role == "atime" else {}
+    variables = {**load(role, "defaults", "main.yml"), **own, **task["vars"], **given}
     variables["inventory_hostname_short"] = "localhost"
     tasks = [{"ansible.builtin.debug": {"msg": "{{ _service_config | to_json | b64encode }}"}}]
     plays = [{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}]
