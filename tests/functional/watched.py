@@ -112,12 +112,13 @@ class Watched:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """All records of the evidence."""
+        """All locks that the evidence records."""
         if not self.evidence.exists():
             return []
         text = self.evidence.read_text()
         # The last line may be half written at this moment.
-        return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        return [line for line in lines if "file_id" in line]
 
     def recorded(self) -> set[str]:
         """Paths that were locked, as recorded."""

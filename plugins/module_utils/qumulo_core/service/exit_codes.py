@@ -9,3 +9,4 @@ OK = 0
 FAILED = 1  # something that the message names
 USAGE = 2  # the command line or the configuration makes no sense (EX_USAGE of argparse)
 ALREADY_RUNNING = 3  # another instance holds the lock of this host
+UNCHECKED = 4  # what was asked could not be checked, so it is neither proven nor disproved

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from operator import itemgetter
@@ -304,7 +304,12 @@ class SqliteSpool:
     def set_notes(self, **notes: str) -> None:
         """Note something durably."""
         with self.writing() as database:
-            database.executemany(_NOTE, list(notes.items()))
+            self.note_in(database, notes)
+
+    @staticmethod
+    def note_in(database: sqlite3.Connection, notes: Mapping[str, str]) -> None:
+        """Note something in the transaction of :meth:`writing`."""
+        database.executemany(_NOTE, list(notes.items()))
 
     # -- the database ---------------------------------------------------------------------------
 

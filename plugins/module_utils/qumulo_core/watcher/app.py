@@ -22,7 +22,7 @@ from ..service.spool import Entry, Key
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
-from . import evidence
+from . import evidence_files
 from .catchup import CatchUp
 from .clock import Clock
 from .config import Config
@@ -78,10 +78,12 @@ class Watcher:
         self._versions = Versions(self.spool)
         self._names = Names(self.spool)
         self._evidence: Evidence | None = None
+        #: The evidence was compared with what was stored of it.
+        self._compared = False
         if not dry_run:
             self._evidence = Evidence(
                 self.config.evidence,
-                previous=self.spool.note("evidence"),
+                notes={name: self.spool.note(name) for name in Evidence.NOTES},
                 max_bytes=self.config.evidence_max_bytes,
             )
         self.meters = Meters(self._gauges)
@@ -169,7 +171,7 @@ class Watcher:
         if self._server is not None:
             self._server.close()
         if self._evidence is not None:
-            self.spool.set_notes(evidence=self._evidence.last)
+            self.spool.set_notes(**self._evidence.notes())
             self._evidence.close()
 
     # -- facts ----------------------------------------------------------------------------------
@@ -182,6 +184,7 @@ class Watcher:
             self._overdue(counts.oldest),
             self._clock.skew().total_seconds(),
             {follower.root.path: follower.state for follower in list(self._followers.values())},
+            0 if self._evidence is None else self._evidence.gaps,
         )
 
     def _overdue(self, oldest: float | None) -> float:
@@ -203,6 +206,7 @@ class Watcher:
             "failures": self._totals["failures"],
             "skipped": self._totals["skipped"],
             "catch_ups": self._totals["catch-ups"],
+            "evidence_gaps": gauges.evidence_gaps,
             "directories": {
                 follower.root.path: {"state": follower.state, "message": follower.message}
                 for follower in list(self._followers.values())
@@ -226,6 +230,8 @@ class Watcher:
 
     def _look(self) -> None:
         """See that all directories that there are are followed, and none else."""
+        if not self._compare_evidence():
+            return
         if self._clock.is_due:
             self._clock.measure(self._manager_client)
             self._bring_forward()
@@ -258,12 +264,25 @@ class Watcher:
                 continue
             self._follow(root, recursive, types)
 
+    def _compare_evidence(self) -> bool:
+        """See that the evidence ends with what was stored; False if the service stops."""
+        if self._evidence is None or self._compared:
+            return True
+        self._message = "reading the evidence"
+        for _lines in self._evidence.compare():
+            self._beat = time.monotonic()
+            if self._stopped.is_set():
+                return False
+        self.spool.set_notes(**self._evidence.notes())
+        self._compared = True
+        return True
+
     def _read_evidence(self) -> None:
         """Read the locked versions from the evidence if the spool is new."""
         if self._evidence is None or self._versions.complete:
             return
         self._message = "reading the evidence"
-        for _lines in self._versions.read(evidence.sequence(self.config.evidence)):
+        for _lines in self._versions.read(evidence_files.series(self.config.evidence)):
             self._beat = time.monotonic()
             if self._stopped.is_set():
                 return
@@ -352,9 +371,12 @@ class Watcher:
 
     # -- what they tell -------------------------------------------------------------------------
 
-    def _record(self, records: list[dict[str, Any]]) -> None:
-        if self._evidence is not None:
-            self._evidence.append(records)
+    def _record(self, records: list[dict[str, Any]]) -> dict[str, str]:
+        """Write records; return what to store of the evidence."""
+        if self._evidence is None or not records:
+            return {}
+        self._evidence.append(records)
+        return self._evidence.notes()
 
     def _put(self, entries: list[Entry]) -> None:
         self.spool.put(entries)

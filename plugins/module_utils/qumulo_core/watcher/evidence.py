@@ -1,70 +1,138 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of all locks: JSON lines, each of which carries the hash of the one before.
+"""The evidence: a record of all locks in JSON lines that are chained by their hashes.
 
-A line that was changed, removed or put in breaks the chain. The chain goes on over rotated
-files: the first line of a file carries the hash of the last one of the file before.
+The chain goes on over the files that were put aside. With each batch the service stores the hash
+of the last line in its spool. When it starts, that line must be in the evidence: otherwise somebody
+has removed or changed records since.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
 import os
-import re
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import Any
 
+from ..common import hash_chain
+from ..common.hash_chain import GENESIS, MISSING
 from ..common.safe_paths import check_own
 from ..errors import InputError, QumuloError
 from ..output import write_error
+from ..times import format_rfc3339
+from . import evidence_files
+from .evidence_files import DIGITS
 
-#: What stands for the hash of the line before the first.
-GENESIS = "0" * 64
-_TAIL = 1 << 20
+_LOG = logging.getLogger("lockstep.watcher")
+#: Name of the running number of a record. The evidence of earlier releases has none.
+NUMBER = "number"
+#: Outcome of the record that tells that records before it are missing.
+GAP = "records are missing"
+#: Lines between two steps of a search.
+_STEP = 100_000
+#: Names of the notes in the spool. An earlier release knows only the first one.
+_HASH, _POSITION, _GAPS = "evidence", "evidence_position", "evidence_gaps"
 
 
 class EvidenceError(QumuloError):
-    """The record can not be written; what is not recorded counts as not done."""
+    """The evidence cannot be written; what is not recorded counts as not done."""
 
 
 class EvidenceGoneError(EvidenceError):
-    """The record was deleted or replaced while it was open, so that lines would be lost."""
+    """The evidence was deleted or replaced while it was open, so that lines would be lost."""
 
 
-def digest(line: bytes) -> str:
-    """Return the hash of a line, without its newline."""
-    return hashlib.sha256(line).hexdigest()
+def number_of(record: Mapping[str, Any]) -> int:
+    """Return the running number of a record; 0 if it has none."""
+    number = record.get(NUMBER)
+    return number if isinstance(number, int) else 0
+
+
+@dataclass(frozen=True)
+class Position:
+    """The last line of the evidence.
+
+    :param number: running number of its record; 0 if it has none.
+    """
+
+    hash: str
+    number: int = 0
+
+    @classmethod
+    def of(cls, line: bytes) -> Position:
+        """Return the position of a line."""
+        return cls(hash_chain.digest(line), number_of(hash_chain.parse(line) or {}))
+
+    @classmethod
+    def stored(cls, note: Mapping[str, str | None]) -> Position | None:
+        """Return the position in the notes of a spool; None if nothing was written yet."""
+        stored = note.get(_HASH)
+        if stored in (None, GENESIS):
+            return None
+        number, _space, noted = (note.get(_POSITION) or "").partition(" ")
+        # An earlier release may have stored another hash since.
+        return cls(stored, int(number) if noted == stored and number.isdigit() else 0)
+
+    def describe(self) -> str:
+        """Return it for a person."""
+        return f"record {self.number} ({self.hash})" if self.number else f"the record {self.hash}"
 
 
 class Evidence:
     """The file that is written to.
 
     :param path: of the file; it is made if it is not there.
-    :param previous: hash of the last line that was ever written, if there is neither a line in
-        the file nor a file that was put aside.
+    :param notes: what an earlier run has stored, see :meth:`notes`.
     :param max_bytes: size at which the file is put aside and a new one is begun.
-    :raises EvidenceError: it can not be written.
+    :raises EvidenceError: it cannot be written.
     """
 
-    def __init__(self, path: str, *, previous: str | None = None, max_bytes: int = 1 << 30) -> None:
+    #: Names of the notes to store in the spool.
+    NOTES = (_HASH, _POSITION, _GAPS)
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        notes: Mapping[str, str | None] | None = None,
+        max_bytes: int = 1 << 30,
+    ) -> None:
         self.path = path
         self._max_bytes = max_bytes
-        self._lock = threading.Lock()
-        self._previous = _last_aside(path) or previous or GENESIS
-        self._number: int | None = None
+        self._lock = threading.RLock()
+        self._fd: int | None = None
         self._directory: os.stat_result | None = None
-        #: Why the record is lost: the service must end, because its lines would be lost, too.
+        #: Why the evidence is lost: the service must end, because its lines would be lost, too.
         self.failure: EvidenceGoneError | None = None
-        self._open()
+        #: The newline at the end of the last record was missing.
+        self._mended = False
+        notes = notes or {}
+        #: How often records were found to be missing.
+        self.gaps = int(notes.get(_GAPS) or 0)
+        #: The line that must be in the evidence; None once that is certain.
+        self._expected = Position.stored(notes)
+        self._position = self._expected or Position(GENESIS)
+        self._resume(self._open())
 
     @property
     def last(self) -> str:
         """Hash of the last line."""
-        return self._previous
+        return self._position.hash
+
+    def notes(self) -> dict[str, str]:
+        """Return what to store in the spool with each batch."""
+        if self._expected is not None:
+            return {}  # what is stored has not been found yet
+        position = self._position
+        return {
+            _HASH: position.hash,
+            _POSITION: f"{position.number} {position.hash}",
+            _GAPS: str(self.gaps),
+        }
 
     def close(self) -> None:
         """Close the file."""
@@ -77,9 +145,11 @@ class Evidence:
         :raises EvidenceError: that is not possible.
         """
         with self._lock:
-            if self._number is not None:
-                self._check_place(self._number, self._previous)
-            self._reopen()
+            if self._fd is not None and not self._check_place(self._fd, self.last):
+                self._begin_file()
+            else:
+                self._close()
+                self._resume(self._open())
 
     def append(self, records: Iterable[dict[str, Any]]) -> None:
         """Write records, durably.
@@ -89,31 +159,128 @@ class Evidence:
         with self._lock:
             self._append(records)
 
-    def _append(self, records: Iterable[dict[str, Any]]) -> None:
-        # Opened first, for that looks at what the last line is.
-        file = self._open() if self._number is None else self._in_place(self._number)
-        previous, lines = self._previous, []
-        for record in records:
-            line = json.dumps({**record, "previous": previous}, sort_keys=True).encode()
-            previous = digest(line)
-            lines.append(line + b"\n")
-        if not lines:
-            return
-        data = b"".join(lines)
+    # -- comparing ------------------------------------------------------------------------------
+
+    def compare(self) -> Iterator[int]:
+        """Look for the stored line; yield how many lines were searched, now and then.
+
+        If it is not in the evidence, the log says so, and a line in the evidence, too. A crash
+        between writing and storing leaves the evidence ahead of what is stored, which is no
+        difference.
+
+        :raises EvidenceError: the line cannot be written.
+        """
+        with self._lock:
+            expected = self._expected
+            if expected is None:
+                return
+            if expected.hash != self._position.hash:
+                yield from self._search(expected)
+            elif self._mended:
+                self._note_gap(
+                    expected,
+                    f"The newline at the end of the evidence {self.path} was missing after "
+                    f"{expected.describe()}: somebody has changed the file. The newline was added.",
+                )
+            self._expected, self._mended = None, False
+
+    def _search(self, expected: Position) -> Iterator[int]:
+        searched, unread = 0, ""
         try:
-            size = os.fstat(file).st_size
+            paths = evidence_files.series(self.path)
+        except QumuloError as exc:
+            paths, unread = [self.path], exc.message
+        for path in reversed(paths):
+            try:
+                for _path, _number, line in evidence_files.read([path]):
+                    if _is_or_misses(line, expected.hash):
+                        return
+                    searched += 1
+                    if searched % _STEP == 0:
+                        yield searched
+            except QumuloError as exc:
+                unread = exc.message
+        if unread:
+            # The line may be in there: "verify" tells, for somebody who can read the file.
+            _LOG.error("the evidence cannot be compared with its stored hash: %s", unread)
+        else:
+            self._report(expected)
+
+    def _report(self, expected: Position) -> None:
+        there = self._position
+        ends = "is empty" if there.hash == GENESIS else f"ends with {there.describe()}"
+        self._note_gap(
+            expected,
+            f"Records are missing from the evidence {self.path}: it {ends}, and "
+            f"{expected.describe()} was written. Find out who has changed or removed its files, "
+            "and restore them.",
+        )
+
+    def _note_gap(self, expected: Position, message: str) -> None:
+        """Write a record that tells of a difference, and log it."""
+        there = self._position
+        record = {
+            "time": format_rfc3339(datetime.now(timezone.utc)),
+            "outcome": GAP,
+            "message": message,
+            MISSING: expected.hash,
+        }
+        self._expected = None
+        try:
+            self._position = Position(there.hash, max(there.number, expected.number))
+            self._append([record])
+        except EvidenceError:
+            self._expected = expected
+            raise
+        self.gaps += 1
+        _LOG.error("%s", message)
+
+    # -- writing --------------------------------------------------------------------------------
+
+    def _append(self, records: Iterable[dict[str, Any]]) -> None:
+        # Opened first, because that finds out what the last line is.
+        if self._fd is None:
+            self._resume(self._open())
+        elif not self._check_place(self._fd, self.last):
+            self._begin_file()
+        for _searched in self.compare():
+            pass
+        fd = self._opened()
+        number = self._position.number
+        numbered = [{**record, NUMBER: at} for at, record in enumerate(records, number + 1)]
+        if not numbered:
+            return
+        data, last = hash_chain.append(numbered, self._position.hash)
+        try:
+            size = os.fstat(fd).st_size
             if size and size + len(data) > self._max_bytes:
-                file, size = self._put_aside(), 0
-            _write(file, data, size)
+                self._put_aside()
+                fd, size = self._opened(), 0
+            _write(fd, data, size)
         except OSError as exc:
             self._close()  # the next one looks at what is there
             raise EvidenceError(write_error(self.path, exc).message) from exc
-        self._check_place(file, previous)
-        self._previous = previous
+        self._check_place(fd, last)
+        self._position = Position(last, number + len(numbered))
 
-    def _in_place(self, fd: int) -> int:
-        """Return the file that the path names: the open one, or a new one after a rotation."""
-        return fd if self._check_place(fd, self._previous) else self._reopen()
+    def _resume(self, last: bytes | None) -> None:
+        """Continue after the last line; the one that was known as the last must be there, too.
+
+        :param last: of the current file; None if it has no lines.
+        """
+        known = self._position
+        there = Position.of(last) if last is not None else self._last_aside()
+        if there.hash != known.hash:
+            self._position = there
+            if self._expected is None and known.hash != GENESIS:
+                self._expected = known
+
+    def _begin_file(self) -> None:
+        """Open a new file, after the open one was put aside."""
+        self._close()
+        last = self._open()
+        if last is not None:
+            self._resume(last)
 
     def _check_place(self, fd: int, last: str) -> bool:
         """Return whether the path names the open file; False if that was put aside.
@@ -145,168 +312,81 @@ class Evidence:
             return False
         if self._directory is None or not os.path.samestat(directory, self._directory):
             return False
-        return os.fstat(fd).st_nlink > 0 or _last_aside(self.path) == last
+        return os.fstat(fd).st_nlink > 0 or self._last_aside().hash == last
 
-    def _reopen(self) -> int:
-        self._close()
-        return self._open()
-
-    def _open(self) -> int:
+    def _open(self) -> bytes | None:
+        """Open the file; return its last line."""
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
-            self._number = os.open(self.path, flags, 0o640)
+            self._fd = os.open(self.path, flags, 0o640)
             self._directory = os.stat(os.path.dirname(os.path.abspath(self.path)))
-            check_own(self._number, self.path)
-            last = _last_line(self._number, mend=True)
+            check_own(self._fd, self.path)
+            return self._mend(self._fd)
         except OSError as exc:
             self._close()
             raise EvidenceError(write_error(self.path, exc).message) from exc
         except InputError as exc:
             self._close()
             raise EvidenceError(exc.message) from exc
-        if last is not None:
-            self._previous = digest(last)
-        return self._number
+
+    def _opened(self) -> int:
+        if self._fd is None:
+            self._open()
+        assert self._fd is not None
+        return self._fd
+
+    def _mend(self, fd: int) -> bytes | None:
+        """Complete or remove what a crash has left of a line; return the last line."""
+        found = hash_chain.tail(fd)
+        if not found.rest:
+            return found.line
+        if hash_chain.parse(found.rest) is not None:
+            # Only its newline is missing, and the record may count as written.
+            os.write(fd, b"\n")
+            os.fsync(fd)
+            self._mended = True
+            return found.rest
+        os.ftruncate(fd, found.whole)
+        return found.line
 
     def _close(self) -> None:
-        if self._number is not None:
-            os.close(self._number)
-            self._number = None
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
-    def _put_aside(self) -> int:
+    def _last_aside(self) -> Position:
+        """Return the last line that was put aside."""
+        try:
+            for path in reversed(evidence_files.series(self.path)):
+                line = evidence_files.last_line(path)
+                if line is not None:
+                    return Position.of(line)
+        except QumuloError as exc:
+            _LOG.error("the evidence continues after the hash that is stored: %s", exc)
+            return self._position
+        return Position(GENESIS)
+
+    def _put_aside(self) -> None:
         # Never a number again, though somebody may have taken the first files away.
-        numbers = [path.rpartition(".")[2] for path in _aside(self.path)]
-        number = max((int(text) for text in numbers if text.isdigit()), default=0) + 1
-        os.rename(self.path, f"{self.path}.{number:06d}")
-        return self._reopen()
+        number = evidence_files.next_number(self.path)
+        os.rename(self.path, f"{self.path}.{number:0{DIGITS}d}")
+        self._begin_file()
 
 
-def _write(number: int, data: bytes, size: int) -> None:
+def _is_or_misses(line: bytes, expected: str) -> bool:
+    """Tell whether a line has a hash, or tells that the one with it is missing."""
+    if hash_chain.digest(line.rstrip(b"\n")) == expected:
+        return True
+    return expected.encode() in line and (hash_chain.parse(line) or {}).get(MISSING) == expected
+
+
+def _write(fd: int, data: bytes, size: int) -> None:
     """Append all of it and sync, or leave the file as it was."""
     try:
         view = memoryview(data)
         while view:
-            view = view[os.write(number, view) :]
-        os.fsync(number)
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
     except OSError:
-        os.ftruncate(number, size)  # a part of a line would break the chain
+        os.ftruncate(fd, size)  # a part of a line would break the chain
         raise
-
-
-def _last_line(number: int, *, mend: bool = False) -> bytes | None:
-    """Return the last whole line of a file.
-
-    :param mend: cut off what a crash has left of another one.
-    """
-    size = end = os.fstat(number).st_size
-    tail = b""
-    while end and tail.count(b"\n") < 2:
-        begin = max(0, end - _TAIL)
-        tail = os.pread(number, end - begin, begin) + tail
-        end = begin
-    whole = tail[: tail.rfind(b"\n") + 1]
-    if mend and len(whole) != len(tail):
-        os.ftruncate(number, size - (len(tail) - len(whole)))
-    if not whole:
-        return None
-    return whole[:-1].rpartition(b"\n")[2]
-
-
-def _aside(path: str) -> list[str]:
-    """Return the files of a record that were put aside, by the service or by logrotate."""
-    directory, name = os.path.split(os.path.abspath(path))
-    try:
-        listed = os.listdir(directory)
-    except OSError:
-        return []  # whoever opens the file says what is wrong
-    return [
-        os.path.join(directory, entry)
-        for entry in listed
-        if re.fullmatch(re.escape(name) + r"[.-]\d+", entry)
-    ]
-
-
-def _last_aside(path: str) -> str | None:
-    """Return the hash of the last line that was put aside, or None if there is none."""
-    for each in reversed(sequence(path)[:-1]):
-        try:
-            number = os.open(each, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except OSError:
-            continue
-        try:
-            last = _last_line(number)
-        finally:
-            os.close(number)
-        if last is not None:
-            return digest(last)
-    return None
-
-
-# -- verifying ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Verified:
-    """A chain that holds.
-
-    :param previous: what the first line names as the one before it.
-    :param last: hash of the last line.
-    """
-
-    lines: int
-    previous: str
-    last: str
-
-
-def read(paths: Sequence[str]) -> Iterator[tuple[str, int, bytes]]:
-    """Yield file, line number and line of files that follow each other.
-
-    :raises InputError: a file can not be read.
-    """
-    for path in paths:
-        try:
-            with open(path, "rb") as file:
-                for number, line in enumerate(file, 1):
-                    yield path, number, line
-        except OSError as exc:
-            raise InputError(f"{path} can not be read ({exc.strerror}): check the path.") from exc
-
-
-def verify(paths: Sequence[str]) -> Verified:
-    """Check the chain over files that follow each other, the oldest first.
-
-    :raises InputError: it is broken; the message says where.
-    """
-    expected = first = None
-    count = 0
-    for path, number, line in read(paths):
-        where = f"{path}, line {number}"
-        if not line.endswith(b"\n"):
-            raise InputError(f"{where}: the line is not complete.")
-        try:
-            named = json.loads(line)["previous"]
-        except (ValueError, KeyError, TypeError) as exc:
-            raise InputError(f"{where}: this is no line of a record.") from exc
-        if expected is None:
-            first = named
-        elif named != expected:
-            raise InputError(
-                f"{where}: the chain is broken. The line before it is not the one that was there "
-                "when it was written: a line was changed, removed or put in."
-            )
-        expected = digest(line[:-1])
-        count += 1
-    if expected is None or first is None:
-        raise InputError(f"There is nothing in {', '.join(paths)}.")
-    return Verified(count, first, expected)
-
-
-def sequence(path: str) -> list[str]:
-    """Return the files of a record, the oldest first: those put aside, then the one in use."""
-    written = []
-    for each in _aside(path):
-        try:
-            written.append((os.stat(each).st_mtime_ns, each))
-        except OSError:
-            continue  # taken away meanwhile
-    return [*(each for _time, each in sorted(written)), os.path.abspath(path)]

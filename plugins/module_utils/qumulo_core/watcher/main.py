@@ -40,8 +40,11 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--excluded", action="store_true", help="show what no rule wants, too")
     for each in (status, pending, failed, audit):
         each.add_argument("--json", action="store_true", help="JSON, an object a line")
-    verify = commands.add_parser("verify", help="check a record of locks")
-    verify.add_argument("files", nargs="+", metavar="FILE", help="the oldest first")
+    verify = commands.add_parser("verify", help="check that the evidence is as it was written")
+    verify.add_argument(
+        "files", nargs="*", metavar="FILE", help="the oldest first (default: the configured files)"
+    )
+    verify.add_argument("--expect", metavar="HASH", help="hash that must be in the evidence")
     verify.add_argument("--cluster", action="store_true", help="compare with the cluster, too")
     return parser
 
@@ -50,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if options.command == "verify" and not options.cluster:
+    if options.command == "verify" and options.files and not options.cluster:
         return command.answer(lambda: operator.verify(None, options))
     if options.config is None:
         parser.error("name the configuration with --config FILE")

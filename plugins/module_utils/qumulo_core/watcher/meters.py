@@ -30,6 +30,7 @@ class Gauges:
     oldest_pending: float
     clock_skew: float
     streams: dict[str, str]
+    evidence_gaps: int
 
 
 class _Now(Collector):
@@ -51,6 +52,11 @@ class _Now(Collector):
                 "clock_skew_seconds",
                 "How far the cluster's clock is ahead of this host's.",
                 now.clock_skew,
+            ),
+            (
+                "evidence_gaps",
+                "Times that the evidence was found changed since it was written.",
+                now.evidence_gaps,
             ),
         ):
             yield GaugeMetricFamily(f"lockstep_watcher_{name}", text, value=value)

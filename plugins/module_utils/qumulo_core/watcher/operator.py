@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
@@ -15,7 +16,7 @@ from typing import Any
 from .. import files
 from ..client import Client
 from ..domain.file_refs import by_id
-from ..errors import NotFoundError
+from ..errors import InputError, NotFoundError
 from ..file_locks import LockState
 from ..pool import map_unordered
 from ..service import exit_codes, operator
@@ -24,7 +25,7 @@ from ..service.operator import say
 from ..service.spool import Item
 from ..service.sqlite import SqliteSpool
 from ..times import format_rfc3339, parse_rfc3339
-from . import audit, evidence
+from . import audit, evidence_files, verification
 from .config import Config
 from .hidden import hidden
 from .pending import Pending
@@ -65,6 +66,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("skipped, no files", facts["skipped"]),
         ("tries in vain", facts["failures"]),
         ("caught up", f"{facts['catch_ups']} times"),
+        ("evidence changed", f"{facts['evidence_gaps']} times"),
         ("clock skew", f"{facts['clock_skew_seconds']:+.1f} s (cluster to host)"),
     ]
     yield from operator.rows(pairs)
@@ -141,20 +143,80 @@ def run_audit(config: Config, options: argparse.Namespace) -> int:
 
 
 def verify(config: Config | None, options: argparse.Namespace) -> int:
-    """Check the chain of a record, and on request whether the cluster still holds the locks."""
-    paths = options.files
-    checked = evidence.verify(paths)
-    begins = (
-        "from the beginning"
-        if checked.previous == evidence.GENESIS
-        else (f"after a line with hash {checked.previous[:16]}...")
-    )
-    say(f"{checked.lines} lines hold together, {begins}. The last has hash {checked.last}.")
-    if not options.cluster:
-        return exit_codes.OK
-    if config is None:
-        say("Name the configuration with --config, to reach the cluster.")
+    """Check the chain of the evidence, and on request whether the cluster still holds the locks."""
+    try:
+        expected = None if options.expect is None else verification.check_hash(options.expect)
+    except InputError as exc:
+        complain(exc.message)
         return exit_codes.USAGE
+    paths, stored = list(options.files), None
+    if config is None and (options.cluster or not paths):
+        say("Name the configuration with --config.")
+        return exit_codes.USAGE
+    if config is not None and not paths:
+        # Read before the files: what is written meanwhile follows it.
+        stored = _stored(config)
+        paths = evidence_files.series(config.evidence)
+        if not paths:
+            complain(f"There is no evidence at {config.evidence} to verify.")
+            return exit_codes.FAILED if stored or expected else exit_codes.UNCHECKED
+    looked_for = [each for each in (expected, stored) if each is not None]
+    found = verification.verify(paths, complain, look_for=looked_for)
+    if not found.lines:
+        complain(f"There are no records in {', '.join(paths)}.")
+        failed = bool(looked_for or found.faults)
+        return exit_codes.FAILED if failed else exit_codes.UNCHECKED
+    say(found.describe())
+    code = exit_codes.UNCHECKED if found.unreadable else exit_codes.OK
+    if expected is not None:
+        code = _worse(code, _say_expected(expected, "expected hash", found))
+    if stored is not None and stored not in found.follow:
+        code = _worse(code, _say_expected(stored, "hash that the service has stored", found))
+    if found.faults:
+        code = exit_codes.FAILED
+    if config is not None and options.cluster:
+        code = _worse(code, _compare(config, paths))
+    return code
+
+
+def complain(text: str) -> None:
+    """A line about what is wrong, for the person who asks."""
+    sys.stderr.write(f"{one_line(text)}\n")
+
+
+def _worse(one: int, other: int) -> int:
+    """Return the code that says more: what is disproved, then what could not be checked."""
+    order = (exit_codes.OK, exit_codes.UNCHECKED, exit_codes.FAILED)
+    return max(one, other, key=order.index)
+
+
+def _say_expected(text: str, what: str, found: verification.Verified) -> int:
+    """Say where a hash is in the evidence, or that it is not."""
+    follow = found.follow.get(text)
+    if follow is not None:
+        lines = "1 line follows" if follow == 1 else f"{follow} lines follow"
+        say(
+            f"The {what} is that of the last line."
+            if not follow
+            else f"The {what} is there: {lines} it."
+        )
+        return exit_codes.OK
+    if found.unreadable:
+        complain(f"The {what} {text} was not found; it may be in a file that could not be read.")
+        return exit_codes.UNCHECKED
+    complain(
+        f"The {what} {text} is not in the evidence: records were changed, or are missing. Restore "
+        "the files from a backup, and find out who has changed them."
+    )
+    return exit_codes.FAILED
+
+
+def _stored(config: Config) -> str | None:
+    """Return the hash of the last line that the service has stored, if it has."""
+    return _spool(config).note("evidence") if os.path.exists(config.spool) else None
+
+
+def _compare(config: Config, paths: Sequence[str]) -> int:
     with Client(config.cluster) as client:
         wrong = list(_differences(client, paths))
     for text in wrong:
@@ -166,7 +228,7 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
 def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
     """Yield what the cluster says that differs from the newest record of each file."""
     newest: dict[str, dict[str, Any]] = {}
-    for _path, _number, line in evidence.read(paths):
+    for _path, _number, line in evidence_files.read(paths):
         record = json.loads(line)
         newest[record["file_id"]] = record
     now = client.clock().now()

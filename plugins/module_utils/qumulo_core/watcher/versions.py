@@ -12,7 +12,7 @@ number.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ from ..file_locks import LockState
 from ..files import FileInfo
 from ..service.sqlite import SqliteSpool
 from ..times import parse_rfc3339
-from . import evidence
+from . import evidence_files
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS version (file TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
@@ -75,9 +75,9 @@ class Version:
         return cls(
             str(record.get("data_revision") or ""),
             str(record["modification_time"]),
-            None if until is None else parse_rfc3339(until),
+            None if until is None else _time(until),
             bool(record["legal_hold"]),
-            parse_rfc3339(record.get("change_time") or record["time"]),
+            _time(record.get("change_time") or record["time"]),
         )
 
     def is_of(self, info: FileInfo) -> bool:
@@ -127,12 +127,15 @@ class Versions:
             ).fetchone()
         return None if row is None else Version.load(row[0])
 
-    def remember(self, versions: Iterable[tuple[str, Version]]) -> None:
-        """Remember versions by file ID, durably."""
+    def remember(
+        self, versions: Iterable[tuple[str, Version]], notes: Mapping[str, str] | None = None
+    ) -> None:
+        """Remember versions by file ID, durably, and notes in the same transaction."""
         rows = [(file_id, version.dump()) for file_id, version in versions]
-        if rows:
+        if rows or notes:
             with self._spool.writing() as database:
                 database.executemany(_REMEMBER, sorted(rows))
+                self._spool.note_in(database, notes or {})
 
     def forget(self, file_ids: Sequence[str]) -> None:
         """Forget files that are gone."""
@@ -156,12 +159,12 @@ class Versions:
         """
         found: dict[str, Version] = {}
         count = 0
-        for _path, _number, line in evidence.read(paths):
+        for _path, _number, line in evidence_files.read(paths):
             count += 1
             try:
                 record = json.loads(line)
                 found[str(record["file_id"])] = Version.of_record(record)
-            except (KeyError, TypeError, ValueError, QumuloError):
+            except (KeyError, TypeError, ValueError, RecursionError, QumuloError):
                 continue
             if len(found) >= _BATCH:
                 self.remember(found.items())
@@ -170,6 +173,12 @@ class Versions:
         self.remember(found.items())
         self._spool.set_notes(**{_READ: "read"})
         yield count
+
+
+def _time(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a time")
+    return parse_rfc3339(value)
 
 
 def is_unchanged(info: FileInfo, state: LockState, known: Version | None) -> bool:

@@ -37,7 +37,7 @@ _ENDED = (What.LOCKED, What.ALREADY, What.DONE, What.GONE, What.SKIPPED)
 class Workers:
     """Takes items that are due, hands them to threads, and writes back the outcomes.
 
-    :param record: writes records of locks, durably.
+    :param record: writes records of locks, durably; returns notes to store in the spool.
     :param done: is told of each outcome that has been written back.
     """
 
@@ -45,7 +45,7 @@ class Workers:
         self,
         client: Client,
         spool: Spool,
-        record: Callable[[list[dict[str, Any]]], None],
+        record: Callable[[list[dict[str, Any]]], dict[str, str]],
         context: Context,
         count: int,
         done: Callable[[Outcome], None],
@@ -175,14 +175,13 @@ class Workers:
 
     def _write(self, batch: list[Outcome]) -> bool:
         """Write a batch back, however often that has to be tried; False if told to stop."""
-        recorded = False
+        notes: dict[str, str] | None = None
         while True:
             try:
-                if not recorded:
+                if notes is None:
                     # First the record: what is not recorded is looked at again.
-                    self._record([o.record for o in batch if o.record])
-                    recorded = True
-                self._remember(batch)
+                    notes = self._record([o.record for o in batch if o.record])
+                self._remember(batch, notes)
                 self._settle(batch)
                 return True
             except EvidenceGoneError:
@@ -192,10 +191,12 @@ class Workers:
                 if self._stopped.wait(_AGAIN):
                     return False
 
-    def _remember(self, batch: list[Outcome]) -> None:
+    def _remember(self, batch: list[Outcome], notes: dict[str, str]) -> None:
         """Remember the locked versions, so that locks that ended are not set again."""
         versions = self._context.versions
-        versions.remember((str(o.item.key), o.version) for o in batch if o.version is not None)
+        versions.remember(
+            ((str(o.item.key), o.version) for o in batch if o.version is not None), notes
+        )
         versions.forget([str(o.item.key) for o in batch if o.what is What.GONE])
 
     def _settle(self, batch: list[Outcome]) -> None:

@@ -7,27 +7,57 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import evidence
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.evidence import (
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.hash_chain import (
     GENESIS,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import (
+    evidence_files,
+    verification,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.evidence import (
     Evidence,
     EvidenceError,
     EvidenceGoneError,
-    sequence,
-    verify,
 )
+
+
+def record(path: str) -> dict[str, Any]:
+    return {
+        "time": "2026-01-02T03:04:05Z",
+        "cluster": "10.0.0.1",
+        "file_id": "7",
+        "path": path,
+        "size": 1,
+        "modification_time": "2026-01-02T03:04:04Z",
+        "retention_until": None,
+        "legal_hold": True,
+        "rule": "invoices",
+        "outcome": "locked",
+    }
+
+
+def checked(*paths: Path | str) -> verification.Verified:
+    """Return what is found out about a chain that is whole."""
+    found, faults = checked_with_faults(*paths)
+    assert not faults
+    return found
+
+
+def checked_with_faults(*paths: Path | str) -> tuple[verification.Verified, list[str]]:
+    faults: list[str] = []
+    return verification.verify(map(str, paths), faults.append), faults
 
 
 def written(path: Path, *names: str, **options: int) -> str:
     made = Evidence(str(path), **options)  # type: ignore[arg-type]
     for name in names:
-        made.append([{"path": name}])
+        made.append([record(name)])
     made.close()
     return made.last
 
@@ -36,8 +66,8 @@ def test_each_line_carries_the_hash_of_the_one_before(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     written(path, "a", "\ud800\n")
     last = written(path, "c")
-    done = verify([str(path)])
-    assert (done.lines, done.previous, done.last) == (3, GENESIS, last)
+    done = checked(path)
+    assert (done.lines, done.first, done.last) == (3, GENESIS, last)
     assert [json.loads(line)["path"] for line in path.read_text().splitlines()] == [
         "a",
         "\ud800\n",
@@ -49,15 +79,14 @@ def test_each_line_carries_the_hash_of_the_one_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize("torn", [b"{", b'{"path": "b", "previous"', b"\0" * 5000])
 @pytest.mark.parametrize("before", [(), ("a",), ("a", "b")])
 def test_what_a_crash_has_left_of_a_line_is_cut(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bytes, before: tuple[str, ...]
+    tmp_path: Path, torn: bytes, before: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(evidence, "_TAIL", 64)
     path = tmp_path / "e.jsonl"
     written(path, *before)
     with open(path, "ab") as file:
         file.write(torn)
     written(path, "after")
-    assert verify([str(path)]).lines == len(before) + 1
+    assert checked(path).lines == len(before) + 1
 
 
 def test_rotation_keeps_the_chain_whatever_happens_to_the_process(tmp_path: Path) -> None:
@@ -67,10 +96,10 @@ def test_rotation_keeps_the_chain_whatever_happens_to_the_process(tmp_path: Path
         if number == 30:
             # What logrotate does; the service is killed before it writes again.
             path.rename(tmp_path / "e.jsonl-20260131")
-    files = sequence(str(path))
+    files = evidence_files.series(str(path))
     assert len(files) > 5
-    done = verify(files)
-    assert (done.lines, done.previous) == (60, GENESIS)
+    done = checked(*files)
+    assert (done.lines, done.first) == (60, GENESIS)
     lines = [line for file in files for line in Path(file).read_text().splitlines()]
     assert [json.loads(line)["path"] for line in lines] == [f"/w/{n}" for n in range(60)]
 
@@ -79,28 +108,26 @@ def test_a_number_of_a_file_is_never_given_again(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     for number in range(30):
         written(path, f"/w/{number}", max_bytes=1000)
-    first, second, *rest = sequence(str(path))
+    first, second, *rest = evidence_files.series(str(path))
     os.unlink(first)
     os.unlink(second)
     for number in range(30, 60):
         written(path, f"/w/{number}", max_bytes=1000)
-    assert sequence(str(path))[: len(rest) - 1] == rest[:-1]
-    verify(sequence(str(path)))
+    assert evidence_files.series(str(path))[: len(rest) - 1] == rest[:-1]
+    checked(*evidence_files.series(str(path)))
 
 
 def test_it_goes_on_when_it_was_moved_and_the_last_hash_was_kept(tmp_path: Path) -> None:
-    last = written(tmp_path / "e.jsonl", "a")
-    (tmp_path / "e.jsonl").rename(tmp_path / "archived")
-    made = Evidence(str(tmp_path / "e.jsonl"), previous=last)
-    made.append([{"path": "b"}])
-    assert verify([str(tmp_path / "archived"), str(tmp_path / "e.jsonl")]).lines == 2
-    (tmp_path / "e.jsonl").rename(tmp_path / "archived.2")
-    made.append([{"path": "c"}])  # a new file
+    path = tmp_path / "e.jsonl"
+    made = Evidence(str(path))
+    made.append([record("a")])
+    path.rename(tmp_path / "archived")
+    made.append([record("b")])  # a new file
     made.reopen()
-    made.append([{"path": "d"}])
+    made.append([record("c")])
     made.close()
-    names = ("archived", "archived.2", "e.jsonl")
-    assert verify([str(tmp_path / name) for name in names]).lines == 4
+    assert checked(tmp_path / "archived", path).lines == 3
+    assert made.gaps == 0
 
 
 def test_what_can_not_be_written_leaves_the_chain_whole(
@@ -108,7 +135,7 @@ def test_what_can_not_be_written_leaves_the_chain_whole(
 ) -> None:
     path = tmp_path / "e.jsonl"
     made = Evidence(str(path))
-    made.append([{"path": "a"}])
+    made.append([record("a")])
 
     def refuse(*_arguments: object) -> None:
         raise OSError(5, "Input/output error")
@@ -118,23 +145,51 @@ def test_what_can_not_be_written_leaves_the_chain_whole(
             for name in broken:
                 patch.setattr(os, name, refuse)
             with pytest.raises(EvidenceError, match="Input/output error"):
-                made.append([{"path": "lost"}])
-        made.append([{"path": "kept"}])
+                made.append([record("lost")])
+        made.append([record("kept")])
     made.close()
-    verify([str(path)])
+    checked(path)
     assert path.read_text().count("kept") == 2
     with pytest.raises(EvidenceError):
         Evidence(str(tmp_path / "nowhere" / "e.jsonl"))
 
 
-def test_what_is_no_record_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{}\n", "not a valid record"),
+        ('{"a', "the line is not complete"),
+        ("[" * 9999 + "\n", "not a valid record"),
+        ('{"previous": "x"}\n', "the record is malformed: it has no 'file_id'"),
+        ({"file_id": "../x"}, "'../x' is not a file ID"),
+        ({"path": None}, "'path' is not text"),
+        ({"retention_until": 7}, "7 is not a time"),
+        ({"retention_until": "soon"}, "'soon' is not an RFC 3339 time"),
+        ({"size": "1"}, "'size' is not a number"),
+    ],
+)
+def test_malformed_record_is_reported_with_file_and_line(
+    tmp_path: Path, text: str | dict[str, Any], reason: str
+) -> None:
     path = tmp_path / "e.jsonl"
-    for text, told in (("", "nothing"), ("{}\n", "no line of a record"), ('{"a', "not complete")):
-        path.write_text(text)
-        with pytest.raises(InputError, match=told):
-            verify([str(path)])
-    with pytest.raises(InputError, match="can not be read"):
-        verify([str(tmp_path / "nowhere")])
+    if isinstance(text, dict):
+        text = json.dumps({**record("a"), "previous": GENESIS, **text}) + "\n"
+    path.write_text(text)
+    found, faults = checked_with_faults(path)
+    assert found.faults == len(faults) == 1
+    assert faults[0].startswith(f"{path}, line 1: ")
+    assert reason in faults[0]
+    assert faults[0].endswith(".") and "\n" not in faults[0]
+
+
+def test_unreadable_file_is_reported(tmp_path: Path) -> None:
+    written(tmp_path / "e.jsonl", "a")
+    nowhere = tmp_path / "nowhere"
+    found, reports = checked_with_faults(nowhere, tmp_path / "e.jsonl")
+    assert (found.lines, found.faults, found.unreadable) == (1, 0, 1)
+    assert reports == [
+        f"{nowhere} cannot be read (No such file or directory): check the path and the permissions."
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +206,7 @@ def test_whatever_is_done_to_a_record_is_found(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "tampered.jsonl"
     path.write_bytes(b"".join(lines))
-    whole = verify([str(path)])
+    whole = checked(path)
     changed = list(lines)
     at = data.draw(st.integers(0, len(lines) - 1))
     kind = data.draw(st.sampled_from(["change", "remove", "insert", "swap", "again"]))
@@ -163,20 +218,17 @@ def test_whatever_is_done_to_a_record_is_found(
     elif kind == "remove":
         del changed[at]
     elif kind == "insert":
-        record = {"path": "/w/made-up", "previous": json.loads(lines[at])["previous"]}
-        changed.insert(at, json.dumps(record, sort_keys=True).encode() + b"\n")
+        made_up = {**record("/w/made-up"), "previous": json.loads(lines[at])["previous"]}
+        changed.insert(at, json.dumps(made_up, sort_keys=True).encode() + b"\n")
     elif kind == "swap":
         other = data.draw(st.integers(0, len(lines) - 1).filter(lambda n: n != at))
         changed[at], changed[other] = changed[other], changed[at]
     else:
         changed.insert(at, lines[at])
     path.write_bytes(b"".join(changed))
-    try:
-        done = verify([str(path)])
-    except InputError:
-        return
+    done, faults = checked_with_faults(path)
     # At its ends a chain holds; that it is another one is told by what it begins and ends with.
-    assert done != whole
+    assert faults or done != whole
 
 
 @pytest.mark.parametrize("mode", [0o660, 0o646])
@@ -215,7 +267,7 @@ def test_nothing_is_recorded_in_a_deleted_file(
     path = tmp_path / "state" / "e.jsonl"
     path.parent.mkdir()
     made = Evidence(str(path))
-    made.append([{"path": "a"}])
+    made.append([record("a")])
     last = made.last
     loss(path)
     if reloaded:
@@ -223,7 +275,7 @@ def test_nothing_is_recorded_in_a_deleted_file(
             made.reopen()
     for _again in range(2):
         with pytest.raises(EvidenceGoneError, match="was deleted or replaced while the service"):
-            made.append([{"path": "b"}])
+            made.append([record("b")])
     assert isinstance(made.failure, EvidenceGoneError)
     assert made.last == last
     assert not path.exists() or path.read_bytes() == b""
@@ -233,10 +285,10 @@ def test_nothing_is_recorded_in_a_deleted_file(
 def test_a_rotation_without_a_reload_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     made = Evidence(str(path))
-    made.append([{"path": "a"}])
+    made.append([record("a")])
     aside = tmp_path / "e.jsonl.1"
     path.rename(aside)
-    made.append([{"path": "b"}])
+    made.append([record("b")])
     made.close()
     assert len(path.read_bytes().splitlines()) == 1
-    assert verify([str(aside), str(path)]).lines == 2
+    assert checked(aside, path).lines == 2

@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, Lockstep developers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The evidence of a running watcher, and how it is verified."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from tests.simulator.harness import Simulator
+from tests.tools.services import free_port, wait_for
+
+from .test_watcher_operation import metric
+from .watched import Make, Watched, no_leftovers, put, watched
+
+__all__ = ["no_leftovers", "watched"]
+
+
+def lines(watcher: Watched) -> list[dict[str, object]]:
+    return [json.loads(line) for line in watcher.evidence.read_text().splitlines()]
+
+
+def last_hash(watcher: Watched) -> str:
+    done = watcher.command("verify")
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().rstrip(".").rpartition(" ")[2]
+
+
+@pytest.fixture
+def recorded(watched: Make, simulator: Simulator) -> Watched:
+    """A watcher that has recorded three locks and is stopped."""
+    watcher = watched(metrics_port=free_port())
+    with watcher.running():
+        for name in "abc":
+            put(simulator, f"/w/{name}.pdf")
+            watcher.wait_recorded(f"/w/{name}.pdf")
+    return watcher
+
+
+def test_changed_evidence_is_reported_at_the_start(recorded: Watched, simulator: Simulator) -> None:
+    port = recorded.settings["metrics_port"]
+    kept = recorded.evidence.read_bytes()
+    whole = kept.splitlines(keepends=True)
+    recorded.evidence.write_bytes(b"".join(whole[:2]) + whole[2][:40])
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert "is not in the evidence" in done.stderr
+    with recorded.running() as process:
+        assert metric(port, "lockstep_watcher_evidence_gaps") == 1
+        (gap,) = [line for line in lines(recorded) if "missing" in line]
+        assert f"Records are missing from the evidence {recorded.evidence}" in process.output()
+        assert str(gap["message"]) in process.output()
+        put(simulator, "/w/d.pdf")
+        recorded.wait_recorded("/w/d.pdf")
+        facts = json.loads(recorded.command("status", "--json").stdout)
+        assert facts["evidence_gaps"] == 1
+    with recorded.running():  # it is reported once, and stays counted
+        assert metric(port, "lockstep_watcher_evidence_gaps") == 1
+    assert sum("missing" in line for line in lines(recorded)) == 1
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert "line 3: records before this line are missing" in done.stderr
+    # Once the lost lines are back, the chain is whole.
+    ours = recorded.evidence.read_bytes().splitlines(keepends=True)
+    recorded.evidence.write_bytes(kept + b"".join(ours[2:]))
+    assert recorded.command("verify").returncode == 0
+
+
+def test_stopped_before_it_has_looked_at_the_evidence_it_forgets_nothing(
+    recorded: Watched,
+) -> None:
+    text = recorded.evidence.read_bytes()
+    recorded.evidence.write_bytes(text[: len(text) // 2])
+    recorded.settings["cluster"]["port"] = free_port()
+    recorded.write()
+    with recorded.running(ready=False) as process:
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 0
+    assert recorded.command("verify").returncode == 1
+
+
+def written(watcher: Watched) -> int:
+    return sum(each.stat().st_size for each in watcher.place.glob("evidence.jsonl*"))
+
+
+def wait_until_written(watcher: Watched, before: int) -> None:
+    wait_for(lambda: written(watcher) > before)
+
+
+def test_killed_watcher_reports_no_change(watched: Make, simulator: Simulator) -> None:
+    watcher = watched(evidence_max_bytes=4096, first_start="existing")
+    pause = random.Random(3)
+    for turn in range(4):
+        with watcher.running(ready=False) as process:
+            simulator.control("files/bulk", directory=f"/w/{turn}", count=60)
+            wait_until_written(watcher, written(watcher))
+            time.sleep(pause.uniform(0, 0.1))
+            process.signal(signal.SIGKILL)
+            process.wait()
+    with watcher.running() as process:
+        watcher.wait_idle(process)
+        assert "Records are missing" not in process.output()
+    done = watcher.command("verify", "--cluster")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "from the beginning" in done.stdout
+
+
+def test_verify_takes_the_configured_files(recorded: Watched, simulator: Simulator) -> None:
+    first = recorded.evidence.with_name("evidence.jsonl-20260131.gz")
+    first.write_bytes(gzip.compress(recorded.evidence.read_bytes()))
+    recorded.evidence.unlink()
+    with recorded.running():
+        put(simulator, "/w/d.pdf")
+        recorded.wait_recorded("/w/d.pdf")
+    os.utime(first)  # the youngest by its time
+    done = recorded.command("verify")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("4 lines verified, from the beginning.")
+    recorded.evidence.unlink()
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert "The hash that the service has stored" in done.stderr
+    first.write_bytes(first.read_bytes()[:-9])
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert f"{first} is damaged" in done.stderr
+    first.unlink()
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert "There is no evidence" in done.stderr
+
+
+def test_verify_without_evidence_proves_nothing(watched: Make) -> None:
+    watcher = watched()
+    for arguments in ([], [str(watcher.evidence)]):
+        done = watcher.command("verify", *arguments)
+        assert done.returncode == 4
+        assert len(done.stderr.splitlines()) == 1 or "cannot be read" in done.stderr
+    watcher.evidence.write_text("")
+    assert watcher.command("verify").returncode == 4
+
+
+def test_verify_expects_a_hash_that_was_kept_elsewhere(
+    recorded: Watched, simulator: Simulator
+) -> None:
+    kept = last_hash(recorded)
+    done = recorded.command("verify", "--expect", kept)
+    assert done.returncode == 0
+    assert "The expected hash is that of the last line." in done.stdout
+    with recorded.running():
+        put(simulator, "/w/d.pdf")
+        recorded.wait_recorded("/w/d.pdf")
+    done = recorded.command("verify", "--expect", kept.upper(), str(recorded.evidence))
+    assert done.returncode == 0
+    assert "The expected hash is there: 1 line follows it." in done.stdout
+    recorded.evidence.rename(recorded.place / "evidence.jsonl.000001")
+    with recorded.running():
+        put(simulator, "/w/e.pdf")
+        recorded.wait_recorded("/w/e.pdf")
+    assert "2 lines follow it" in recorded.command("verify", "--expect", kept).stdout
+    # A new chain holds together, but has not that hash.
+    (recorded.place / "evidence.jsonl.000001").unlink()
+    (recorded.place / "spool.db").unlink()
+    recorded.evidence.unlink()
+    with recorded.running():
+        put(simulator, "/w/f.pdf")
+        recorded.wait_recorded("/w/f.pdf")
+    assert recorded.command("verify").returncode == 0
+    done = recorded.command("verify", "--expect", kept)
+    assert done.returncode == 1
+    assert f"The expected hash {kept} is not in the evidence" in done.stderr
+    done = recorded.command("verify", "--expect", "4711")
+    assert done.returncode == 2
+    assert "64 hexadecimal digits" in done.stderr
