@@ -81,8 +81,13 @@ def file_lock(result: Mapping[str, Any], check_mode: bool) -> str:
     locked, unchanged = result["locked"], result["unchanged"]
     left_out = result["left_out"]
     rest = f"; {left_out} left out because of their age" if left_out else ""
+    if result["held_back"]:
+        rest += f"; {result['held_back']} held back because of names elsewhere (hard links)"
     if not locked + unchanged:
-        return f"No file matches, so none {'would be' if check_mode else 'was'} locked{rest}."
+        done = "would be" if check_mode else "was"
+        if result["held_back"]:
+            return f"No file {done} locked{rest}."
+        return f"No file matches, so none {done} locked{rest}."
     parts = [
         f"{_many(locked, 'lock')} {_done(locked, 'changed', check_mode)}, "
         f"{unchanged} {_done(unchanged, 'already correct', check_mode=False)}"

@@ -17,6 +17,7 @@ description:
   - An option that would have no effect is an error, such as O(exclude) without O(recurse).
   - Files that are named one by one are all read first. If one of them cannot be locked, none is.
     With O(recurse) each file is locked independently, and the files that could not be locked are listed at the end.
+    Files with names elsewhere are held back (O(hard_links)).
   - Files are locked by their ID, so a rename in the meantime makes no difference.
   - The account needs C(PRIVILEGE_FS_FILE_LOCK_WRITE) and permission to read the files' attributes and ACLs
     (C(PRIVILEGE_FILE_READ_ACCESS) gives it for all of them).
@@ -61,6 +62,16 @@ options:
     type: list
     elements: str
     default: []
+  hard_links:
+    description:
+      - With O(recurse), what to do with a file that has other names (hard links) outside of the directories, or names that O(include) and O(exclude) leave
+        out. A lock applies to all names of a file.
+      - V(hold_back) does not lock it, and lists it in RV(held_back_files). V(lock) locks it.
+      - A file that is named in O(path) or O(file_id) is locked whatever other names it has.
+    type: str
+    choices: [hold_back, lock]
+    default: hold_back
+    version_added: 2.0.0
   retention:
     description:
       - End of the retention period, as a span from now (V(90s), V(5min), V(12h), V(30d), V(6w), V(6mo) for months, V(2y)),
@@ -177,6 +188,21 @@ left_out:
   returned: success
   type: int
   sample: 0
+held_back:
+  description: Number of files that were not locked because of O(hard_links).
+  returned: success
+  type: int
+  sample: 0
+held_back_files:
+  description: These files, up to O(max_results), with their number of names and the reason.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - path: /projects/apollo/plan.pdf
+      file_id: "4712"
+      links: 2
+      reason: /projects/apollo/plan.pdf has 2 names (hard links), of which only 1 is among the files to lock, and a lock applies to all names of a file.
 retention_until:
   description:
     - Earliest end of the retention periods of all files, as the cluster confirmed it (or as it would be in check mode). Null if there is no file.
@@ -248,6 +274,7 @@ def lock_files(client, params, check_mode):
         workers=params["workers"],
         max_results=params["max_results"],
         check_mode=check_mode,
+        linked=params["hard_links"],
         written=WrittenBetween.make(
             now=now, older_than=params["older_than"], newer_than=params["newer_than"]
         ),
@@ -264,6 +291,7 @@ def main():
             "recurse": {"type": "bool", "default": False},
             "include": texts,
             "exclude": texts,
+            "hard_links": {"type": "str", "choices": ["hold_back", "lock"], "default": "hold_back"},
             "retention": {"type": "str"},
             "legal_hold": {"type": "bool"},
             "older_than": {"type": "str"},
@@ -277,7 +305,7 @@ def main():
         },
         required_one_of=[["retention", "legal_hold"]],
         rules=[
-            Needs(("include", "exclude"), "recurse"),
+            Needs(("include", "exclude", "hard_links"), "recurse"),
             Needs(("slack", "on_longer", "max_retention", "max_clock_skew"), "retention"),
         ],
         answer=_answers.file_lock,

@@ -260,6 +260,7 @@ def _lock_finished_project(place: Place) -> Case:
             "project_retention": "2d",
             "project_max_retention": "3d",
             "project_exclude": "b, 1\n",
+            "project_hard_links": "lock",
         },
         verify,
         {"project_excluded", "project_is_file"},

@@ -10,13 +10,16 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from . import file_locks, files
 from .client import Client
-from .domain import named as names
+from .domain import hard_links
+from .domain import named as named_paths
 from .domain.file_refs import FileRef
 from .domain.granted import check_granted
+from .domain.hard_links import LinkedElsewhereError
 from .domain.written import AT_ANY_TIME, WrittenBetween
 from .errors import ConflictError, InputError, NotFoundError, QumuloError
 from .file_locks import FileResult, LockRequest, LockState, plan
@@ -73,7 +76,7 @@ def _explain(client: Client, failed: list[tuple[FileRef, QumuloError]]) -> None:
     """Say what may be meant by the first few paths that do not exist; the others cost no time."""
     for at, (ref, error) in enumerate(failed[:_SHOWN]):
         if ref.is_path and isinstance(error, NotFoundError):
-            failed[at] = ref, names.explained(client, ref.text, error)
+            failed[at] = ref, named_paths.explained(client, ref.text, error)
 
 
 def below(
@@ -84,17 +87,21 @@ def below(
     exclude: Sequence[str],
     named: Iterable[FileInfo] = (),
     see: Callable[[str], None] | None = None,
+    links: hard_links.Names | None = None,
     on_error: Callable[[str, QumuloError], None],
 ) -> Iterator[FileInfo]:
     """Yield the matching files below directories, each once, even with several hard links.
 
     :param named: files that are dealt with already.
+    :param links: gets the names of files with several hard links. Such a file is yielded when all
+        of its names are known, or else at the end.
     :param see: gets the path of everything that is found; what lies in an excluded directory
         is not looked for.
     """
     wanted = PathFilter(include, exclude).below([root.path for root in roots])
     known = {info.id for info in named}
     linked: set[str] = set()
+    waiting: dict[str, FileInfo] = {}
     skip = wanted.excludes_all_in
     entered = []
     for root in roots:
@@ -110,8 +117,13 @@ def below(
         if info.num_links > 1:
             if info.id in linked:
                 continue
+            if links is not None and not links.add(info):
+                waiting[info.id] = info
+                continue
             linked.add(info.id)
+            waiting.pop(info.id, None)
         yield info
+    yield from waiting.values()
 
 
 # -- locking ------------------------------------------------------------------------------------
@@ -152,11 +164,13 @@ class _Tally:
     locked: int = 0
     unchanged: int = 0
     left_out: int = 0
+    held_back: int = 0
     failures: int = 0
     #: Ends of retention periods, of all files.
     earliest: datetime | None = None
     latest: datetime | None = None
     failed: list[dict[str, Any]] = field(default_factory=list)
+    linked: list[dict[str, Any]] = field(default_factory=list)
     #: The thread that lists directories is not the one that waits for locks.
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -180,11 +194,27 @@ class _Tally:
         with self._lock:
             self.left_out += 1
 
+    def hold_back(self, error: LinkedElsewhereError) -> None:
+        self.held_back += 1
+        if len(self.linked) < self.max_results:
+            info = error.info
+            reason = {"path": info.path, "file_id": info.id, "links": info.num_links}
+            self.linked.append({**reason, "reason": error.message})
+
     def fail(self, path: str, error: QumuloError) -> None:
         with self._lock:
             self.failures += 1
             if len(self.failed) < self.max_results:
                 self.failed.append({"path": path, "reason": error.message, "status": error.status})
+
+    def warnings(self) -> list[str]:
+        """Return a sentence about files that are held back, if there are any."""
+        if not self.held_back:
+            return []
+        files = "1 file was" if self.held_back == 1 else f"{self.held_back} files were"
+        first = [min(self.linked, key=itemgetter("path"))["reason"]] if self.linked else []
+        step = "To lock such a file, name it in path, or set hard_links to lock."
+        return [" ".join([f"{files} held back and not locked.", *first, step])]
 
     def render(self, request: LockRequest) -> dict[str, Any]:
         shown, changed = self._shown.sorted(), self._changed.sorted()
@@ -195,6 +225,8 @@ class _Tally:
             "locked": self.locked,
             "unchanged": self.unchanged,
             "left_out": self.left_out,
+            "held_back": self.held_back,
+            "held_back_files": sorted(self.linked, key=itemgetter("path")),
             "files": [result.render() for result in shown],
             "truncated": self.locked + self.unchanged > len(shown),
             "diff": {
@@ -231,12 +263,14 @@ def lock(
     max_results: int,
     check_mode: bool,
     written: WrittenBetween = AT_ANY_TIME,
+    linked: str = hard_links.LOCK,
 ) -> dict[str, Any]:
     """Lock files, in parallel, and return what a module reports.
 
     Everything that is named is read and planned before anything is locked.
 
     :param written: files that were last written at another time are left out and counted.
+    :param linked: ``HOLD_BACK`` the files below directories that have other names as well.
     :raises ConflictError: some files could not be locked; ``details`` has them and the reasons.
     """
     tally = _Tally(max_results)
@@ -259,6 +293,19 @@ def lock(
     if tally.failures:
         raise _failure(tally, request, "Nothing was locked.")
 
+    names = hard_links.Names() if linked == hard_links.HOLD_BACK else None
+    known = {info.id for info in targets.named}
+
+    def is_to_lock(own: Client, info: FileInfo) -> bool:
+        if not is_meant(info):
+            return False
+        # Naming a file itself is a decision; and nothing changes for one that is locked as it is.
+        if names is None or info.id in known:
+            return True
+        if plan(info.path, LockState.of(info), request).changes:
+            names.check(own, info)
+        return True
+
     def all_files() -> Iterator[FileInfo]:
         yield from named
         if targets.roots:
@@ -269,6 +316,7 @@ def lock(
                 exclude=exclude,
                 named=targets.named,
                 see=unmatched.see,
+                links=names,
                 on_error=tally.fail,
             ):
                 if is_meant(info):  # as it was listed; checked again once it is read
@@ -281,11 +329,14 @@ def lock(
         all_files(),
         request,
         check_mode=check_mode,
-        meant=None if written == AT_ANY_TIME else is_meant,
+        meant=None if names is None and written == AT_ANY_TIME else is_to_lock,
+        as_seen=written != AT_ANY_TIME,
         workers=workers,
     )
     for outcome in outcomes:
-        if outcome.error is not None:
+        if isinstance(outcome.error, LinkedElsewhereError):
+            tally.hold_back(outcome.error)
+        elif outcome.error is not None:
             tally.fail(outcome.item.path, outcome.error)
         elif outcome.value is not None:
             tally.done(outcome.value)
@@ -295,11 +346,11 @@ def lock(
         others = f"{tally.locked} other{'' if tally.locked == 1 else 's'}"
         done = "would be" if check_mode else "was" if tally.locked == 1 else "were"
         failure = _failure(tally, request, f"{others} {done} locked.")
-        failure.details["warnings"] = unmatched.warnings()
+        failure.details["warnings"] = [*unmatched.warnings(), *tally.warnings()]
         raise failure
     if check_mode and tally.locked:
         check_granted(client, "PRIVILEGE_FS_FILE_LOCK_WRITE")
-    return {**tally.render(request), "warnings": unmatched.warnings()}
+    return {**tally.render(request), "warnings": [*unmatched.warnings(), *tally.warnings()]}
 
 
 def _failure(tally: _Tally, request: LockRequest, rest: str) -> QumuloError:

@@ -311,15 +311,18 @@ def ensure_each(
     request: LockRequest,
     *,
     check_mode: bool,
-    meant: Callable[[FileInfo], bool] | None = None,
+    meant: Callable[[Client, FileInfo], bool] | None = None,
+    as_seen: bool = True,
     workers: int = DEFAULT_WORKERS,
 ) -> Iterator[Outcome[FileInfo, FileResult | None]]:
     """Lock files in parallel and independently; yield the results as they arrive.
 
     A target that was listed without its lock is read first.
 
-    :param meant: decides whether a file that was read is locked; if not, its result is None. The
-        cluster locks a file only if it is still as it was read; otherwise it is read again.
+    :param meant: decides whether a file that was read is locked; if not, its result is None. What
+        it raises becomes the result.
+    :param as_seen: with ``meant``, lock a file only if it is still as it was read; otherwise read
+        it again. A file with several names is always locked in this way.
     """
 
     def work(own: Client, info: FileInfo) -> FileResult | None:
@@ -328,10 +331,11 @@ def ensure_each(
         if meant is None:
             return ensure(own, info, request, check_mode=check_mode)
         for attempt in range(_ATTEMPTS):
-            if not meant(info):
+            if not meant(own, info):
                 return None
+            exact = as_seen or info.num_links > 1
             try:
-                return ensure(own, info, request, check_mode=check_mode, as_seen=True)
+                return ensure(own, info, request, check_mode=check_mode, as_seen=exact)
             except ConflictError as exc:
                 if exc.status != PRECONDITION_FAILED or attempt == _ATTEMPTS - 1:
                     raise

@@ -14,10 +14,9 @@ import threading
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from .. import files
 from ..client import Client
-from ..domain.file_refs import by_path
-from ..errors import NotFoundError, QumuloError
+from ..domain.hard_links import is_at
+from ..errors import QumuloError
 from ..files import FileInfo
 from ..service.sqlite import SqliteSpool
 from .rules import HOLD_BACK, Decision, RuleSet
@@ -102,7 +101,7 @@ def decide(
     :param candidates: names that it may have besides the one that the cluster reports.
     """
     names = [info.path]
-    names += [path for path in candidates if path not in names and _is_at(client, info.id, path)]
+    names += [path for path in candidates if path not in names and is_at(client, info.id, path)]
     names = list(dict.fromkeys(names))
     decisions = {name: rules.decide(name, info.size) for name in names}
     covered = [name for name in names if decisions[name].rule is not None]
@@ -136,10 +135,3 @@ def _why_not(info: FileInfo, path: str, names: Sequence[str], covered: Sequence[
             f"{' and '.join([path, *known])}, and a lock applies to all of them. {step}"
         )
     return ""
-
-
-def _is_at(client: Client, file_id: str, path: str) -> bool:
-    try:
-        return files.get(client, by_path(path)).id == file_id
-    except NotFoundError:
-        return False

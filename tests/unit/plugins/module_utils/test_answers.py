@@ -12,7 +12,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils import _answers
 HANDLE = {"file_id": "1", "can_lose_work": True}
 HANDLES = {"handles": 2, "users": 1, "files": 1, "can_lose_work": 1}
 SNAPSHOT = {"name": "17_a", "suffix": "a", "path": "/p", "expiration": "never"}
-LOCKED = {"locked": 2, "unchanged": 1, "left_out": 0, "truncated": False}
+LOCKED = {"locked": 2, "unchanged": 1, "left_out": 0, "held_back": 0, "truncated": False}
 LEFT = {"name": "9_a", "reason": "locked"}
 LOCKS = {"files": 5, "locked": 3, "held": 1, "unlocked": 2}
 CHANGES = {"created": 3, "modified": 1, "deleted": 0, "renamed": 0}
@@ -91,9 +91,16 @@ LISTED = {"totals": CHANGES, "older": {"name": "17_a"}, "dest": "/l"}
                 "locked": 0,
                 "unchanged": 0,
                 "left_out": 0,
+                "held_back": 3,
                 "retention_until": None,
                 "truncated": False,
             },
+            "No file was locked; 3 held back because of names elsewhere (hard links).",
+            "No file would be locked; 3 held back because of names elsewhere (hard links).",
+        ),
+        (
+            _answers.file_lock,
+            {**LOCKED, "locked": 0, "unchanged": 0},
             "No file matches, so none was locked.",
             "No file matches, so none would be locked.",
         ),
