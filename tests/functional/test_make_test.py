@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,36 @@ def is_running(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return status.rpartition(")")[2].split()[0] != "Z"
+
+
+# -- lanes --------------------------------------------------------------------------------------
+
+
+def test_lanes_go_on_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "WORK", tmp_path)
+    together = threading.Barrier(1 + len(run.LANES), timeout=60)
+    firsts = {"eda", "units", "hosts"}
+    done: list[str] = []
+
+    def step(name: str) -> Callable[[Log], Counts]:
+        def work(log: Log) -> Counts:
+            """Meet the others."""
+            if name in firsts:
+                together.wait()  # which raises if they are not running at the same time
+            done.append(name)
+            return Counts()
+
+        return work
+
+    names = ["pytest", "eda", "units", "sanity", "integration", "demo", "image", "hosts"]
+    monkeypatch.setattr(run, "STEPS", {name: step(name) for name in names})
+    with run.Progress() as progress:
+        outcomes = run._run_all(names, progress)
+    assert sorted(outcome.name for outcome in outcomes) == sorted(names)
+    assert not any(outcome.error for outcome in outcomes)
+    for lane in run.LANES:
+        assert [name for name in done if name in lane] == list(lane)
+    assert done.index("pytest") < min(done.index(name) for name in firsts)
 
 
 # -- time ---------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -23,8 +23,14 @@ from types import FrameType
 from .log import RUNNING, Counts, Log, StepError, StepSkipped
 from .steps import STEPS, WORK
 
-#: Steps that go on beside others, and the one with which each of them begins.
-BESIDE = {"image": "pytest", "hosts": "eda"}
+#: Steps that go on beside the others, and the one with which each of them begins. Those of a lane
+#: run one after the other: the hosts need the image, and ansible-test has one directory for all of
+#: its virtual environments. Only `pytest` keeps all cores busy.
+LANES = (
+    {"image": "pytest", "hosts": "eda"},
+    {"units": "eda", "sanity": "eda", "integration": "eda"},
+)
+BESIDE = {name: other for lane in LANES for name, other in lane.items()}
 #: Steps that are run if they are named alone, for they take too long for every change.
 NAMED_ALONE = ("nfs",)
 TAIL = 60  # lines of a failed step's log
@@ -138,14 +144,27 @@ def _tell(outcome: Outcome) -> None:
     print(f"    {verdict}, {outcome.seconds:.0f} s", flush=True)
 
 
-def _run_all(names: list[str], waits: ThreadPoolExecutor, progress: Progress) -> list[Outcome]:
-    """Run steps. What mostly waits, for downloads and hosts, goes on beside the rest."""
+def _run_all(names: list[str], progress: Progress) -> list[Outcome]:
+    """Run steps, those of each lane beside the rest."""
+    with ExitStack() as stack:
+        pools = [stack.enter_context(ThreadPoolExecutor(1)) for _lane in LANES]
+        lanes = {name: pool for pool, lane in zip(pools, LANES) for name in lane}
+        try:
+            return _run_in_lanes(names, lanes, progress)
+        except BaseException:
+            RUNNING.end()  # or the pools would wait for what goes on beside the rest
+            raise
+
+
+def _run_in_lanes(
+    names: list[str], lanes: dict[str, ThreadPoolExecutor], progress: Progress
+) -> list[Outcome]:
     beside: dict[str, Future[Outcome]] = {}
     outcomes = []
     for name in [n for n in names if n not in BESIDE]:
         for other in [n for n in names if BESIDE.get(n) == name]:
             print(f"{other} ({STEPS[other].__doc__}) ... beside the others", flush=True)
-            beside[other] = waits.submit(_run, other, progress)
+            beside[other] = lanes[other].submit(_run, other, progress)
         print(f"{name} ({STEPS[name].__doc__}) ...", flush=True)
         outcomes.append(_run(name, progress))
         _tell(outcomes[-1])
@@ -174,12 +193,8 @@ def main() -> int:
     began = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupted)
-    with ThreadPoolExecutor(1) as waits, Progress() as progress:
-        try:
-            outcomes = _run_all(names, waits, progress)
-        except BaseException:
-            RUNNING.end()  # or the pool would wait for what goes on beside the rest
-            raise
+    with Progress() as progress:
+        outcomes = _run_all(names, progress)
     print(f"\n{'step':<14} {'result':<8} {'passed':>7} {'failed':>7} {'seconds':>8}")
     for outcome in outcomes:
         result = "FAILED" if outcome.error else "left out" if outcome.skipped else "ok"
