@@ -48,6 +48,8 @@ from .test_atime import NEW, atime, make, tmpfs
 class Fake:
     """A backend that does what a test wants."""
 
+    allowance: float | None = None
+
     def __init__(self) -> None:
         self.answers = threading.Event()
         self.answers.set()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, AnyStr
 
 from .client import Client
+from .common import heartbeats
 from .domain.file_refs import FileRef, by_id
 from .errors import NotFoundError, ProtocolError, QumuloError
 from .pool import check_workers
@@ -164,6 +165,7 @@ class _Walk:
         self._skip = skip
         self._roots = iter(roots)
         self._snapshot = snapshot
+        self._beat = heartbeats.current()
         self._condition = threading.Condition()
         self._waiting: list[tuple[FileRef, str]] = []  # and path for a message
         self._busy = 0
@@ -188,6 +190,7 @@ class _Walk:
             thread.join()
 
     def _work(self) -> None:
+        heartbeats.help_thread(self._beat)
         client = self._client.clone()
         try:
             while (directory := self._take()) is not None:

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Callable, Generic, TypeVar
 
 from .client import Client
+from .common import heartbeats
 from .errors import InputError, QumuloError
 
 Item = TypeVar("Item")
@@ -60,6 +61,7 @@ class _Pool(Generic[Item, Value]):
         self._work = work
         self._items = iter(items)
         self._workers = workers
+        self._beat = heartbeats.current()
         self._taking = threading.Lock()
         self._taken = 0
         self._stopped = threading.Event()
@@ -77,6 +79,7 @@ class _Pool(Generic[Item, Value]):
             thread.start()
 
     def _run(self) -> None:
+        heartbeats.help_thread(self._beat)
         client = self._client.clone()
         try:
             while (chunk := self._take()) is not None:

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import failures, sdk
+from .common import heartbeats
 from .errors import FORBIDDEN, AuthenticationError, ProtocolError, QumuloError, TlsError
 from .failures import Failure
 from .http_response import Response
@@ -169,6 +170,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         attempt = 0
         while True:
             self._repeatable = idempotent  # in here: a login of its own may have come between
+            heartbeats.moved()
             try:
                 answer = self._attempt(token, method, uri, *args, **kwargs)
                 if refusal is not None:

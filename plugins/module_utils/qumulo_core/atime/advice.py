@@ -13,6 +13,8 @@ from typing import Any
 from ..check.findings import OK, Finding
 from ..check.probes import look_at_atime
 from ..client import Client
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from ..service.threads import Threads
 from .readers import own_account
@@ -28,14 +30,19 @@ class Advisor:
     :param account: receives the names of the account in use once they are known.
     """
 
-    def __init__(self, client: Client, account: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        account: Callable[[list[str]], None],
+        heartbeats: Heartbeats | None = None,
+    ) -> None:
         self._client = client
         self._account = account
         self._stopped = threading.Event()
         #: Why the cluster can not be asked; empty if it can.
         self._message = ""
         self.findings: list[Finding] = []
-        self._threads = Threads()
+        self._threads = Threads(heartbeats)
         self._threads.add("advise", self._run)
 
     def start(self) -> None:
@@ -53,7 +60,10 @@ class Advisor:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._stopped.wait(LOOK if self._look() else AGAIN)
+            beats.working("reading the cluster's settings")
+            seconds = LOOK if self._look() else AGAIN
+            beats.waiting("waiting to read the cluster's settings", seconds)
+            self._stopped.wait(seconds)
 
     def _look(self) -> bool:
         try:

@@ -14,6 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..client import Client
+from ..common import heartbeats
+from ..common.heartbeats import Heartbeats
 from ..errors import InputError
 from ..service import metrics
 from ..service.spool import Counts, SpoolError
@@ -83,7 +85,12 @@ class Syncer:
                 "another spool."
             )
         self.spool.set_notes(set=self.config.way)
-        self._client = None if self.config.cluster is None else Client(self.config.cluster)
+        cluster = self.config.cluster
+        self.heartbeats = Heartbeats()
+        if cluster is not None:
+            patience = heartbeats.allowance(cluster.timeout, cluster.retry_deadline)
+            self.heartbeats = Heartbeats(patience)
+        self._client = None if cluster is None else Client(cluster)
         self._account = noted_account(self.spool.note("account"))
         self._forms: set[str] = set()
         #: Options that cannot work with the lines that arrive.
@@ -95,11 +102,15 @@ class Syncer:
         self.totals = Totals(there)
         self._samples: deque[str] = deque(maxlen=SAMPLES)
         self._setter = Setter(
-            self.spool, self._backend(), self._done, max_attempts=self.config.max_attempts
+            self.spool,
+            self._backend(),
+            self._done,
+            max_attempts=self.config.max_attempts,
+            heartbeats=self.heartbeats,
         )
         self._advisor: Advisor | None = None
         if self._client is not None:
-            self._advisor = Advisor(self._client.clone(), self._set_account)
+            self._advisor = Advisor(self._client.clone(), self._set_account, self.heartbeats)
         self._receiver: Receiver | None = None
         self._server: metrics.Server | None = None
 
@@ -109,13 +120,18 @@ class Syncer:
         """Begin; neither the cluster nor the mount need be there yet."""
         config = self.config
         self._receiver = Receiver(
-            config.address, config.port, self._gather, self._keep, [config.sender]
+            config.address,
+            config.port,
+            self._gather,
+            self._keep,
+            [config.sender],
+            self.heartbeats,
         )
         self._server = metrics.Server(
             config.metrics_port,
-            registry(self.totals, self._gauges),
+            registry(self.totals, self._gauges, self.heartbeats),
             self.facts,
-            self.healthy,
+            self.heartbeats,
         )
         self._setter.start()
         if self._advisor is not None:
@@ -139,12 +155,16 @@ class Syncer:
             self._warn(self.config.warnings())
             self._forms.clear()
 
-    def healthy(self) -> bool:
-        """Tell whether lines would be taken.
+    def tend(self) -> None:
+        """Nothing to do: each part has a thread of its own."""
 
-        A server that hangs is no reason to begin anew: the new process would hang there, too.
+    def healthy(self) -> bool:
+        """Tell whether no thread hangs.
+
+        One that waits for a mount does not: a new process would wait there, too, and take no lines
+        meanwhile.
         """
-        return self._receiver is not None and self._receiver.healthy()
+        return not self.heartbeats.hung()
 
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
@@ -241,7 +261,7 @@ class Syncer:
             return ThroughMount(self.config.mount, least_ns)
         if self._client is None:
             raise InputError("Times are to be set through the API: name the cluster in 'cluster'.")
-        return ThroughApi(self._client, self.config.workers, least_ns)
+        return ThroughApi(self._client, self.config.workers, least_ns, self.heartbeats)
 
     def _done(self, results: list[Result], gone: int) -> None:
         self.totals.done(results, gone)

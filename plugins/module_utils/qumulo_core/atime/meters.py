@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ..common.heartbeats import Heartbeats
 from ..service import metrics
 from .batches import Batch
 from .setting import STATES, Result
@@ -164,8 +165,10 @@ class _Collector(Collector):
         yield state
 
 
-def registry(totals: Totals, look: Callable[[], Gauges]) -> CollectorRegistry:
+def registry(
+    totals: Totals, look: Callable[[], Gauges], heartbeats: Heartbeats | None = None
+) -> CollectorRegistry:
     """Return a registry with all metrics of a syncer."""
-    made: CollectorRegistry = metrics.registry()
+    made: CollectorRegistry = metrics.registry(heartbeats)
     made.register(_Collector(totals, look))
     return made

@@ -16,6 +16,8 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from functools import partial
 
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..errors import InputError
 from ..service.spool import SpoolError
 from ..service.threads import Threads
@@ -46,8 +48,6 @@ _COMPLAINTS = 32
 _LEAVE = 5.0
 #: Seconds after which the same complaint about a sender is worth another line.
 _SAY_AGAIN = 300.0
-#: Seconds without a move after which the receiver counts as stuck.
-STUCK = 60.0
 _GONE = select.POLLRDHUP | select.POLLHUP | select.POLLERR
 
 
@@ -86,6 +86,7 @@ class Receiver:
         gather: Callable[[list[bytes]], Batch],
         keep: Callable[[Batch], None],
         senders: Collection[int] = (),
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self._gather = gather
         self._keep = keep
@@ -97,7 +98,6 @@ class Receiver:
         self.trouble = ""
         #: Connections that the receiver has closed, by reason.
         self.closed: Counter[str] = Counter()
-        self._beat = time.monotonic()
         six = ipaddress.ip_address(address).version == 6
         try:
             self._socket = socket.create_server(
@@ -110,7 +110,7 @@ class Receiver:
             ) from exc
         self._socket.settimeout(_POLL / 1000)
         self.port: int = self._socket.getsockname()[1]
-        self._threads = Threads()
+        self._threads = Threads(heartbeats)
         self._threads.add("listen", self._accept)
 
     def start(self) -> None:
@@ -129,10 +129,6 @@ class Receiver:
         """Return what ended a thread, or None."""
         return self._threads.failure
 
-    def healthy(self) -> bool:
-        """Tell whether connections would be taken."""
-        return time.monotonic() - self._beat < STUCK
-
     @property
     def connected(self) -> int:
         """Number of senders."""
@@ -140,7 +136,7 @@ class Receiver:
 
     def _accept(self) -> None:
         while not self._stopped.is_set():
-            self._beat = time.monotonic()
+            beats.working("waiting for senders")
             try:
                 connection, address = self._socket.accept()
             except socket.timeout:
@@ -225,6 +221,7 @@ class Receiver:
             if overdue is not None:
                 connection.sendall(session.end())
                 raise overdue
+            beats.working("waiting for lines")
             if not poller.poll(_POLL):
                 continue
             messages, ended, error = self._read(connection, poller, session)
@@ -239,6 +236,7 @@ class Receiver:
                 session.acknowledge(len(messages))
                 peer.busy, peer.moved = False, time.monotonic()
             answer = session.output()
+            beats.working("acknowledging lines")
             try:
                 connection.sendall(answer)
             except socket.timeout:
@@ -311,6 +309,7 @@ class Receiver:
         gone = select.poll()
         gone.register(connection, _GONE)
         while True:
+            beats.working("writing lines to the spool")
             try:
                 self._keep(batch)
             except SpoolError as exc:

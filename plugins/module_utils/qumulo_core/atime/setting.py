@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from ..service.retries import retry_after
 from ..service.spool import Item, Spool, SpoolError
@@ -51,6 +53,9 @@ class Result:
 class Backend(Protocol):
     """A way to set times; all methods are called from one thread."""
 
+    #: Seconds that one file may take; None for the usual time.
+    allowance: float | None
+
     def apply(self, items: Sequence[Item], stopped: threading.Event) -> Iterator[Result]:
         """Set the times of some files, in any order; those that are left out are tried again.
 
@@ -83,6 +88,7 @@ class Setter:
         *,
         max_attempts: int,
         hung: float = HUNG,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self._spool = spool
         self._backend = backend
@@ -94,7 +100,7 @@ class Setter:
         self._beat = time.monotonic()
         #: Why the work is stopped; empty if it is not.
         self.message = ""
-        self._threads = Threads()
+        self._threads = Threads(heartbeats)
         self._threads.add("set", self._run)
 
     def start(self) -> None:
@@ -119,17 +125,21 @@ class Setter:
         looked = float("-inf")
         while not self._stopped.is_set():
             now = self._beat = time.monotonic()
+            beats.working("looking for times that are due")
             try:
                 if self._work():
                     looked = time.monotonic()
                     continue
                 if now - looked >= IDLE:
+                    beats.working("looking at the mount", self._backend.allowance)
                     self._backend.look()
                     self._backend.rest()
                     looked = time.monotonic()
             except QumuloError as exc:
                 self._stop_work(exc)
+                beats.working("leaving the mount", self._backend.allowance)
                 self._backend.rest()
+                beats.waiting("waiting to try again", AGAIN)
                 self._stopped.wait(AGAIN)
                 continue
             self._go_on(IDLING)
@@ -152,9 +162,11 @@ class Setter:
         if not items:
             return False
         results: list[Result] = []
+        beats.working("setting access times", self._backend.allowance)
         try:
             for result in self._backend.apply(items, self._stopped):
                 self._beat = time.monotonic()
+                beats.moved()
                 results.append(result)
         finally:
             self._beat = time.monotonic()
@@ -167,6 +179,7 @@ class Setter:
     def _write_back(self, results: list[Result]) -> None:
         """Write results back, however often that has to be tried."""
         while True:
+            beats.working("writing the spool")
             try:
                 gone = self._settle(results)
             except SpoolError as exc:

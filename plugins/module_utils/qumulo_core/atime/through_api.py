@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from .. import files
 from ..client import Client
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..domain.file_refs import by_id
 from ..errors import (
     MissingPrivilegeError,
@@ -28,6 +30,8 @@ from .setting import Result
 _STOP = (*FOR_NOW, MissingPrivilegeError)
 #: Seconds between looks at whether to stop, and how many of them what is under way gets then.
 _POLL, _PATIENCE = 0.2, 10
+#: Seconds that a thread waits for a file until it says that it is there.
+_IDLE = 5.0
 
 
 def set_access_time(client: Client, file_id: str, time_ns: int, least_ns: int) -> Outcome:
@@ -55,7 +59,15 @@ class ThroughApi:
     :param least_ns: gives the granularity of the moment.
     """
 
-    def __init__(self, client: Client, workers: int, least_ns: Callable[[], int]) -> None:
+    allowance: float | None = None
+
+    def __init__(
+        self,
+        client: Client,
+        workers: int,
+        least_ns: Callable[[], int],
+        heartbeats: Heartbeats | None = None,
+    ) -> None:
         self._client = client
         self._least_ns = least_ns
         self._asked: queue.SimpleQueue[Item] = queue.SimpleQueue()
@@ -64,8 +76,10 @@ class ThroughApi:
         self._stopped = threading.Event()
         #: What ended the batch that is under way; what is still asked for is left alone.
         self._end: QumuloError | None = None
+        run = (Heartbeats() if heartbeats is None else heartbeats).run
         for number in range(workers):
-            threading.Thread(target=self._work, name=f"set-{number}", daemon=True).start()
+            name = f"set-{number}"
+            threading.Thread(target=run, args=(name, self._work), name=name, daemon=True).start()
 
     def apply(self, items: Sequence[Item], stopped: threading.Event) -> Iterator[Result]:
         """Set the times of some files."""
@@ -77,6 +91,7 @@ class ThroughApi:
             try:
                 answer = self._answers.get(timeout=_POLL)
             except queue.Empty:
+                beats.working("waiting for the threads that set access times")
                 patience -= 1 if stopped.is_set() else 0
                 if not patience:
                     return  # the process ends, and with it the workers
@@ -98,7 +113,12 @@ class ThroughApi:
     def _work(self) -> None:
         with self._client.clone() as client:
             while True:
-                item = self._asked.get()
+                beats.working("waiting for a time to set")
+                try:
+                    item = self._asked.get(timeout=_IDLE)
+                except queue.Empty:
+                    continue
+                beats.working(f"setting the access time of file {item.key!s}")
                 self._answers.put(self._handle(client, item))
 
     def _handle(self, client: Client, item: Item) -> Result | BaseException | None:

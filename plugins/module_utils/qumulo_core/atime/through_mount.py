@@ -9,6 +9,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from ..common.heartbeats import ENDLESS
 from ..service.spool import Item
 from .beneath import Beneath, Outcome, relative
 from .config import MountPoint
@@ -24,6 +25,9 @@ class ThroughMount:
 
     :param least_ns: gives the granularity of the moment.
     """
+
+    #: A mount waits for its server for as long as that is away.
+    allowance: float | None = ENDLESS
 
     def __init__(self, point: MountPoint, least_ns: Callable[[], int]) -> None:
         self._point = point

@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from .. import files
 from ..client import Client
+from ..common import heartbeats
 from ..domain.file_refs import by_path
 from ..errors import QumuloError
 from ..files import DIRECTORY, FileInfo
@@ -49,7 +50,10 @@ def ahead(items: Iterator[Value], limit: int = _AHEAD) -> Iterator[Value]:
                 continue
         return False
 
+    beat = heartbeats.current()
+
     def fetch() -> None:
+        heartbeats.help_thread(beat)
         try:
             for item in items:
                 if not put((item, None, False)):

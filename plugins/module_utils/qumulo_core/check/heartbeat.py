@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from typing import Any
 
+from ..common import heartbeats
+from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from ..service import metrics
 from ..service.config import load
@@ -37,30 +38,34 @@ class Heartbeat:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._findings: list[Finding] = []
-        self._beat = time.monotonic()
+        self.heartbeats = Heartbeats(
+            heartbeats.allowance(found.cluster.timeout, found.cluster.retry_deadline)
+        )
         self._server: metrics.Server | None = None
-        self._threads = Threads()
+        self._threads = Threads(self.heartbeats)
         self._threads.add("check", self._run)
 
     def start(self) -> None:
         """Check for the first time, then in a thread."""
         self._check()
         if self._config.metrics_port is not None:
-            registry = metrics.registry()
+            registry = metrics.registry(self.heartbeats)
             registry.register(_Collector(self))
             self._server = metrics.Server(
-                self._config.metrics_port, registry, self.facts, self.healthy
+                self._config.metrics_port, registry, self.facts, self.heartbeats
             )
         self._threads.start()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
+            heartbeats.waiting("waiting for the next check", self._config.every)
             self._wake.wait(self._config.every)
             self._wake.clear()
             if not self._stopped.is_set():
                 self._check()
 
     def _check(self) -> None:
+        heartbeats.working("checking")
         before = {finding.subject: finding.level for finding in self._findings}
         try:
             found = list(probes.run(self._config.cluster, self._config.services))
@@ -73,17 +78,18 @@ class Heartbeat:
                 )
                 _LOG.log(level, "%s: %s", finding.subject, finding.text)
         self._findings = found
-        self._beat = time.monotonic()
 
     def reload(self) -> None:
         """Read the configuration again and check at once."""
         self._config = parse(load(self._path))
         self._wake.set()
 
+    def tend(self) -> None:
+        """Nothing to do: the check has a thread of its own."""
+
     def healthy(self) -> bool:
-        """Tell whether the thread still checks."""
-        patience = self._config.every + 2 * self._config.cluster.retry_deadline
-        return time.monotonic() - self._beat < patience
+        """Tell whether no thread hangs."""
+        return not self.heartbeats.hung()
 
     def failure(self) -> BaseException | None:
         """Return what ended the thread, or None."""

@@ -12,8 +12,8 @@ from typing import Any
 from ..errors import InputError
 from ..times import format_rfc3339
 from .board import SHOWN_OF_FILE, Entry
-from .gate import Visit, message
-from .lib import JSONResponse, Response, run_in_threadpool
+from .gate import Visit, in_thread, message
+from .lib import JSONResponse, Response
 from .pages import RECORDS_PAGE, rows_fragment, watch_of
 from .search import Query
 from .services import Services
@@ -55,8 +55,8 @@ async def files(services: Services, visit: Visit) -> Response:
     query = Query.parse(visit.params)
     view = watch_of(services, visit.session.account).look()
     if "text/html" in visit.request.headers.get("accept", ""):
-        return await run_in_threadpool(rows_fragment, services, visit, view, query)
-    return await run_in_threadpool(_files, view, query)
+        return await in_thread(services, rows_fragment, services, visit, view, query)
+    return await in_thread(services, _files, view, query)
 
 
 def _files(view: View, query: Query) -> Response:

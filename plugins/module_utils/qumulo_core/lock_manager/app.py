@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import cast
 
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from . import api, lib, pages
 from .config import Config
 from .gate import DEFECT, Handler, Visit, gate, message
@@ -29,6 +32,8 @@ from .services import HERE, Services
 from .sessions import COOKIE
 from .shield import HEALTH, Shield, harden
 
+#: Seconds between heartbeats of the event loop.
+_BEAT = 1.0
 #: All pages: method, address, handler. Each of them needs a session, each POST a CSRF token.
 _PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("GET", "/", pages.list_page),
@@ -52,20 +57,29 @@ _PUBLIC: tuple[tuple[str, str, Handler], ...] = (
 )
 
 
-def make_app(config: Config) -> Starlette:
+async def _beat() -> None:
+    """Say that the event loop moves."""
+    while True:
+        beats.working("serving the page")
+        await asyncio.sleep(_BEAT)
+
+
+def make_app(config: Config, heartbeats: Heartbeats | None = None) -> Starlette:
     """Return the application; ``app.state.services`` has its parts.
 
     :raises LibraryMissingError: Starlette or Jinja2 is not installed.
     :raises InputError: the record of closed handles can not be written.
     """
     lib.require()
-    services = Services.make(config)
+    services = Services.make(config, heartbeats)
     services.records.check()
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
+        beat = asyncio.create_task(_beat())
         yield
+        beat.cancel()
         await run_in_threadpool(services.stop)
 
     async def health(request: Request) -> Response:

@@ -9,6 +9,8 @@ import logging
 import time
 from typing import Any
 
+from ..common import heartbeats
+from ..common.heartbeats import Heartbeats
 from ..errors import InputError
 from ..service import metrics
 from ..service.config import load
@@ -39,6 +41,8 @@ class LockManager:
         self._started: Server | None = None
         self._metrics: metrics.Server | None = None
         self._looked = time.monotonic()
+        cluster = found.settings()
+        self.heartbeats = Heartbeats(heartbeats.allowance(cluster.timeout, cluster.retry_deadline))
 
     @property
     def _page(self) -> Server:
@@ -48,12 +52,12 @@ class LockManager:
 
     def start(self) -> None:
         """Serve; returns when it does."""
-        self._started = Server(self._config)
+        self._started = Server(self._config, self.heartbeats)
         if self._config.metrics_port is not None:
-            registry = metrics.registry()
+            registry = metrics.registry(self.heartbeats)
             registry.register(_Collector(self._page))
             self._metrics = metrics.Server(
-                self._config.metrics_port, registry, self.facts, self.healthy
+                self._config.metrics_port, registry, self.facts, self.heartbeats
             )
         self._page.start()
 
@@ -69,8 +73,8 @@ class LockManager:
         if changed:
             raise InputError("The configuration has changed: restart the service to use it.")
 
-    def healthy(self) -> bool:
-        """Tell whether the page is served; does on the way what is due now and then."""
+    def tend(self) -> None:
+        """End sessions that are over, and take a renewed certificate into use."""
         self._page.services.sessions.sweep()  # nobody may ask for a page for hours
         if time.monotonic() - self._looked > _RENEWAL:
             self._looked = time.monotonic()
@@ -78,7 +82,10 @@ class LockManager:
                 self._page.renew_certificate()
             except InputError as exc:
                 _LOG.error("%s", exc)
-        return self._page.healthy
+
+    def healthy(self) -> bool:
+        """Tell whether the page is served and no thread hangs."""
+        return self._page.healthy and not self.heartbeats.hung()
 
     def failure(self) -> BaseException | None:
         """Return what ended the page, or None."""

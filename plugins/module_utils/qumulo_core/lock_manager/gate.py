@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from .. import errors
@@ -30,6 +30,7 @@ from .search import Query
 from .services import Services
 from .sessions import COOKIE, Session
 
+Value = TypeVar("Value")
 log = logging.getLogger(__name__)
 
 #: Sent by the page's script when nobody has clicked: it keeps no session alive.
@@ -173,7 +174,7 @@ def gate(
             try:
                 if inspect.iscoroutinefunction(handler):
                     return cast(Response, await handler(services, visit))
-                return cast(Response, await run_in_threadpool(handler, services, visit))
+                return cast(Response, await in_thread(services, handler, services, visit))
             except errors.QumuloError as exc:
                 return _failed(services, visit, exc)
             except Exception as exc:  # pylint: disable=broad-exception-caught
@@ -183,6 +184,12 @@ def gate(
                 return message(services, visit, 500, "That did not work", DEFECT)
 
     return endpoint
+
+
+async def in_thread(services: Services, work: Callable[..., Value], *arguments: Any) -> Value:
+    """Call ``work`` in a thread that has a heartbeat."""
+    name = f"page-{work.__name__}"
+    return cast(Value, await run_in_threadpool(services.heartbeats.run, name, work, *arguments))
 
 
 async def _form(request: Request) -> dict[str, list[str]]:

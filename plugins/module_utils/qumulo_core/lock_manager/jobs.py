@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
+from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from ..smb_locks import closing
 from ..smb_locks.handles import Handle
@@ -171,7 +172,10 @@ def carry_out(client: Client, plan: Plan, watch: Watch, job: Job) -> tuple[list[
 class Jobs:
     """Closings of all people; thread-safe."""
 
-    def __init__(self, records: Records, counters: Counters) -> None:
+    def __init__(
+        self, records: Records, counters: Counters, heartbeats: Heartbeats | None = None
+    ) -> None:
+        self._heartbeats = Heartbeats() if heartbeats is None else heartbeats
         self._records = records
         self._counters = counters
         self._lock = threading.Lock()
@@ -192,7 +196,7 @@ class Jobs:
             while len(self._jobs) > _KEPT:
                 self._jobs.popitem(last=False)
         self._counters.add("closings")
-        self._pool.submit(self._run, job, client, watch)
+        self._pool.submit(self._heartbeats.run, "closing", self._run, job, client, watch)
         return job
 
     def of(self, job_id: str, account: Account) -> Job | None:

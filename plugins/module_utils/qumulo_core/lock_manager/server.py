@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from ..common.heartbeats import Heartbeats
 from ..errors import InputError, LibraryMissingError
 from ..service.threads import Threads
 from .app import make_app
@@ -44,11 +45,12 @@ class Server:
     :raises InputError: the address is taken, or the certificate can not be used.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, heartbeats: Heartbeats | None = None) -> None:
         if _UVICORN_ERROR is not None:
             raise LibraryMissingError("uvicorn", str(_UVICORN_ERROR))
         self._config = config
-        self.app = app = make_app(config)
+        heartbeats = Heartbeats() if heartbeats is None else heartbeats
+        self.app = app = make_app(config, heartbeats)
         self.services: Services = app.state.services
         self._stamp = _stamp(config)
         options = uvicorn.Config(
@@ -81,7 +83,7 @@ class Server:
         self._socket = _bind(config)
         self.port: int = self._socket.getsockname()[1]
         self._server = uvicorn.Server(options)
-        self._threads = Threads()
+        self._threads = Threads(heartbeats)
         self._threads.add("http", lambda: self._server.run(sockets=[self._socket]))
 
     @property

@@ -9,6 +9,7 @@ import os
 import threading
 from dataclasses import dataclass
 
+from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from .config import Config
 from .counters import Counters
@@ -43,10 +44,12 @@ class Services:
     records: Records
     templates: Environment
     stopping: threading.Event
+    heartbeats: Heartbeats
 
     @classmethod
-    def make(cls, config: Config) -> Services:
+    def make(cls, config: Config, heartbeats: Heartbeats | None = None) -> Services:
         """Make the parts and join them; nothing is asked of the cluster yet."""
+        heartbeats = Heartbeats() if heartbeats is None else heartbeats
         counters = Counters()
 
         def ended(session: Session) -> None:
@@ -67,6 +70,7 @@ class Services:
             counters=counters,
             rejected=sessions.close,
             refused=refused,
+            heartbeats=heartbeats,
         )
         checks = PrivilegeChecks(sessions, watches)
         records = Records(config.audit_file)
@@ -78,7 +82,7 @@ class Services:
             checks=checks,
             throttle=Throttle(),
             plans=Plans(config.max_close),
-            jobs=Jobs(records, counters),
+            jobs=Jobs(records, counters, heartbeats),
             records=records,
             templates=Environment(
                 loader=FileSystemLoader(os.path.join(HERE, "templates")),
@@ -89,6 +93,7 @@ class Services:
                 lstrip_blocks=True,
             ),
             stopping=threading.Event(),
+            heartbeats=heartbeats,
         )
 
     def stop(self) -> None:

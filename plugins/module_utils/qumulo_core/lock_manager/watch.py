@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 from ..client import Client
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..errors import FORBIDDEN, AuthenticationError, QumuloError
 from ..smb_locks.filters import HandleFilter
 from ..smb_locks.listing import list_handles
@@ -27,6 +29,8 @@ log = logging.getLogger(__name__)
 
 #: A listing that takes long is not begun again at once: the cluster has other work.
 _PAUSE_FACTOR = 3.0
+#: Seconds that a thread waits until it says that it is there.
+_IDLE = 10.0
 #: Seconds after the last look at the list after which it is not refreshed any more.
 QUIET = 120.0
 _EVERYTHING = HandleFilter.make()
@@ -67,6 +71,7 @@ class Watch:
         rejected: Callable[[str], None],
         refused: Callable[[str, QumuloError], None],
         name: str,
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self.names = Names()
         self._interval = interval
@@ -84,7 +89,12 @@ class Watch:
         self._stopped = False
         #: locations that were closed here, with the time: a listing under way still has them
         self._closed: dict[str, float] = {}
-        self._thread = threading.Thread(target=self._run, name=f"watch-{name}", daemon=True)
+        self._thread = threading.Thread(
+            target=(Heartbeats() if heartbeats is None else heartbeats).run,
+            args=(f"watch-{name}", self._run),
+            name=f"watch-{name}",
+            daemon=True,
+        )
         self._thread.start()
 
     # -- from the page -------------------------------------------------------------------------
@@ -170,12 +180,13 @@ class Watch:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._stopped or (self._asked and self._clients))
+                self._wait_for(lambda: self._stopped or bool(self._asked and self._clients))
                 if self._stopped:
                     return
                 self._asked = False
                 session_id, client = next(reversed(self._clients.items()))
             began = time.monotonic()
+            beats.working("listing open files")
             with self._collector.resting():
                 self._refresh(session_id, client)
             pause = max(self._interval, _PAUSE_FACTOR * (time.monotonic() - began))
@@ -184,11 +195,17 @@ class Watch:
     def _rest(self, pause: float) -> None:
         """Wait until the next listing is due and somebody looks, or one is asked for."""
         with self._changed:
+            beats.waiting("waiting for the next listing", pause)
             if not self._changed.wait_for(lambda: self._stopped or self._asked, pause):
-                self._changed.wait_for(
+                self._wait_for(
                     lambda: self._stopped or self._asked or time.monotonic() - self._looked <= QUIET
                 )
             self._asked = True
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until a condition is met; the lock is held."""
+        while not self._changed.wait_for(condition, _IDLE):
+            beats.working("waiting for somebody who looks at the list")
 
     def _refresh(self, session_id: str, client: Client) -> None:
         began, started = datetime.now(timezone.utc), time.monotonic()
@@ -271,7 +288,9 @@ class Watches:
         counters: Counters,
         rejected: Callable[[str], None],
         refused: Callable[[str, QumuloError], None],
+        heartbeats: Heartbeats | None = None,
     ) -> None:
+        self._heartbeats = heartbeats
         self._interval = interval.total_seconds()
         # A listing itself takes its time; only a real break is a gap.
         self._sightings = Sightings(max(4 * interval, timedelta(minutes=1)))
@@ -295,6 +314,7 @@ class Watches:
                     rejected=self._rejected,
                     refused=self._refused,
                     name=account_id,
+                    heartbeats=self._heartbeats,
                 )
                 self._watches[account_id] = watch
             watch.add(session_id, client)

@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from ..common import heartbeats
+from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from .sd_notify import Notifier
+from .watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 #: Seconds between looks at the service.
@@ -25,6 +28,9 @@ STOP_WITHIN = 4.5
 class Service(Protocol):
     """What is run. All methods are called from the main thread."""
 
+    #: Of all threads of the service: the watchdog is fed while they move.
+    heartbeats: Heartbeats
+
     def start(self) -> None:
         """Begin; return when the work has begun."""
 
@@ -34,8 +40,8 @@ class Service(Protocol):
         :raises QumuloError: it makes no sense; the old one stays.
         """
 
-    def healthy(self) -> bool:
-        """Tell whether all parts have moved lately: what the watchdog is fed for."""
+    def tend(self) -> None:
+        """Do what is due from time to time; called every second."""
 
     def failure(self) -> BaseException | None:
         """Return what ended the work for good, or None."""
@@ -83,37 +89,52 @@ def run(
     :raises Exception: what the service failed with.
     """
     signals = _Signals()
+    tick = TICK if notifier.watchdog is None else min(TICK, notifier.watchdog / 3)
+    watchdog = Watchdog(service.heartbeats, notifier, tick)
+    with service.heartbeats.thread("main"):
+        _run(service, notifier, signals, watchdog, monotonic)
+
+
+def _run(
+    service: Service,
+    notifier: Notifier,
+    signals: _Signals,
+    watchdog: Watchdog,
+    monotonic: Callable[[], float],
+) -> None:
     try:
         service.start()
         try:
             notifier.status(service.status())
             notifier.ready()
+            watchdog.start()
             _watch(service, signals, notifier)
         finally:
+            heartbeats.working("stopping")
             notifier.stopping()
             _LOG.info("stopping")
             service.stop(monotonic() + STOP_WITHIN)
+            watchdog.stop()
     finally:
         signals.restore()
         notifier.close()
 
 
 def _watch(service: Service, signals: _Signals, notifier: Notifier) -> None:
-    tick = TICK
-    if notifier.watchdog is not None:
-        tick = min(TICK, notifier.watchdog / 3)
     while not signals.stop:
-        signals.wake.wait(tick)
+        heartbeats.waiting("waiting for signals", TICK)
+        signals.wake.wait(TICK)
         signals.wake.clear()
         if signals.reload:
             signals.reload = False
+            heartbeats.working("reading the configuration")
             _reload(service, notifier)
         failure = service.failure()
         if failure is not None:
             raise failure
-        if service.healthy():
-            notifier.alive()
-        notifier.status(service.status())
+        heartbeats.working("telling the status")
+        service.tend()
+        notifier.status("; ".join(filter(None, (service.status(), service.heartbeats.reason()))))
 
 
 def _reload(service: Service, notifier: Notifier) -> None:

@@ -15,17 +15,21 @@ from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
+from ..common import heartbeats as beats
 from ..common import unexpected
+from ..common.heartbeats import Heartbeats
 from ..errors import InputError, LibraryMissingError
 
 try:
     import prometheus_client
     from prometheus_client import CollectorRegistry
+    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.registry import Collector
 
     _PROMETHEUS_ERROR: ImportError | None = None
 except ImportError as _exc:
     prometheus_client = None  # type: ignore[assignment]
-    CollectorRegistry = object  # type: ignore[assignment,misc]
+    CollectorRegistry = Collector = object  # type: ignore[assignment,misc]
     _PROMETHEUS_ERROR = _exc
 
 _LOG = logging.getLogger(__name__)
@@ -33,8 +37,18 @@ LOOPBACK = "127.0.0.1"
 _TIMEOUT = 5.0  # seconds, for a client of this server and for asking it
 
 
-def registry() -> CollectorRegistry:
-    """Return an empty registry that also tells about the process.
+class _Hung(Collector):
+    def __init__(self, heartbeats: Heartbeats) -> None:
+        self._heartbeats = heartbeats
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the gauge."""
+        hung = len(self._heartbeats.hung())
+        yield GaugeMetricFamily("lockstep_hung_threads", "Threads that hang.", value=hung)
+
+
+def registry(heartbeats: Heartbeats | None = None) -> CollectorRegistry:
+    """Return a registry with what all services have: the process, and threads that hang.
 
     :raises LibraryMissingError: prometheus-client is not installed.
     """
@@ -42,11 +56,28 @@ def registry() -> CollectorRegistry:
         raise LibraryMissingError("prometheus-client", str(_PROMETHEUS_ERROR))
     made = CollectorRegistry()
     prometheus_client.ProcessCollector(registry=made)
+    made.register(_Hung(Heartbeats() if heartbeats is None else heartbeats))
     return made
 
 
 class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True  # a client that hangs must not hold up the end
+    heartbeats: Heartbeats
+
+    def run(self) -> None:
+        """Serve until it is shut down."""
+        with self.heartbeats.thread("metrics"):
+            self.serve_forever()
+
+    def service_actions(self) -> None:
+        """Say that the thread which accepts moves; called about twice a second."""
+        beats.working("accepting requests for metrics")
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Answer one request."""
+        self.heartbeats.run(
+            "metrics request", super().process_request_thread, request, client_address
+        )
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Log a failed connection; the base class would print the traceback unmasked."""
@@ -65,7 +96,7 @@ class Server:
 
     :param port: 0 for one that is free.
     :param status: gives the facts of ``/status``.
-    :param healthy: decides between 200 and 503 for ``/healthz``.
+    :param heartbeats: decide between 200 and 503 for ``/healthz``.
     :raises InputError: the port is taken.
     """
 
@@ -74,11 +105,11 @@ class Server:
         port: int,
         metrics: CollectorRegistry,
         status: Callable[[], dict[str, Any]],
-        healthy: Callable[[], bool],
+        heartbeats: Heartbeats,
     ) -> None:
         self._metrics = prometheus_client.make_wsgi_app(metrics)
         self._status = status
-        self._healthy = healthy
+        self._heartbeats = heartbeats
         try:
             self._server = make_server(
                 LOOPBACK, port, self._serve, server_class=_Server, handler_class=_Handler
@@ -88,9 +119,8 @@ class Server:
                 f"The metrics port {port} can not be used ({exc.strerror}): choose another one."
             ) from exc
         self.port: int = self._server.server_port
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="metrics", daemon=True
-        )
+        self._server.heartbeats = heartbeats
+        self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)
         self._thread.start()
 
     def _serve(
@@ -113,15 +143,16 @@ class Server:
             served: Iterable[bytes] = self._metrics(environ, start_response)
             return served
         if path == "/status":
-            body = json.dumps(self._status(), default=str).encode()
+            facts = {**self._status(), "hung": [str(hang) for hang in self._heartbeats.hung()]}
+            body = json.dumps(facts, default=str).encode()
             start_response("200 OK", [("Content-Type", "application/json")])
             return [body]
         if path == "/healthz":
-            well = self._healthy()
+            reason = self._heartbeats.reason()
             start_response(
-                "200 OK" if well else "503 Service Unavailable", [("Content-Type", "text/plain")]
+                "503 Service Unavailable" if reason else "200 OK", [("Content-Type", "text/plain")]
             )
-            return [b"ok\n" if well else b"not healthy\n"]
+            return [f"{reason or 'ok'}\n".encode()]
         start_response("404 Not Found", [("Content-Type", "text/plain")])
         return [b"There are /metrics, /status and /healthz.\n"]
 

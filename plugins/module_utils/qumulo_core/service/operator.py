@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from . import exit_codes, instance, metrics
+from .logs import one_line
 from .spool import Item, Key, Spool
 
 #: Lines that are shown without being asked for more.
@@ -58,6 +59,8 @@ def status(
         return exit_codes.FAILED
     for line in lines(facts):
         say(line)
+    for hang in facts.get("hung", ()):
+        say(f"  not healthy: {one_line(hang)}")
     return exit_codes.OK
 
 

@@ -28,10 +28,11 @@ class Notifier:
         self.watchdog = _watchdog_interval(environment)
 
     def _send(self, *lines: str) -> None:
-        if self._socket is None:
+        sender = self._socket  # threads send, and the main one closes it
+        if sender is None:
             return
         try:
-            self._socket.sendto("\n".join(lines).encode(), self._address)
+            sender.sendto("\n".join(lines).encode(), self._address)
         except OSError:
             pass  # a supervisor that does not listen must not stop the work
 

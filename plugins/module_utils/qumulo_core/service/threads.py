@@ -9,14 +9,19 @@ import threading
 import time
 from collections.abc import Callable
 
+from ..common.heartbeats import Heartbeats
+
 
 class Threads:
     """Threads that work until they are told to stop.
 
     None of them may end unnoticed: the main thread asks for :attr:`failure` and ends the service.
+
+    :param heartbeats: each thread has one there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, heartbeats: Heartbeats | None = None) -> None:
+        self._heartbeats = Heartbeats() if heartbeats is None else heartbeats
         self._threads: list[threading.Thread] = []
         #: What ended a thread that was not told to end, or None.
         self.failure: BaseException | None = None
@@ -27,7 +32,7 @@ class Threads:
 
     def make(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """Return a thread whose end the caller looks after, but whose failure is kept here."""
-        return threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
+        return threading.Thread(target=self._guard, args=(name, work), name=name, daemon=True)
 
     def start(self) -> None:
         """Begin."""
@@ -45,8 +50,9 @@ class Threads:
         """True while one of them has not ended."""
         return any(thread.is_alive() for thread in self._threads)
 
-    def _guard(self, work: Callable[[], None]) -> None:
+    def _guard(self, name: str, work: Callable[[], None]) -> None:
         try:
-            work()
+            with self._heartbeats.thread(name):
+                work()
         except BaseException as exc:  # pylint: disable=broad-exception-caught
             self.failure = exc  # raised again by the main thread

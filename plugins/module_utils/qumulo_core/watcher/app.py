@@ -15,6 +15,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
+from ..common import heartbeats
+from ..common.heartbeats import Heartbeats
 from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..events import Event
 from ..service import metrics
@@ -57,8 +59,6 @@ _AT_START = {
 _LEAVE = 2.0
 #: Most seconds that an entry waits besides a quiet period: as long as between two tries.
 LONGEST_WAIT = 600.0
-#: Seconds without a move after which a thread counts as stuck: longer than any request may take.
-STUCK = 240.0
 
 
 class Watcher:
@@ -71,7 +71,9 @@ class Watcher:
         self._load = load
         self.config = load()
         self._dry_run = dry_run
-        self._client = Client(self.config.cluster)
+        cluster = self.config.cluster
+        self.heartbeats = Heartbeats(heartbeats.allowance(cluster.timeout, cluster.retry_deadline))
+        self._client = Client(cluster)
         self._manager_client = self._client.clone()
         path = ":memory:" if dry_run else self.config.spool
         self.spool = SqliteSpool(path, postpone=True)
@@ -86,7 +88,7 @@ class Watcher:
                 notes={name: self.spool.note(name) for name in Evidence.NOTES},
                 max_bytes=self.config.evidence_max_bytes,
             )
-        self.meters = Meters(self._gauges)
+        self.meters = Meters(self._gauges, self.heartbeats)
         self._directories = Directories(self.config.rules, self.spool)
         self._followers: dict[str, Follower] = {}
         #: Those that were told to stop, until they have.
@@ -97,10 +99,9 @@ class Watcher:
         self._stopped = threading.Event()
         self._wake = threading.Event()
         self._clock = Clock(lambda: self.config.max_clock_skew, self._wake.set)
-        self._beat = time.monotonic()
         self._message = "connecting to the cluster"
         self._totals: Counter[str] = Counter()
-        self._threads = Threads()
+        self._threads = Threads(self.heartbeats)
         self._threads.add("manager", self._manage)
 
     # -- service --------------------------------------------------------------------------------
@@ -108,7 +109,7 @@ class Watcher:
     def start(self) -> None:
         """Begin; the cluster need not be there yet."""
         self._server = metrics.Server(
-            self.config.metrics_port, self.meters.registry, self.facts, self.healthy
+            self.config.metrics_port, self.meters.registry, self.facts, self.heartbeats
         )
         self._threads.start()
         _LOG.info("watching by %d rules", len(self.config.rules))
@@ -126,11 +127,12 @@ class Watcher:
         self._directories.replace(fresh.rules)
         self._wake.set()
 
+    def tend(self) -> None:
+        """Nothing to do: the manager has a thread of its own."""
+
     def healthy(self) -> bool:
-        """Tell whether manager and workers have moved lately."""
-        now = time.monotonic()
-        workers = self._workers
-        return now - self._beat < STUCK and (workers is None or now - workers.beat < STUCK)
+        """Tell whether no thread hangs."""
+        return not self.heartbeats.hung()
 
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
@@ -217,7 +219,7 @@ class Watcher:
 
     def _manage(self) -> None:
         while not self._stopped.is_set():
-            self._beat = time.monotonic()
+            heartbeats.working("looking for the watched directories")
             self._wake.clear()
             try:
                 self._look()
@@ -226,6 +228,7 @@ class Watcher:
                 if exc.message != self._message:
                     _LOG.error("%s", exc)
                 self._message = exc.message
+            heartbeats.waiting("waiting to look for the watched directories", LOOK)
             self._wake.wait(LOOK)
 
     def _look(self) -> None:
@@ -283,7 +286,7 @@ class Watcher:
             return
         self._message = "reading the evidence"
         for _lines in self._versions.read(evidence_files.series(self.config.evidence)):
-            self._beat = time.monotonic()
+            heartbeats.working("reading the evidence")
             if self._stopped.is_set():
                 return
 
@@ -333,7 +336,13 @@ class Watcher:
             dry_run=self._dry_run,
         )
         workers = Workers(
-            self._client, self.spool, self._record, context, config.workers, self._done
+            self._client,
+            self.spool,
+            self._record,
+            context,
+            config.workers,
+            self._done,
+            self.heartbeats,
         )
         workers.start()
         return workers
@@ -364,6 +373,7 @@ class Watcher:
             poll=self._poll(recursive),
             poll_every=config.poll.total_seconds(),
             silence=config.silence.total_seconds(),
+            heartbeats=self.heartbeats,
         )
         self._followers[root.id] = follower
         follower.start()

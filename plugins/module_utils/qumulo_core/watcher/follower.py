@@ -13,6 +13,8 @@ from collections.abc import Callable
 from typing import Protocol
 
 from ..client import Client
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..errors import InvalidRequestError, PermissionDeniedError, QumuloError
 from ..notifications import SILENCE, Stream, StreamEnd
 from ..retry import backoff
@@ -84,6 +86,7 @@ class Follower:
         poll_every: float,
         silence: float = SILENCE,
         meanwhile: str = "What happens meanwhile is caught up.",
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self.root = root
         self.recursive = recursive
@@ -107,7 +110,7 @@ class Follower:
         #: Streams that were opened, and the one up to which all is caught up.
         self._opened = self._settled = 0
         self._change = threading.Condition()
-        self._threads = Threads()
+        self._threads = Threads(heartbeats)
         self._threads.add(f"follow-{root.id}", self._follow)
         self._threads.add(f"catch-up-{root.id}", self._keep_up)
 
@@ -167,10 +170,14 @@ class Follower:
                     if isinstance(exc, (InvalidRequestError, PermissionDeniedError)):
                         # Refused for good, unless somebody grants it: look at what is there.
                         self._request_catch_up()
-                        self._stopped.wait(self._poll_every)
+                        self._wait(self._poll_every)
                 if time.monotonic() - began > CALM:
                     waits = backoff(self._random)
-                self._stopped.wait(min(next(waits), MAX_WAIT))
+                self._wait(min(next(waits), MAX_WAIT))
+
+    def _wait(self, seconds: float) -> None:
+        beats.waiting("waiting to try again", seconds)
+        self._stopped.wait(seconds)
 
     def _session(self, client: Client) -> None:
         """Follow one stream to its end.
@@ -179,6 +186,7 @@ class Follower:
         :raises SpoolError: what it told could not be kept.
         """
         self.state = CONNECTING
+        beats.waiting(f"opening the stream of {self.root.path}", self._silence)
         with Stream(
             client,
             self.root.ref,
@@ -189,7 +197,10 @@ class Follower:
             self._stream = stream
             try:
                 self._request_catch_up()
+                reading = f"reading the stream of {self.root.path}"
+                beats.waiting(reading, self._silence)
                 for events in stream:
+                    beats.working(f"storing the events of {self.root.path}")
                     self._pace.handing_over()
                     if events and not self._take(self.root, events):
                         _LOG.warning("%s is gone; waiting for it to come back", self.root.path)
@@ -198,6 +209,7 @@ class Follower:
                     if self._stopped.is_set():
                         return
                     self._pace.reading()
+                    beats.waiting(reading, self._silence)
             finally:
                 self._pace.handing_over()
                 self._stream = None
@@ -211,7 +223,7 @@ class Follower:
     def _poll_for_ever(self) -> None:
         while not self._stopped.is_set():
             self._request_catch_up()
-            self._stopped.wait(self._poll_every)
+            self._wait(self._poll_every)
 
     # -- catching up ----------------------------------------------------------------------------
 
@@ -228,13 +240,16 @@ class Follower:
         while not self._stopped.is_set():
             with self._change:
                 if self._opened == self._settled:
-                    self._change.wait(max(0.0, rotated + self._rotate - time.monotonic()))
+                    rest = max(0.0, rotated + self._rotate - time.monotonic())
+                    beats.waiting("waiting to take the next checkpoint", rest)
+                    self._change.wait(rest)
                 if self._stopped.is_set():
                     return
                 opened = self._opened
             try:
                 if opened != self._settled:
                     began = time.monotonic()
+                    beats.working(f"catching up with {self.root.path}")
                     count = self._catch_up.run()
                     self._caught_up(count, time.monotonic() - began)
                     with self._change:
@@ -252,7 +267,7 @@ class Follower:
                     return
                 self.message = exc.message
                 _LOG.warning("catching up with %s has failed: %s", self.root.path, exc)
-                self._stopped.wait(min(next(waits), MAX_WAIT))
+                self._wait(min(next(waits), MAX_WAIT))
 
     def _caught_up_with_all(self) -> None:
         if self._stream is None:
@@ -267,6 +282,7 @@ class Follower:
         counts only after a while in which the stream did not break, longer than it may be silent,
         and when all that had come by then was read: while that waits, a break would lose it.
         """
+        beats.working(f"taking a checkpoint of {self.root.path}")
         taken = self._catch_up.take()
         if taken is None:
             return
@@ -276,6 +292,9 @@ class Follower:
                 left = deadline - time.monotonic()
                 if left <= 0 and self._pace.kept_up_since(deadline - self._silence / 2):
                     break
-                self._change.wait(left if left > 0 else LOOK)
+                seconds = left if left > 0 else LOOK
+                beats.waiting("waiting for all events from before a checkpoint", seconds)
+                self._change.wait(seconds)
         if self._opened == opened and self.settled and not self._stopped.is_set():
+            beats.working(f"noting a checkpoint of {self.root.path}")
             self._catch_up.settle(taken)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from ..common.heartbeats import Heartbeats
 from ..service import metrics
 
 try:
@@ -73,8 +74,8 @@ class _Now(Collector):
 class Meters:
     """Counters of a watcher."""
 
-    def __init__(self, look: Callable[[], Gauges]) -> None:
-        self.registry: CollectorRegistry = metrics.registry()
+    def __init__(self, look: Callable[[], Gauges], heartbeats: Heartbeats | None = None) -> None:
+        self.registry: CollectorRegistry = metrics.registry(heartbeats)
         self.registry.register(_Now(look))
 
         def counter(name: str, text: str, *labels: str) -> Counter:

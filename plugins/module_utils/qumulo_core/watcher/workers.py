@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..client import Client
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..service.spool import Item, Key, Spool, SpoolError
 from ..service.threads import Threads
 from .evidence import EvidenceError, EvidenceGoneError
@@ -49,6 +51,7 @@ class Workers:
         context: Context,
         count: int,
         done: Callable[[Outcome], None],
+        heartbeats: Heartbeats | None = None,
     ) -> None:
         self._client = client
         self._spool = spool
@@ -59,12 +62,11 @@ class Workers:
         self._in_flight: set[Key] = set()
         self._queue: queue.Queue[Item | None] = queue.Queue(count * AHEAD)
         self._results: queue.SimpleQueue[Outcome | None] = queue.SimpleQueue()
-        self.beat = time.monotonic()
-        self._lockers = Threads()
+        self._lockers = Threads(heartbeats)
         self._lockers.add("take", self._take)
         for number in range(count):
             self._lockers.add(f"lock-{number}", self._work)
-        self._writer = Threads()
+        self._writer = Threads(heartbeats)
         self._writer.add("write-back", self._write_back)
 
     def start(self) -> None:
@@ -91,7 +93,7 @@ class Workers:
     def _take(self) -> None:
         limit = self._queue.maxsize
         while not self._stopped.is_set():
-            self.beat = time.monotonic()
+            beats.working("looking for files that are due")
             if self._context.wrong_clock():
                 self._stopped.wait(_AGAIN)
                 continue
@@ -122,7 +124,7 @@ class Workers:
                 self._queue.put(item, timeout=LOOK)
                 return True
             except queue.Full:
-                self.beat = time.monotonic()
+                beats.working("waiting for a thread that locks files")
         return False
 
     # -- working --------------------------------------------------------------------------------
@@ -130,11 +132,13 @@ class Workers:
     def _work(self) -> None:
         with self._client.clone() as client:
             while not self._stopped.is_set():
+                beats.working("waiting for a file to lock")
                 try:
                     item = self._queue.get(timeout=LOOK * 5)
                 except queue.Empty:
                     continue
                 if item is not None:
+                    beats.working(f"locking file {item.key!s}")
                     self._results.put(self._handle(client, item))
 
     def _handle(self, client: Client, item: Item) -> Outcome:
@@ -149,7 +153,9 @@ class Workers:
     def _write_back(self) -> None:
         ended = False
         while not ended:
+            beats.working("waiting for locked files")
             batch, ended = self._gather()
+            beats.working("writing the evidence and the spool")
             if batch and not self._write(batch):
                 return  # it stays in the spool
             for outcome in batch:
@@ -188,6 +194,7 @@ class Workers:
                 return False  # the main thread ends the service, and logs why
             except (EvidenceError, SpoolError) as exc:
                 _LOG.error("%s", exc)
+                beats.working("writing the evidence and the spool again")
                 if self._stopped.wait(_AGAIN):
                     return False
 
