@@ -297,6 +297,12 @@ def test_each_thread_of_a_service_has_a_heartbeat(
     from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime import (
         config as atime_config,
     )
+    from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import (
+        config as page_config,
+    )
+    from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import (
+        daemon,
+    )
     from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.config import (  # noqa: E501
         load,
     )
@@ -308,7 +314,10 @@ def test_each_thread_of_a_service_has_a_heartbeat(
     place = watched()
     (tmp_path / "atime").mkdir()
     syncer = Synced(tmp_path / "atime", simulator=simulator)
+    page = tmp_path / "page.yml"
+    page.write_text(json.dumps(configuration(simulator, tmp_path, metrics_port=0)))
     made: list[Any] = [
+        daemon.LockManager(str(page), page_config.parse(load(str(page)))),
         app.Watcher(lambda: config.parse(load(str(place.config)))),
         atime.Syncer(lambda: atime_config.parse(load(str(syncer.config)))),
     ]
@@ -318,11 +327,15 @@ def test_each_thread_of_a_service_has_a_heartbeat(
         try:
             if isinstance(service, app.Watcher):
                 wait_for(lambda service=service: "following 1" in service.status())
-            with Sender(syncer.port) if service is made[1] else Heartbeats().thread("test"):
+            with (
+                Sender(syncer.port)
+                if isinstance(service, atime.Syncer)
+                else Heartbeats().thread("test")
+            ):
                 names = {thread.name for thread in set(threading.enumerate()) - before}
                 # Of connections and their helpers, which are watched by those who wait for them.
                 ours = {name for name in names if not name.startswith(("qumulo-", "Thread-"))}
-                assert ours <= set(service.heartbeats.names), names
+                assert ours and ours <= set(service.heartbeats.names), names
         finally:
             service.stop(time.monotonic() + 60)
 

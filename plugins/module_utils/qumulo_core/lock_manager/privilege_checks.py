@@ -10,8 +10,10 @@ import logging
 import threading
 import time
 from concurrent.futures import Future
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
+from ..common import heartbeats as beats
+from ..common.heartbeats import Heartbeats
 from ..errors import AuthenticationError, MissingPrivilegeError, QumuloError
 from .accounts import read_account
 from .sessions import Session, Sessions
@@ -26,6 +28,8 @@ _REST = 10.0
 #: Seconds that an answer of the page waits for the cluster's.
 _LONGEST_WAIT = 2.0
 _WORKERS = 4
+#: Seconds that a thread waits for a session until it says that it is there.
+_IDLE = 10.0
 #: When a check is due while it runs: not before it ends.
 _READING = float("inf")
 
@@ -37,7 +41,9 @@ class PrivilegeChecks:
     that are known apply, so that the page can still say why there is no newer list.
     """
 
-    def __init__(self, sessions: Sessions, watches: Watches) -> None:
+    def __init__(
+        self, sessions: Sessions, watches: Watches, heartbeats: Heartbeats | None = None
+    ) -> None:
         self.every = EVERY
         self._sessions = sessions
         self._watches = watches
@@ -47,9 +53,11 @@ class PrivilegeChecks:
         self._resting_until = 0.0
         # Each session waits in it once at most.
         self._waiting: SimpleQueue[tuple[Session, Future[None]] | None] = SimpleQueue()
+        run = (Heartbeats() if heartbeats is None else heartbeats).run
         for number in range(_WORKERS):
+            name = f"privileges-{number}"
             # Daemons: a cluster that does not answer must not hold up the end of the service.
-            threading.Thread(target=self._work, name=f"privileges-{number}", daemon=True).start()
+            threading.Thread(target=run, args=(name, self._work), name=name, daemon=True).start()
 
     async def refresh(self, session: Session) -> None:
         """Read the privileges of a session again if that is due; it may have ended afterwards."""
@@ -96,8 +104,16 @@ class PrivilegeChecks:
             return running
 
     def _work(self) -> None:
-        while (due := self._waiting.get()) is not None:
+        while True:
+            beats.working("waiting for a session to check")
+            try:
+                due = self._waiting.get(timeout=_IDLE)
+            except Empty:
+                continue
+            if due is None:
+                return
             session, done = due
+            beats.working("reading the privileges of an account")
             try:
                 self._check(session)
             except Exception as exc:  # pylint: disable=broad-exception-caught

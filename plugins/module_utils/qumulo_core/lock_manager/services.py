@@ -72,7 +72,7 @@ class Services:
             refused=refused,
             heartbeats=heartbeats,
         )
-        checks = PrivilegeChecks(sessions, watches)
+        checks = PrivilegeChecks(sessions, watches, heartbeats)
         records = Records(config.audit_file)
         return cls(
             config=config,
