@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def test_a_main_thread_that_hangs_is_named_and_the_watchdog_not_fed(watched: Mak
 @pytest.mark.parametrize(
     ("function", "thread", "doing"),
     [
-        ("atime.receiver:Receiver._make_room", "listen", "waiting for senders"),
+        ("atime.receiver:Receiver._has_room", "listen", "waiting for senders"),
         ("atime.app:gather", "relp", "waiting for lines"),
         ("service.sqlite:SqliteSpool.put", "relp", "writing lines to the spool"),
         ("service.sqlite:SqliteSpool.due", "set", "looking for times that are due"),
@@ -151,17 +151,15 @@ def test_a_thread_of_the_syncer_that_hangs_is_named(
     found = files.get(_client(simulator), by_path("/f"))
     syncer = Synced(tmp_path, simulator=simulator)
     line = csv_line(time.time_ns(), "/f", file_id=found.id)
-    with hanging("atime", function, syncer.config) as process:
-        senders = [Sender(syncer.port) for _number in range(32 if thread == "listen" else 1)]
-        senders[0].send([line])
-        one_more = socket.create_connection(("127.0.0.1", syncer.port))
+    with hanging("atime", function, syncer.config) as process, ExitStack() as stack:
+        if thread == "listen":  # it lets nobody in
+            stack.enter_context(socket.create_connection(("127.0.0.1", syncer.port)))
+        else:
+            stack.enter_context(Sender(syncer.port)).send([line])
         wait_logged(process, thread, doing)
-        wait_for(lambda: f"thread {thread.split('-')[0]}" in process.status)
+        wait_for(lambda: re.search(f"thread {thread} has made", process.status))
         code, text = healthz(syncer.settings["metrics_port"])
         assert (code, bool(re.search(f"thread {thread} has made", text))) == (503, True)
-        one_more.close()
-        for sender in senders:
-            sender.__exit__()
 
 
 def _client(simulator: Simulator) -> Client:
