@@ -706,7 +706,7 @@ def test_what_can_not_be_recorded_is_not_closed(
     (tmp_path / "closed.jsonl").mkdir()
     with office.recorded() as changed:
         answer = admin.post("/close", {"csrf": admin.token("/"), "plan": plan})
-    assert answer.status_code == 400 and "can not be written" in answer.text
+    assert answer.status_code == 400 and "Cannot write the record" in answer.text
     assert changed == []
 
 

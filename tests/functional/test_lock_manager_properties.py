@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-import tempfile
 from datetime import datetime, timezone
-from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +22,6 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_m
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.gate import (
     safe_next,
-)
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.records import (  # noqa: E501
-    Records,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.search import (  # noqa: E501
     SORTS,
@@ -121,17 +116,3 @@ def test_a_table_comes_back_without_formulas(rows: list[list[str]]) -> None:
     read = list(csv.reader(io.StringIO(text, newline="")))[1:]
     assert [[csv_text.unguarded(value) for value in row] for row in read] == rows
     assert not any(value.startswith(csv_text.FORMULA_STARTS) for row in read for value in row)
-
-
-@given(st.lists(st.text(max_size=40), max_size=30), st.integers(1, 7))
-def test_the_record_reads_backwards(texts: list[str], limit: int) -> None:
-    with tempfile.TemporaryDirectory() as directory:
-        records = Records(str(Path(directory) / "closed.jsonl"))
-        for at in range(0, len(texts), 3):
-            records.write([{"text": text} for text in texts[at : at + 3]])
-        seen: list[str] = []
-        page, before = records.newest(limit)
-        while page:
-            seen += [record["text"] for record in page]
-            page, before = records.newest(limit, before) if before else ([], 0)
-        assert seen == texts[::-1]

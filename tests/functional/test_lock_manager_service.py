@@ -181,7 +181,7 @@ def test_a_good_configuration(config: Callable[..., Path]) -> None:
     ("changes", "said"),
     [
         ({"certificate": "/nowhere.pem", "private_key": "/nowhere.pem"}, "can not be used"),
-        ({"audit_file": "/nowhere/closed.jsonl"}, "can not be written"),
+        ({"audit_file": "/nowhere/closed.jsonl"}, "Cannot write the record"),
     ],
 )
 def test_what_it_can_not_start_with(

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..times import format_rfc3339
+from . import record_reader
 from .board import SHOWN_OF_FILE, Entry
 from .gate import Visit, in_thread, message
 from .lib import JSONResponse, Response
@@ -118,8 +119,16 @@ def closings(services: Services, visit: Visit) -> Response:
     before = visit.params.get("before", "")
     if before and not (before.isascii() and before.isdigit() and len(before) < 16):
         raise InputError("'before' is the 'older' of the answer before.")
-    records, older = services.records.newest(RECORDS_PAGE, int(before) if before else None)
-    return JSONResponse({"records": records, "older": older or None})
+    path = services.config.audit_file
+    page = record_reader.newest(path, RECORDS_PAGE, int(before) if before else None)
+    return JSONResponse(
+        {
+            "records": page.records,
+            "older": page.older or None,
+            "unreadable": page.unreadable,
+            "error": page.error or None,
+        }
+    )
 
 
 def _head(view: View) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from ..times import format_rfc3339
 from .accounts import Account
 from .counters import Counters
 from .plans import Plan
+from .record_lines import ASKED, OUTCOME
 from .records import Records
 from .watch import Watch
 
@@ -246,14 +247,14 @@ def _common(job: Job) -> dict[str, Any]:
 
 def _asked(job: Job) -> dict[str, Any]:
     plan = job.order.plan
-    return {**_common(job), "event": "asked", "what": plan.what, "handles": job.total}
+    return {**_common(job), "event": ASKED, "what": plan.what, "handles": job.total}
 
 
 def _outcome(job: Job, result: Result) -> dict[str, Any]:
     handle = result.handle
     return {
         **_common(job),
-        "event": "outcome",
+        "event": OUTCOME,
         "outcome": result.outcome,
         "error": result.error,
         "path": handle.path,

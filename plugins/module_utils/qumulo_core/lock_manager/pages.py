@@ -13,12 +13,13 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..errors import AuthenticationError, InputError, MissingPrivilegeError, QumuloError
-from . import export, views
+from . import export, record_reader, views
 from .accounts import Account, accept_token, log_in
 from .gate import Visit, message, render, safe_next
 from .jobs import OUTCOMES, Order
 from .lib import RedirectResponse, Response, StreamingResponse
 from .plans import Choice, choose, look, people
+from .record_lines import ASKED, OUTCOME
 from .search import Query
 from .services import Services
 from .sessions import COOKIE, LOGIN_COOKIE
@@ -283,18 +284,19 @@ def records_page(services: Services, visit: Visit) -> Response:
     before = visit.params.get("before", "")
     if before and not (before.isascii() and before.isdigit() and len(before) < 16):
         raise InputError("There is no such place in the record: begin at its end.")
-    records, older = services.records.newest(RECORDS_PAGE, int(before) if before else None)
+    path = services.config.audit_file
+    page = record_reader.newest(path, RECORDS_PAGE, int(before) if before else None)
     return render(
         services,
         "closings.html",
         visit,
         records=[
-            # A line that somebody else wrote may lack anything.
+            # A record of another release may have fewer columns.
             {**dict.fromkeys(export.RECORD_COLUMNS, ""), "clients": [], **record}
-            for record in records
-            if record.get("event") == "outcome"
+            for record in page.records
+            if record["event"] != ASKED
         ],
-        older=older,
+        page=page,
         newest=not before,
         words=OUTCOMES,
     )
@@ -305,7 +307,7 @@ def records_csv(services: Services, visit: Visit) -> Response:
     watch_of(services, visit.session.account)
     rows = (
         export.record_row(record)
-        for record in services.records.oldest_first()
-        if record.get("event") == "outcome"
+        for record in record_reader.oldest_first(services.config.audit_file)
+        if record["event"] == OUTCOME
     )
     return _csv(export.to_csv(export.RECORD_COLUMNS, rows), "closed-files")

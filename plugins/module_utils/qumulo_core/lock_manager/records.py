@@ -1,28 +1,40 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record of who closed what, when, why and with what outcome, in JSON lines."""
+"""The record of who closed what, when, why and with what outcome: JSON lines, chained by hashes.
+
+The hash of the last line is also kept in a file of its own, so that records that were removed from
+the end are missed when the next ones are written.
+"""
 
 from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
+import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
 from typing import Any
 
+from ..common import hash_chain, record_files
+from ..common.hash_chain import GENESIS, MISSING, PREVIOUS
 from ..common.safe_paths import check_own
-from ..errors import InputError
+from ..errors import InputError, QumuloError
+from ..output import AtomicFile
+from ..times import format_rfc3339
+from .record_lines import GAP
+
+log = logging.getLogger(__name__)
 
 MODE = 0o640
-_BLOCK = 1 << 16
-#: A line that is longer was not written here.
-_LONGEST_LINE = 1 << 20
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Records:
-    """A file of records; thread-safe.
+    """The file that is written to; thread-safe.
 
     It is opened anew for each write, so that logrotate can move it away.
 
@@ -34,98 +46,146 @@ class Records:
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        """Make sure that records can be written.
+        """Make sure that records can be written, and that none is missing.
 
-        :raises InputError: they can not.
+        :raises InputError: they cannot be written.
         """
         self.write([])
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Add records; they are on disk when this returns.
 
-        :raises InputError: they can not be written.
+        :raises InputError: they cannot be written.
         """
-        lines = [json.dumps(record, ensure_ascii=False) for record in records]
-        data = "".join(f"{line}\n" for line in lines).encode("utf-8", "surrogatepass")
-        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK
         with self._lock:
             try:
-                number = os.open(self.path, flags, MODE)
+                fd = os.open(self.path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
                 try:
-                    check_own(number, self.path)
-                    end = os.fstat(number).st_size
-                    if end and data and os.pread(number, 1, end - 1) != b"\n":
-                        data = b"\n" + data  # the power failed in the middle of a line
-                    while data:
-                        data = data[os.write(number, data) :]
-                    os.fsync(number)
+                    check_own(fd, self.path)
+                    last = self._append(fd, records)
                 finally:
-                    os.close(number)
+                    os.close(fd)
             except OSError as exc:
                 raise InputError(
-                    f"The record of closed handles {self.path} can not be written "
+                    f"Cannot write the record of closed handles {self.path} "
                     f"({os.strerror(exc.errno or errno.EIO)}): check its directory, its owner "
                     "and the free space."
                 ) from exc
+            if last is not None:
+                self._store(last)
 
-    def newest(self, limit: int, before: int | None = None) -> tuple[list[dict[str, Any]], int]:
-        """Return the newest records first, and where to go on: 0 if there are no older ones.
+    def _append(self, fd: int, records: Sequence[Mapping[str, Any]]) -> str | None:
+        """Continue the chain; return the hash of the last line that was written, if any was."""
+        stored = stored_hash(self.path)
+        line = _mended(fd)
+        previous = self._before(line, stored)
+        missing = stored if stored is not None and self._misses(fd, previous, stored) else None
+        lines = [*([] if missing is None else [self._gap(missing)]), *records]
+        if not lines:
+            return None
+        data, last = hash_chain.append(lines, previous)
+        _write(fd, data)
+        return last
 
-        :param before: offset from an earlier call; None begins at the end.
+    def _before(self, line: bytes | None, stored: str | None) -> str:
+        """Return the hash of the line before the next one."""
+        if line is not None:
+            return hash_chain.digest(line)
+        try:
+            for path in reversed(record_files.series(self.path)):
+                before = record_files.last_line(path)
+                if before is not None:
+                    return hash_chain.digest(before)
+        except QumuloError as exc:
+            log.error("the record continues after the hash that is stored: %s", exc)
+            return stored or GENESIS
+        return GENESIS
+
+    def _misses(self, fd: int, previous: str, stored: str) -> bool:
+        """Tell whether the line that was written last is not there any more.
+
+        A crash may have come between a line and its hash, so that newer lines follow it.
         """
-        found: list[dict[str, Any]] = []
-        offset = 0
-        for offset, record in self._backwards(before):
-            found.append(record)
-            if len(found) >= limit:
-                return found, offset
-        return found, 0
+        if previous == stored:
+            return False
+        with open(os.dup(fd), "rb") as file:
+            file.seek(0)
+            for line in hash_chain.lines(file):
+                record = hash_chain.parse(line) or {}
+                if stored in (record.get(PREVIOUS), record.get(MISSING)):
+                    return False
+                if hash_chain.digest(line.rstrip(b"\n")) == stored:
+                    return False
+        return True
 
-    def oldest_first(self) -> Iterator[dict[str, Any]]:
-        """Yield all records of the file."""
+    def _gap(self, missing: str) -> dict[str, Any]:
+        message = (
+            f"Records of {self.path} are missing: the line with hash {missing}, which was the last "
+            "one, is gone. Restore the file from a backup, and find out who has changed it."
+        )
+        log.error("%s", message)
+        now = format_rfc3339(datetime.now(timezone.utc))
+        return {"event": GAP, "time": now, MISSING: missing, "message": message}
+
+    def _store(self, last: str) -> None:
         try:
-            with open(self.path, "rb") as file:
-                while line := file.readline(_LONGEST_LINE):
-                    record = _parse(line)
-                    if record is not None:
-                        yield record
-        except FileNotFoundError:
-            return
-
-    def _backwards(self, before: int | None) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield records from the end on, each with the offset at which it begins."""
-        try:
-            file = open(self.path, "rb")  # noqa: SIM115
-        except FileNotFoundError:
-            return
-        with file:
-            size = file.seek(0, os.SEEK_END)
-            at = size if before is None else min(max(before, 0), size)
-            rest = b""
-            while at:
-                begin = max(0, at - _BLOCK)
-                file.seek(begin)
-                block = file.read(at - begin) + rest
-                lines = block.split(b"\n")
-                # The first may go on in the block before.
-                rest = lines[0] if begin else b""
-                if len(rest) > _LONGEST_LINE:
-                    return
-                end = begin + len(block)
-                for line in reversed(lines[1 if begin else 0 :]):
-                    start = end - len(line)
-                    record = _parse(line)
-                    if record is not None:
-                        yield start, record
-                    end = start - 1
-                at = begin
+            with AtomicFile(_hash_path(self.path), mode=MODE) as file:
+                file.write(f"{last}\n".encode())
+                file.commit()
+        except QumuloError as exc:
+            # The records are safe, and newer lines than the stored one are no fault.
+            log.error("cannot keep the hash of the last record: %s", exc)
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
-    if not line.strip():
-        return None
+def stored_hash(path: str) -> str | None:
+    """Return the hash of the line that was written last, as it is kept beside a record."""
     try:
-        record = json.loads(line.decode("utf-8", "surrogatepass"))
-    except ValueError:
-        return None  # half a line
-    return record if isinstance(record, dict) else None
+        fd = os.open(_hash_path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            text = os.read(fd, 128).decode("ascii", "replace").strip()
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
+    return text if _HASH.fullmatch(text) else None
+
+
+def _hash_path(path: str) -> str:
+    return f"{path}.last"
+
+
+def _mended(fd: int) -> bytes | None:
+    """Return the last line of a file, whose end is the end of a line from now on.
+
+    Half a record is what a crash has left of a write that nobody relied on.
+    """
+    tail = hash_chain.tail(fd)
+    if not tail.rest:
+        return tail.line
+    if tail.rest.startswith(b"{") and not _is_json(tail.rest):
+        os.ftruncate(fd, tail.whole)
+        return tail.line
+    _write(fd, b"\n")  # somebody has removed it, or has written something else
+    return tail.rest
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _write(fd: int, data: bytes) -> None:
+    """Append all of it and sync, or leave the file as it was."""
+    size = os.fstat(fd).st_size
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    except OSError:
+        os.ftruncate(fd, size)  # a part of a line would break the chain
+        raise

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
-from ..common import heartbeats
+from ..common import heartbeats, record_files
 from ..common.heartbeats import Heartbeats
 from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..events import Event
@@ -24,7 +24,6 @@ from ..service.spool import Entry, Key
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
-from . import evidence_files
 from .catchup import CatchUp
 from .clock import Clock
 from .config import Config
@@ -285,7 +284,7 @@ class Watcher:
         if self._evidence is None or self._versions.complete:
             return
         self._message = "reading the evidence"
-        for _lines in self._versions.read(evidence_files.series(self.config.evidence)):
+        for _lines in self._versions.read(record_files.series(self.config.evidence)):
             heartbeats.working("reading the evidence")
             if self._stopped.is_set():
                 return

@@ -18,14 +18,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from ..common import hash_chain
+from ..common import hash_chain, record_files
 from ..common.hash_chain import GENESIS, MISSING
+from ..common.record_files import DIGITS
 from ..common.safe_paths import check_own
 from ..errors import InputError, QumuloError
 from ..output import write_error
 from ..times import format_rfc3339
-from . import evidence_files
-from .evidence_files import DIGITS
 
 _LOG = logging.getLogger("lockstep.watcher")
 #: Name of the running number of a record. The evidence of earlier releases has none.
@@ -187,12 +186,12 @@ class Evidence:
     def _search(self, expected: Position) -> Iterator[int]:
         searched, unread = 0, ""
         try:
-            paths = evidence_files.series(self.path)
+            paths = record_files.series(self.path)
         except QumuloError as exc:
             paths, unread = [self.path], exc.message
         for path in reversed(paths):
             try:
-                for _path, _number, line in evidence_files.read([path]):
+                for _path, _number, line in record_files.read([path]):
                     if _is_or_misses(line, expected.hash):
                         return
                     searched += 1
@@ -357,8 +356,8 @@ class Evidence:
     def _last_aside(self) -> Position:
         """Return the last line that was put aside."""
         try:
-            for path in reversed(evidence_files.series(self.path)):
-                line = evidence_files.last_line(path)
+            for path in reversed(record_files.series(self.path)):
+                line = record_files.last_line(path)
                 if line is not None:
                     return Position.of(line)
         except QumuloError as exc:
@@ -368,7 +367,7 @@ class Evidence:
 
     def _put_aside(self) -> None:
         # Never a number again, though somebody may have taken the first files away.
-        number = evidence_files.next_number(self.path)
+        number = record_files.next_number(self.path)
         os.rename(self.path, f"{self.path}.{number:0{DIGITS}d}")
         self._begin_file()
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import files
 from ..client import Client
+from ..common import record_files
 from ..domain.file_refs import by_id
 from ..errors import InputError, NotFoundError
 from ..file_locks import LockState
@@ -25,7 +26,7 @@ from ..service.operator import say
 from ..service.spool import Item
 from ..service.sqlite import SqliteSpool
 from ..times import format_rfc3339, parse_rfc3339
-from . import audit, evidence_files, verification
+from . import audit, verification
 from .config import Config
 from .hidden import hidden
 from .pending import Pending
@@ -156,7 +157,7 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
     if config is not None and not paths:
         # Read before the files: what is written meanwhile follows it.
         stored = _stored(config)
-        paths = evidence_files.series(config.evidence)
+        paths = record_files.series(config.evidence)
         if not paths:
             complain(f"There is no evidence at {config.evidence} to verify.")
             return exit_codes.FAILED if stored or expected else exit_codes.UNCHECKED
@@ -228,7 +229,7 @@ def _compare(config: Config, paths: Sequence[str]) -> int:
 def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
     """Yield what the cluster says that differs from the newest record of each file."""
     newest: dict[str, dict[str, Any]] = {}
-    for _path, _number, line in evidence_files.read(paths):
+    for _path, _number, line in record_files.read(paths):
         record = json.loads(line)
         newest[record["file_id"]] = record
     now = client.clock().now()

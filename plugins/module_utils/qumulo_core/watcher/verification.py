@@ -9,11 +9,11 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from ..common import record_files
 from ..common.hash_chain import GENESIS, MISSING, Checker, Fault
+from ..common.record_files import UnreadableError
 from ..errors import InputError
-from . import evidence_files
 from .evidence import number_of
-from .evidence_files import UnreadableError
 from .lock_record import LockRecord
 
 #: Faults that are reported one by one.
@@ -93,7 +93,7 @@ def verify(
     at: dict[str, int] = {}
     for path in paths:
         try:
-            for _path, number, line in evidence_files.read([path]):
+            for _path, number, line in record_files.read([path]):
                 where = f"{path}, line {number}"
                 link = checker.check(line)
                 if checker.count == 1 and link.record is not None:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..common import record_files
 from ..errors import QumuloError
 from ..file_locks import LockState
 from ..files import FileInfo
 from ..service.sqlite import SqliteSpool
 from ..times import parse_rfc3339
-from . import evidence_files
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS version (file TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
@@ -159,7 +159,7 @@ class Versions:
         """
         found: dict[str, Version] = {}
         count = 0
-        for _path, _number, line in evidence_files.read(paths):
+        for _path, _number, line in record_files.read(paths):
             count += 1
             try:
                 record = json.loads(line)

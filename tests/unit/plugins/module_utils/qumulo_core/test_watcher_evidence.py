@@ -13,11 +13,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import record_files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.hash_chain import (
     GENESIS,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import (
-    evidence_files,
     verification,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.evidence import (
@@ -96,7 +96,7 @@ def test_rotation_keeps_the_chain_whatever_happens_to_the_process(tmp_path: Path
         if number == 30:
             # What logrotate does; the service is killed before it writes again.
             path.rename(tmp_path / "e.jsonl-20260131")
-    files = evidence_files.series(str(path))
+    files = record_files.series(str(path))
     assert len(files) > 5
     done = checked(*files)
     assert (done.lines, done.first) == (60, GENESIS)
@@ -108,13 +108,13 @@ def test_a_number_of_a_file_is_never_given_again(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     for number in range(30):
         written(path, f"/w/{number}", max_bytes=1000)
-    first, second, *rest = evidence_files.series(str(path))
+    first, second, *rest = record_files.series(str(path))
     os.unlink(first)
     os.unlink(second)
     for number in range(30, 60):
         written(path, f"/w/{number}", max_bytes=1000)
-    assert evidence_files.series(str(path))[: len(rest) - 1] == rest[:-1]
-    checked(*evidence_files.series(str(path)))
+    assert record_files.series(str(path))[: len(rest) - 1] == rest[:-1]
+    checked(*record_files.series(str(path)))
 
 
 def test_it_goes_on_when_it_was_moved_and_the_last_hash_was_kept(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import record_files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.hash_chain import (
     GENESIS,
     digest,
@@ -35,7 +36,6 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.servic
     SqliteSpool,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import (
-    evidence_files,
     verification,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.evidence import (
@@ -102,9 +102,7 @@ def faults_of(*paths: Path | str) -> list[str]:
 
 def recorded(path: Path) -> list[str]:
     """Return the names of the records of all files."""
-    lines = [
-        json.loads(line) for _p, _n, line in evidence_files.read(evidence_files.series(str(path)))
-    ]
+    lines = [json.loads(line) for _p, _n, line in record_files.read(record_files.series(str(path)))]
     return [line["path"] for line in lines if "path" in line]
 
 
@@ -203,10 +201,10 @@ def test_lost_files_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert "record 5" in gap["message"]
     assert gap["message"] in caplog.text
     writer.write()
-    assert len(faults_of(*evidence_files.series(str(path)))) == 1
+    assert len(faults_of(*record_files.series(str(path)))) == 1
     # Once it is back, the chain is whole again.
     (tmp_path / "e.jsonl.000002").write_bytes(kept)
-    assert not faults_of(*evidence_files.series(str(path)))
+    assert not faults_of(*record_files.series(str(path)))
     assert recorded(path) == [str(number) for number in range(6)]
     for each in tmp_path.iterdir():
         each.unlink()
@@ -275,7 +273,7 @@ def test_evidence_of_an_earlier_release_is_continued(
     writer = Writer(path, {"evidence": stored})
     writer.write(2)
     assert writer.restart().gaps == 0
-    assert not faults_of(*evidence_files.series(str(path)))
+    assert not faults_of(*record_files.series(str(path)))
     numbers = [json.loads(line).get("number") for line in path.read_bytes().splitlines()]
     assert numbers == [None, 1, 2]
     # And so is that which an earlier release has continued: it knows only the hash.
@@ -326,13 +324,13 @@ def test_rotations_and_crashes_are_no_damage(
     assert writer.restart().gaps == 0
     assert recorded(path) == [str(number) for number in range(writer.count)]
     if writer.count:
-        assert not faults_of(*evidence_files.series(str(path)))
+        assert not faults_of(*record_files.series(str(path)))
 
 
 def rotate(path: Path, style: str, day: int, *, copy: bool = False) -> None:
     """Put the file aside as logrotate does."""
     if style == "own":
-        number = evidence_files.next_number(str(path))
+        number = record_files.next_number(str(path))
         path.rename(path.with_name(f"{path.name}.{number:06d}"))
         return
     aside = path.with_name(f"{path.name}-{20260100 + day}")
@@ -372,9 +370,9 @@ def test_order_is_that_of_the_numbers(tmp_path: Path) -> None:
         (tmp_path / "e.jsonl").unlink()
         previous = Writer(tmp_path / "e.jsonl", previous.notes)
     (tmp_path / "e.jsonl.000007.bak").write_text("somebody's")
-    found = [Path(each).name for each in evidence_files.series(str(tmp_path / "e.jsonl"))]
+    found = [Path(each).name for each in record_files.series(str(tmp_path / "e.jsonl"))]
     assert found == [f"e.jsonl.{name}" for name in names]
-    assert evidence_files.next_number(str(tmp_path / "e.jsonl")) == 1000002
+    assert record_files.next_number(str(tmp_path / "e.jsonl")) == 1000002
 
 
 def test_compressed_file_that_cannot_be_read(tmp_path: Path) -> None:
@@ -386,17 +384,17 @@ def test_compressed_file_that_cannot_be_read(tmp_path: Path) -> None:
     for damaged in (gzip.compress(data)[:-20], b"not compressed"):
         broken.write_bytes(damaged)
         with pytest.raises(InputError, match=r"000001\.gz is damaged"):
-            list(evidence_files.read([str(broken)]))
+            list(record_files.read([str(broken)]))
     broken.unlink()
     path.rename(tmp_path / "e.jsonl.000001.zst")
     if sys.version_info < (3, 14):
         with pytest.raises(QumuloError, match="zstd needs Python 3.14 or later. Decompress the"):
-            list(evidence_files.read([str(tmp_path / "e.jsonl.000001.zst")]))
+            list(record_files.read([str(tmp_path / "e.jsonl.000001.zst")]))
     # What cannot be looked at is no damage, and the chain goes on.
     assert writer.restart().gaps == 0
     writer.write()
     path.with_name("e.jsonl.000001.zst").rename(tmp_path / "e.jsonl.000001")
-    assert not faults_of(*evidence_files.series(str(path)))
+    assert not faults_of(*record_files.series(str(path)))
 
 
 KILLED = """
@@ -442,12 +440,12 @@ def test_kill_of_a_writer_is_no_damage(tmp_path: Path) -> None:
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
-        files = evidence_files.series(str(path))
-        lines = sum(1 for _line in evidence_files.read(files))
+        files = record_files.series(str(path))
+        lines = sum(1 for _line in record_files.read(files))
         assert lines >= written
         written = lines
     spool = SqliteSpool(str(database), postpone=True)
     writer = Writer(path, {n: spool.note(n) or "" for n in Evidence.NOTES if spool.note(n)})
     assert writer.evidence.gaps == 0
-    assert not faults_of(*evidence_files.series(str(path)))
+    assert not faults_of(*record_files.series(str(path)))
     assert written > 100

@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of the evidence: the current one, and those that were put aside, even compressed.
+"""The files of a chained record: the current one, and those that were put aside, even compressed.
 
-The service puts a file aside as ``evidence.jsonl.000001``, and logrotate as ``evidence.jsonl-DATE``
+A service puts a file aside as ``evidence.jsonl.000001``, and logrotate as ``evidence.jsonl-DATE``
 or ``evidence.jsonl.1``. Their order is that of these numbers and dates. A modification time tells
 nothing, because copying, restoring and compressing change it.
 """
@@ -22,9 +22,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
-from ..common import hash_chain
-from ..common.hash_chain import MISSING, PREVIOUS
 from ..errors import InputError, QumuloError
+from . import hash_chain
+from .hash_chain import MISSING, PREVIOUS
 
 _OPENERS: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open, ".bz2": bz2.open}
 _ZSTD = ".zst"
@@ -36,7 +36,7 @@ _DAMAGED: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError, g
 
 
 class UnreadableError(QumuloError):
-    """A file of the evidence cannot be read, so it cannot be checked."""
+    """A file of a record cannot be read, so it cannot be checked."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def next_number(path: str) -> int:
 
 
 def series(path: str) -> list[str]:
-    """Return the files of the evidence, the oldest first; the current one, if any, is the last.
+    """Return the files of a record, the oldest first; the current one, if any, is the last.
 
     If several programs have put files aside, their names do not tell the order: then each file
     follows the one whose last line its first line names. Copies of the beginning of another file,
@@ -166,12 +166,14 @@ def _size(path: str) -> int:
 
 @contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """Open a file of the evidence for reading, even a compressed one.
+    """Open a file of a record for reading, even a compressed one.
 
     :raises UnreadableError: it cannot be read.
     :raises InputError: a compressed file is damaged.
     """
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise UnreadableError(f"{path} is not a regular file: name a regular file.")
         with _open(path) as file:
             yield file
     except _damaged() as exc:
