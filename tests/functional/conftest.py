@@ -64,7 +64,7 @@ def client(settings: Callable[..., Settings]) -> Iterator[Client]:
         yield made
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def rsyslogd_missing() -> None:
     """Leaves a test out where there is no rsyslogd with RELP; CI has one."""
     reason = missing()

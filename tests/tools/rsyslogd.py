@@ -138,6 +138,15 @@ input(
             return False
         return True
 
+    def hand_on_to(self, relp_port: int) -> None:
+        """Hand lines on to another port from the next start on."""
+        self._relp_port = relp_port
+
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def terminate(self) -> None:
         """Ask it to end, and do not wait."""
         if self._process is not None:
