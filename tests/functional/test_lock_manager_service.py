@@ -210,3 +210,11 @@ def test_behind_a_proxy_the_visitors_address_is_recorded(
         visitor.close(plan)
     records = [json.loads(line) for line in (tmp_path / "closed.jsonl").read_text().splitlines()]
     assert {record["from"] for record in records} == {"192.0.2.7"}
+
+
+def test_a_changed_configuration_needs_a_restart(
+    service: Process, config: Callable[..., Path]
+) -> None:
+    config(title="other")
+    service.signal(signal.SIGHUP)
+    wait_for(lambda: "restart the service to use it" in service.output())

@@ -18,6 +18,7 @@ from ..common import heartbeats
 from ..common.heartbeats import Heartbeats
 from ..errors import InputError
 from ..service import metrics
+from ..service.reload import merge
 from ..service.spool import Counts, SpoolError
 from ..service.sqlite import SqliteSpool
 from .advice import Advisor
@@ -42,20 +43,6 @@ _COUNTING = 0.05
 _LEAST_COUNTING = 0.2  # seconds
 #: No more than this part of the spool's room is asked for at once.
 _PARTS = 10
-_KEPT = (
-    "cluster",
-    "address",
-    "port",
-    "sender",
-    "way",
-    "mount",
-    "max_files",
-    "workers",
-    "max_attempts",
-    "spool",
-    "metrics_port",
-    "lock_file",
-)
 
 
 def open_spool(config: Config) -> SqliteSpool:
@@ -142,14 +129,9 @@ class Syncer:
     def reload(self) -> None:
         """Go by a new configuration; nothing that waits is lost."""
         fresh = self._load()
-        for name in _KEPT:
-            if getattr(fresh, name) != getattr(self.config, name):
-                option = "set" if name == "way" else name
-                _LOG.warning("'%s' has changed, and counts after a restart", option)
         # What the setter does not know of yet must not decide about keys: it would throw them away.
-        kept = {name: getattr(self.config, name) for name in _KEPT}
         with self._planning:
-            self.config = replace(fresh, **kept)
+            self.config = merge(self.config, fresh)
             self._plan = self._make_plan(self.config)
             self.warnings = []
             self._warn(self.config.warnings())

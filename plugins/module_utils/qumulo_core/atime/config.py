@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ipaddress
 import pwd
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from ..domain.paths import normalize
 from ..errors import InputError
 from ..service import config, instance, logs
+from ..service.reload import at_start, reloaded
 from ..settings import Settings
 from .mounts import NFS
 from .readers import FORMS, own_account
@@ -57,16 +58,16 @@ class Config:
     """
 
     cluster: Settings | None
-    address: str
-    port: int
-    sender: int
-    way: str
+    address: str = field(metadata=at_start("listen"))
+    port: int = field(metadata=at_start("listen"))
+    sender: int = field(metadata=at_start("listen"))
+    way: str = field(metadata=at_start("set"))
     mount: MountPoint | None
-    rules: Rules
-    audit_format: str | None
-    window: timedelta
-    granularity: timedelta
-    max_future: timedelta
+    rules: Rules = field(metadata=reloaded("operations", "include", "exclude", "ignore"))
+    audit_format: str | None = field(metadata=reloaded())
+    window: timedelta = field(metadata=reloaded())
+    granularity: timedelta = field(metadata=reloaded())
+    max_future: timedelta = field(metadata=reloaded())
     max_files: int
     workers: int
     max_attempts: int

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from .. import environment
 from ..errors import InputError
 from ..service import config, instance, logs
+from ..service.reload import reloaded
 from ..settings import Settings
 from .needs import SERVICES
 
@@ -23,9 +24,9 @@ class Config:
     :param every: seconds between two checks when it runs as a service.
     """
 
-    cluster: Settings
-    services: tuple[str, ...]
-    every: float
+    cluster: Settings = field(metadata=reloaded())
+    services: tuple[str, ...] = field(metadata=reloaded())
+    every: float = field(metadata=reloaded())
     metrics_port: int | None
     lock_file: str
     log_format: str

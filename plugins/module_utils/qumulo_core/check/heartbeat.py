@@ -14,6 +14,7 @@ from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from ..service import metrics
 from ..service.config import load
+from ..service.reload import merge
 from ..service.threads import Threads
 from . import findings, probes
 from .config import Config, parse
@@ -81,7 +82,7 @@ class Heartbeat:
 
     def reload(self) -> None:
         """Read the configuration again and check at once."""
-        self._config = parse(load(self._path))
+        self._config = merge(self._config, parse(load(self._path)))
         self._wake.set()
 
     def tend(self) -> None:

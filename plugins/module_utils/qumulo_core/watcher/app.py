@@ -10,7 +10,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -20,6 +19,7 @@ from ..common.heartbeats import Heartbeats
 from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
 from ..events import Event
 from ..service import metrics
+from ..service.reload import merge
 from ..service.spool import Entry, Key
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
@@ -42,18 +42,6 @@ from .workers import Workers
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks at what the watched directories are.
 LOOK = 5.0
-#: What of the configuration counts from the start on, until the next one; and where an option has
-#: another name for people. The role restarts the service for them.
-_AT_START = {
-    **{name: name for name in ("cluster", "spool", "evidence", "evidence_max_bytes", "silence")},
-    **{name: name for name in ("lock_file", "log_format", "log_level", "max_attempts", "name")},
-    **{name: name for name in ("metrics_port", "workers")},
-    "existing": "first_start",
-    "use_snapshots": "snapshots",
-    "rotate": "checkpoint_interval",
-    "keep_checkpoint": "checkpoint_max_age",
-    "poll": "poll_interval",
-}
 #: Seconds in which a follower that was told to stop usually has.
 _LEAVE = 2.0
 #: Most seconds that an entry waits besides a quiet period: as long as between two tries.
@@ -118,11 +106,7 @@ class Watcher:
         if self._evidence is not None:
             self._evidence.reopen()  # it may have been rotated, whatever the configuration says
         fresh = self._load()
-        kept = {name: getattr(self.config, name) for name in _AT_START}
-        for name, value in kept.items():
-            if getattr(fresh, name) != value:
-                _LOG.warning("'%s' has changed, and counts after a restart", _AT_START[name])
-        self.config = replace(fresh, **kept)
+        self.config = merge(self.config, fresh)
         self._directories.replace(fresh.rules)
         self._wake.set()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 
 from ..durations import FixedEnd, Span
@@ -15,6 +15,7 @@ from ..errors import InputError
 from ..globs import NEVER_FINISHED
 from ..notifications import SILENCE
 from ..service import config, instance, logs
+from ..service.reload import at_start, reloaded
 from ..settings import Settings
 from .rules import GROUPS, HOLD_BACK, LOCK, Rule
 
@@ -38,13 +39,13 @@ class Config:
 
     name: str
     cluster: Settings
-    rules: tuple[Rule, ...]
-    existing: bool
-    use_snapshots: bool
-    rotate: timedelta
-    keep_checkpoint: timedelta
-    poll: timedelta
-    max_clock_skew: timedelta
+    rules: tuple[Rule, ...] = field(metadata=reloaded("rules", "max_retention"))
+    existing: bool = field(metadata=at_start("first_start"))
+    use_snapshots: bool = field(metadata=at_start("snapshots"))
+    rotate: timedelta = field(metadata=at_start("checkpoint_interval"))
+    keep_checkpoint: timedelta = field(metadata=at_start("checkpoint_max_age"))
+    poll: timedelta = field(metadata=at_start("poll_interval"))
+    max_clock_skew: timedelta = field(metadata=reloaded())
     silence: timedelta
     spool: str
     evidence: str
