@@ -1,7 +1,8 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any sequence of changes, dropped streams and kills, against a model of what must be locked."""
+"""Any sequence of changes, dropped streams, kills, lost checkpoints and directories that may not
+be listed, against a model of what must be locked."""
 
 from __future__ import annotations
 
@@ -11,9 +12,11 @@ import random
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core import snapshots
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (
     SqliteSpool,
@@ -34,11 +37,13 @@ class File:
 
     :ivar touched: something has happened to it that makes it one to be locked.
     :ivar linked: it has had several names; what is told of it then depends on the name.
+    :ivar doubtful: it was moved with its directory, and no checkpoint is left to tell.
     """
 
     def __init__(self) -> None:
         self.touched = False
         self.linked = False
+        self.doubtful = False
 
 
 class Model:
@@ -46,11 +51,15 @@ class Model:
 
     def __init__(self, simulator: Simulator, client: Client, choose: random.Random) -> None:
         self.simulator = simulator
+        self.client = client
         self.fs = client.rest.fs
         self.choose = choose
         self.directories = ["/w", "/w/a", "/w/a/b", "/out", "/out/a"]
         self.files: dict[str, File] = {}
         self.counter = 0
+        #: Files that were moved with a directory since everything was seen.
+        self.carried: set[File] = set()
+        self.forbidden = False
         for path in self.directories:
             self.write(f"{path}/before-{len(self.files)}.pdf")
         for file in self.files.values():
@@ -72,6 +81,7 @@ class Model:
         """What happens to a name counts where a rule covers that name."""
         if covered(path):
             self.files[path].touched = True
+            self.files[path].doubtful = False
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -112,8 +122,10 @@ class Model:
         self.directories = [moved(path, old, new) for path in self.directories]
         self.files = {moved(path, old, new): file for path, file in self.files.items()}
         for path in self.files:
-            if path.startswith(new + "/"):
-                self.touch(path)
+            if path.startswith(new + "/") and covered(path):
+                if not self.files[path].touched:
+                    self.carried.add(self.files[path])
+                self.files[path].touched = True
 
     def make_directory(self) -> None:
         self.counter += 1
@@ -140,6 +152,25 @@ class Model:
     def drop(self) -> None:
         self.simulator.control("streams/drop")
 
+    def forbid(self) -> None:
+        """A directory may not be listed for a while."""
+        path = self.some_directory()
+        known = self.fs.get_file_attr(path=path)["id"]
+        route = f"GET /v1/files/({known}|{quote(path, safe='')})/entries/"
+        self.simulator.control("faults/add", route=route, kind="403")
+        self.forbidden = True
+
+    def permit(self) -> None:
+        self.simulator.control("faults/clear")
+        self.forbidden = False
+
+    def lose_checkpoints(self) -> None:
+        """Only times can tell what has changed; they do not tell all of what was moved."""
+        for snapshot in snapshots.list_all(self.client):
+            snapshots.delete(self.client, snapshot)
+        for file in self.carried:
+            file.doubtful = True
+
     def step(self) -> None:
         """Let something happen."""
         steps = {
@@ -152,6 +183,8 @@ class Model:
             self.delete: 3,
             self.link: 2,
             self.drop: 3,
+            self.forbid: 2,
+            self.permit: 3,
         }
         (step,) = self.choose.choices(list(steps), list(steps.values()))
         step()
@@ -171,20 +204,16 @@ class Model:
             path
             for file, paths in self.names().items()
             for path in paths
-            if file.touched and all(covered(each) for each in paths)
+            if file.touched and not file.doubtful and all(covered(each) for each in paths)
         }
 
-    def must_not(self, *, untouched: bool) -> set[str]:
-        """Names of files that must not be locked: they have a name that no rule covers.
-
-        :param untouched: also those that a rule covers, but that nothing has happened to.
-        """
+    def must_not(self) -> set[str]:
+        """Names of files that must not be locked: a name is not covered, or nothing happened."""
         return {
             path
             for file, paths in self.names().items()
             for path in paths
-            if not all(covered(each) for each in paths)
-            or (untouched and not (file.touched or file.linked))
+            if not all(covered(each) for each in paths) or not (file.touched or file.linked)
         }
 
     def held_back(self) -> int:
@@ -212,14 +241,17 @@ def overdue(spool: SqliteSpool, client: Client) -> bool:
 class Life:
     """The watcher's life: started, killed, told to read its configuration again."""
 
-    def __init__(self, watched: Watched, choose: random.Random) -> None:
+    def __init__(self, watched: Watched, model: Model, choose: random.Random) -> None:
         self.watched = watched
+        self.model = model
         self.choose = choose
         self.stack = ExitStack()
         self.process: Process | None = None
 
     def start(self, *, ready: bool) -> Process:
         self.process = self.stack.enter_context(self.watched.running(ready=ready))
+        if ready and not self.model.forbidden:
+            self.model.carried.clear()
         return self.process
 
     def end(self) -> None:
@@ -232,6 +264,8 @@ class Life:
         if self.process is None:
             if chance < 0.25:
                 self.start(ready=self.choose.random() < 0.5)
+            elif chance < 0.4:
+                self.model.lose_checkpoints()
         elif chance < 0.06:
             self.process.signal(signal.SIGKILL)
             self.end()
@@ -248,7 +282,7 @@ def test_whatever_happens_exactly_what_must_be_is_locked(
     model = Model(simulator, client, choose)
     rules = [{"path": "/w", "quiet": QUIET}]
     watched = Watched(simulator, client, tmp_path, rules, snapshots=use_snapshots)
-    life = Life(watched, choose)
+    life = Life(watched, model, choose)
     since = simulator.control("state")["requests"]
     try:
         life.start(ready=True)
@@ -256,6 +290,7 @@ def test_whatever_happens_exactly_what_must_be_is_locked(
             life.step()
             model.step()
         life.end()
+        model.permit()
         life.start(ready=True)
         assert watched.records() == []  # nothing has been quiet for long enough
         spool = SqliteSpool(watched.settings["spool"], postpone=True)
@@ -276,8 +311,7 @@ def test_whatever_happens_exactly_what_must_be_is_locked(
         simulator.control("clock/skew", seconds=0)
     locked = {path for path in model.files if watched.is_locked(path)}
     assert model.must() - locked == set()
-    # A walk can not tell what was moved in with a directory from what was there.
-    wrong = model.must_not(untouched=use_snapshots) & locked
+    wrong = model.must_not() & locked
     assert wrong == set()
     assert set(watched.lock_requests(since).values()) <= {1}
     if locked:

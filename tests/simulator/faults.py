@@ -17,6 +17,7 @@ KINDS = (
     "503",  # Service Unavailable, with Retry-After if one is given
     "500",
     "401",
+    "403",  # as after a change of privileges or of an ACL
     "reset_before",  # the connection is reset, nothing was done
     "reset_after",  # what was asked for is done, then the connection is reset
     "cut_body",  # done, and the answer ends in the middle

@@ -59,6 +59,7 @@ class FileInfo:
     lock: dict[str, Any] | None = None
     data_revision: str = ""
     etag: str = ""
+    creation_time: str = ""
 
     @property
     def ref(self) -> FileRef:
@@ -95,6 +96,7 @@ class FileInfo:
                 lock=attributes.get("lock"),
                 data_revision=str(attributes.get("data_revision") or ""),
                 etag=etag,
+                creation_time=str(attributes.get("creation_time") or ""),
             )
         except (KeyError, TypeError, AttributeError, ValueError) as exc:
             raise ProtocolError(f"The cluster described a file without {exc}.") from exc
@@ -242,6 +244,8 @@ class _Walk:
         self._hand_over(batch)
 
     def _hand_over(self, batch: list[FileInfo]) -> None:
+        if batch:  # before others list what is in it
+            self._put(batch)
         below = [(entry.ref, entry.path) for entry in batch if entry.type == DIRECTORY]
         if self._skip is not None:
             below = [(reference, path) for reference, path in below if not self._skip(path)]
@@ -249,8 +253,6 @@ class _Walk:
             with self._condition:
                 self._waiting.extend(below)
                 self._condition.notify_all()
-        if batch:
-            self._put(batch)
 
     def _put(self, item: list[FileInfo] | _Unreadable | BaseException | None) -> None:
         while not self._stopped:
@@ -282,7 +284,7 @@ def walk(
     skip: Callable[[str], bool] | None = None,
     on_error: Callable[[str, QumuloError], None] | None = None,
 ) -> Iterator[FileInfo]:
-    """Yield everything below directories, not themselves, in no particular order.
+    """Yield everything below directories, not themselves; a directory before what is in it.
 
     Directories are listed in parallel; memory does not grow with the tree. Symlinks are not
     followed. What is renamed while the walk goes on may be seen twice or not at all; a walk in a

@@ -9,32 +9,32 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
 from ..common import heartbeats, record_files
 from ..common.heartbeats import Heartbeats
-from ..errors import MissingPrivilegeError, NotFoundError, QumuloError
-from ..events import Event
+from ..errors import QumuloError
 from ..service import metrics
 from ..service.reload import merge
-from ..service.spool import Entry, Key
+from ..service.spool import Entry
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
-from .catchup import CatchUp
+from .catch_up import CatchUp
 from .clock import Clock
 from .config import Config
 from .directories import Directories
 from .evidence import Evidence
 from .follower import Follower
+from .followers import Followers
+from .intake import Intake
 from .links import Names
 from .locking import Context
 from .meters import Gauges, Meters
 from .outcomes import Outcome, What
-from .pending import Pending, Translated, translate
 from .rules import Root
 from .versions import Versions
 from .workers import Workers
@@ -42,8 +42,6 @@ from .workers import Workers
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks at what the watched directories are.
 LOOK = 5.0
-#: Seconds in which a follower that was told to stop usually has.
-_LEAVE = 2.0
 #: Most seconds that an entry waits besides a quiet period: as long as between two tries.
 LONGEST_WAIT = 600.0
 
@@ -77,10 +75,6 @@ class Watcher:
             )
         self.meters = Meters(self._gauges, self.heartbeats)
         self._directories = Directories(self.config.rules, self.spool)
-        self._followers: dict[str, Follower] = {}
-        #: Those that were told to stop, until they have.
-        self._leaving: list[Follower] = []
-        self._recursive_mode = ""
         self._workers: Workers | None = None
         self._server: metrics.Server | None = None
         self._stopped = threading.Event()
@@ -88,6 +82,14 @@ class Watcher:
         self._clock = Clock(lambda: self.config.max_clock_skew, self._wake.set)
         self._message = "connecting to the cluster"
         self._totals: Counter[str] = Counter()
+        self._followers = Followers(self._follower, self._stopped, lambda: self.config.poll)
+        self._intake = Intake(
+            self.spool,
+            self._names,
+            self.meters,
+            lambda: self._directories.rules,
+            self._clock.now,
+        )
         self._threads = Threads(self.heartbeats)
         self._threads.add("manager", self._manage)
 
@@ -120,7 +122,7 @@ class Watcher:
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
         found = [self._threads.failure, self._workers.failure() if self._workers else None]
-        found += [follower.failure for follower in list(self._followers.values())]
+        found += [follower.failure for follower in self._followers.now()]
         found.append(None if self._evidence is None else self._evidence.failure)
         return next((failure for failure in found if failure is not None), None)
 
@@ -130,7 +132,7 @@ class Watcher:
             return self._message
         counts = self.spool.counts()
         wrong = self._clock.wrong()
-        states = Counter(follower.state for follower in list(self._followers.values()))
+        states = Counter(follower.state for follower in self._followers.now())
         told = ", ".join(f"{state} {count}" for state, count in states.items())
         return (
             f"{told or 'nothing to watch'}; {counts.waiting} pending, "
@@ -138,6 +140,7 @@ class Watcher:
             + (f", {counts.given_up} given up" if counts.given_up else "")
             + (f"; {self._message}" if self._message else "")
             + (f"; {wrong}" if wrong else "")
+            + "".join(f"; {text}" for text in self._unlisted())
             + "".join(f"; {directory} is not there" for directory in self._directories.absent())
         )
 
@@ -145,13 +148,10 @@ class Watcher:
         """End; what is not done stays in the spool."""
         self._stopped.set()
         self._wake.set()
-        followers = list(self._followers.values())
-        for follower in followers:
-            follower.stop()
+        self._followers.stop()
         if self._workers is not None:
             self._workers.stop(deadline - 1.0)
-        for follower in followers:
-            follower.join(deadline - 0.5)
+        self._followers.join(deadline - 0.5)
         self._threads.join(deadline)
         if self._server is not None:
             self._server.close()
@@ -168,9 +168,14 @@ class Watcher:
             counts.given_up,
             self._overdue(counts.oldest),
             self._clock.skew().total_seconds(),
-            {follower.root.path: follower.state for follower in list(self._followers.values())},
+            {follower.root.path: follower.state for follower in self._followers.now()},
             0 if self._evidence is None else self._evidence.gaps,
+            sum(follower.unlisted for follower in self._followers.now()),
         )
+
+    def _unlisted(self) -> list[str]:
+        """Return what the account may not list, a sentence for each watched directory."""
+        return [follower.message for follower in self._followers.now() if follower.unlisted]
 
     def _overdue(self, oldest: float | None) -> float:
         if oldest is None or not self._clock.known:
@@ -192,9 +197,10 @@ class Watcher:
             "skipped": self._totals["skipped"],
             "catch_ups": self._totals["catch-ups"],
             "evidence_gaps": gauges.evidence_gaps,
+            "unlisted_directories": gauges.unlisted,
             "directories": {
                 follower.root.path: {"state": follower.state, "message": follower.message}
-                for follower in list(self._followers.values())
+                for follower in self._followers.now()
             },
         }
 
@@ -221,34 +227,14 @@ class Watcher:
         if self._clock.is_due:
             self._clock.measure(self._manager_client)
             self._bring_forward()
-        self._ask_settings()
         sent = self._clock.now()
         rules = self._directories.look(self._manager_client)
         self._clock.watch(sent, self._manager_client.answered_at)
         if self._workers is None:
             self._read_evidence()
             self._workers = self._start_workers()
-        wanted = rules.watched()
-        for root_id, follower in list(self._followers.items()):
-            there = wanted.get(root_id)
-            same = there is not None and (there[1], there[2]) == (
-                follower.recursive,
-                follower.types,
-            )
-            if follower.gone or not same or follower.poll != self._poll(follower.recursive):
-                follower.stop()
-                self._leaving.append(self._followers.pop(root_id))
-            elif there is not None:
-                follower.root = there[0]  # what people are shown; the stream goes by its ID
-        for follower in self._leaving:
-            follower.join(time.monotonic() + _LEAVE)
-        self._leaving = [follower for follower in self._leaving if not follower.ended]
-        # Two that catch up with one directory would get into each other's way.
-        busy = {follower.root.id for follower in self._leaving}
-        for root_id, (root, recursive, types) in wanted.items():
-            if root_id in self._followers or root_id in busy or self._stopped.is_set():
-                continue
-            self._follow(root, recursive, types)
+        self._followers.ask_settings(self._manager_client, rules)
+        self._followers.follow(rules.watched())
 
     def _compare_evidence(self) -> bool:
         """See that the evidence ends with what was stored; False if the service stops."""
@@ -279,29 +265,6 @@ class Watcher:
         quiet = max(rule.quiet.total_seconds() for rule in self.config.rules)
         self.spool.bring_forward(now + quiet + LONGEST_WAIT, now)
 
-    def _ask_settings(self) -> None:
-        """See whether the cluster tells what happens below directories."""
-        if not any(rule.recursive for rule in self._directories.rules.rules):
-            return
-        try:
-            answer = self._manager_client.get("/v1/file-system/settings/notify")
-            mode = str(answer.get("recursive_mode", ""))
-        except (MissingPrivilegeError, NotFoundError):
-            mode = "ENABLED"  # can not be asked; the stream itself refuses, if it does
-        if mode != self._recursive_mode:
-            self._recursive_mode = mode
-            if mode != "ENABLED":
-                _LOG.error(
-                    "the cluster tells nothing of what is below directories (recursive_mode %s): "
-                    "catching up every %s instead. Switch it on: "
-                    "qq fs_set_notify_settings --recursive-mode ENABLED",
-                    mode,
-                    self.config.poll,
-                )
-
-    def _poll(self, recursive: bool) -> bool:
-        return recursive and self._recursive_mode != "ENABLED"
-
     def _start_workers(self) -> Workers:
         config = self.config
         context = Context(
@@ -330,7 +293,7 @@ class Watcher:
         workers.start()
         return workers
 
-    def _follow(self, root: Root, recursive: bool, types: frozenset[str]) -> None:
+    def _follower(self, root: Root, recursive: bool, types: frozenset[str], poll: bool) -> Follower:
         config = self.config
         catch_up = CatchUp(
             self._client.clone(),
@@ -344,23 +307,20 @@ class Watcher:
             all_is_new=config.existing or self._directories.was_absent(root),
             leave_no_trace=self._dry_run,
         )
-        follower = Follower(
+        return Follower(
             self._client,
             root,
             recursive=recursive,
             types=types,
             catch_up=catch_up,
-            take=self._take,
+            take=self._intake.take,
             caught_up=self._caught_up,
             rotate=config.rotate.total_seconds(),
-            poll=self._poll(recursive),
+            poll=poll,
             poll_every=config.poll.total_seconds(),
             silence=config.silence.total_seconds(),
             heartbeats=self.heartbeats,
         )
-        self._followers[root.id] = follower
-        follower.start()
-        _LOG.info("following %s", root.path, extra={"file_id": root.id})
 
     # -- what they tell -------------------------------------------------------------------------
 
@@ -373,33 +333,6 @@ class Watcher:
 
     def _put(self, entries: list[Entry]) -> None:
         self.spool.put(entries)
-
-    def _take(self, root: Root, events: list[Event]) -> bool:
-        """Put what happened into the spool; False if the watched directory is gone."""
-        for kind, count in Counter(event.type for event in events).items():
-            self.meters.events.labels(kind).inc(count)
-        rules = self._directories.rules
-        # Paths of events are relative: they must be put together as these very rules take them
-        # apart, whatever the directory was called when the stream was opened.
-        todo = translate(events, rules.now_at(root), rules, self._clock.now().timestamp())
-        entries = list(todo.starts.values())
-        known = set(self.spool.known(list(todo.names)))
-        entries += [
-            entry for key, entry in todo.restarts.items() if key in known - todo.starts.keys()
-        ]
-        if entries:
-            self._names.add(self._other_names(todo, known))
-            self.spool.put(entries)
-        return not todo.removed
-
-    def _other_names(self, todo: Translated, known: set[Key]) -> Iterator[tuple[str, str]]:
-        """Yield the names of files with several names, before a new event replaces them."""
-        for key, names in todo.names.items():
-            waiting = self.spool.get(key) if key in known else None
-            if waiting is not None:
-                names = names | {Pending.of(waiting[0]).path}
-            if len(names) > 1:
-                yield from ((str(key), name) for name in names)
 
     def _caught_up(self, count: int, seconds: float) -> None:
         self.meters.catch_ups.inc()

@@ -41,6 +41,21 @@ class Mark:
     number: int
 
 
+def walked(root_id: str) -> str:
+    """Return the name of the note of the time up to which everything is in the spool."""
+    return f"walked:{root_id}"
+
+
+def retired(root_id: str) -> str:
+    """Return the name of the note that a directory was watched before, and starts over."""
+    return f"retired:{root_id}"
+
+
+def is_retired(spool: Spool, root: Root) -> bool:
+    """Tell whether a directory starts over: checkpoints that are left do not count."""
+    return bool(spool.note(retired(root.id)))
+
+
 def load(spool: Spool, root: Root) -> list[Mark] | None:
     """Return what is noted of a directory's checkpoints, oldest first; None on a first start."""
     note = spool.note(f"checkpoints:{root.id}")

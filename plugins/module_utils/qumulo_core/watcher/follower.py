@@ -22,6 +22,7 @@ from ..service.spool import SpoolError
 from ..service.threads import Threads
 from .pace import Pace
 from .rules import Root
+from .unlisted import UnlistedError
 
 _LOG = logging.getLogger("lockstep.watcher")
 CONNECTING, CATCHING_UP, FOLLOWING, WAITING, POLLING = (
@@ -39,6 +40,9 @@ MAX_WAIT = 30.0
 LULL = 0.02
 #: Seconds between looks at whether there was such a lull.
 LOOK = 0.5
+#: Seconds between looks at directories that may not be listed: the first wait, doubled each time,
+#: and the longest.
+LIST_AGAIN, LIST_AGAIN_MOST = 5.0, 600.0
 
 
 class CatchesUp(Protocol):
@@ -109,6 +113,9 @@ class Follower:
         self._pace = Pace(lull=LULL)
         #: Streams that were opened, and the one up to which all is caught up.
         self._opened = self._settled = 0
+        #: Directories that the last catch-up may not list, and when to look at them again.
+        self._unlisted: UnlistedError | None = None
+        self._list_again, self._list_wait = float("inf"), LIST_AGAIN
         self._change = threading.Condition()
         self._threads = Threads(heartbeats)
         self._threads.add(f"follow-{root.id}", self._follow)
@@ -146,6 +153,11 @@ class Follower:
     def settled(self) -> bool:
         """True if all that has happened is known."""
         return self.state == FOLLOWING
+
+    @property
+    def unlisted(self) -> int:
+        """Number of directories that the last catch-up may not list."""
+        return 0 if self._unlisted is None else self._unlisted.count
 
     # -- the stream -----------------------------------------------------------------------------
 
@@ -238,27 +250,18 @@ class Follower:
         rotated = time.monotonic()
         waits = backoff(self._random)
         while not self._stopped.is_set():
-            with self._change:
-                if self._opened == self._settled:
-                    rest = max(0.0, rotated + self._rotate - time.monotonic())
-                    beats.waiting("waiting to take the next checkpoint", rest)
-                    self._change.wait(rest)
+            opened = self._wait_until(min(rotated + self._rotate, self._list_again))
+            try:
                 if self._stopped.is_set():
                     return
-                opened = self._opened
-            try:
                 if opened != self._settled:
-                    began = time.monotonic()
-                    beats.working(f"catching up with {self.root.path}")
-                    count = self._catch_up.run()
-                    self._caught_up(count, time.monotonic() - began)
-                    with self._change:
-                        self._settled = opened
-                        if opened == self._opened and self.state == CATCHING_UP:
-                            self._caught_up_with_all()
+                    self._run(opened)
+                elif self._unlisted is not None and time.monotonic() >= self._list_again:
+                    self._try_to_list(self._unlisted, opened)
+                    continue
                 elif time.monotonic() < rotated + self._rotate:
                     continue  # woken up for nothing
-                elif self.settled:
+                elif self.settled and self._unlisted is None:
                     self._rotate_checkpoint(opened)
                 rotated = time.monotonic()
                 waits = backoff(self._random)
@@ -269,11 +272,51 @@ class Follower:
                 _LOG.warning("catching up with %s has failed: %s", self.root.path, exc)
                 self._wait(min(next(waits), MAX_WAIT))
 
-    def _caught_up_with_all(self) -> None:
-        if self._stream is None:
-            self.state = POLLING
+    def _wait_until(self, deadline: float) -> int:
+        """Wait until there is something to catch up with; return the number of the stream."""
+        with self._change:
+            if self._opened == self._settled:
+                rest = max(0.0, deadline - time.monotonic())
+                beats.waiting("waiting to take the next checkpoint", rest)
+                self._change.wait(rest)
+            return self._opened
+
+    def _run(self, opened: int) -> None:
+        """Catch up with everything before a stream was opened."""
+        began = time.monotonic()
+        beats.working(f"catching up with {self.root.path}")
+        try:
+            count = self._catch_up.run()
+            self._unlisted, self._list_again = None, float("inf")
+        except UnlistedError as exc:
+            # What the stream tells is followed all the same; only the checkpoint has to stay.
+            count = exc.found
+            self._put_off(exc)
+        self._caught_up(count, time.monotonic() - began)
+        with self._change:
+            self._settled = opened
+            if opened == self._opened and self.state == CATCHING_UP:
+                self.state = POLLING if self._stream is None else FOLLOWING
+            if self._unlisted is not None:
+                self.message = self._unlisted.message
+            elif self.state == FOLLOWING:
+                self.message = ""
+
+    def _put_off(self, unlisted: UnlistedError) -> None:
+        """Look at what may not be listed again after a while, each time a longer one."""
+        before, self._unlisted = self._unlisted, unlisted
+        longer = min(2 * self._list_wait, LIST_AGAIN_MOST)
+        self._list_wait = LIST_AGAIN if before is None else longer
+        self._list_again = time.monotonic() + self._list_wait
+
+    def _try_to_list(self, unlisted: UnlistedError, opened: int) -> None:
+        """Catch up again once a directory that may not be listed can be."""
+        beats.working(f"listing directories of {self.root.path}")
+        if unlisted.may_list_now():
+            self._run(opened)
         else:
-            self.state, self.message = FOLLOWING, ""
+            self._put_off(unlisted)
+            self.message = unlisted.message
 
     def _rotate_checkpoint(self, opened: int) -> None:
         """Take a new checkpoint while the stream tells everything.

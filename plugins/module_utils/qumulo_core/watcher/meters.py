@@ -32,6 +32,7 @@ class Gauges:
     clock_skew: float
     streams: dict[str, str]
     evidence_gaps: int
+    unlisted: int = 0
 
 
 class _Now(Collector):
@@ -58,6 +59,11 @@ class _Now(Collector):
                 "evidence_gaps",
                 "Times that the evidence was found changed since it was written.",
                 now.evidence_gaps,
+            ),
+            (
+                "unlisted_directories",
+                "Directories that the account may not list.",
+                now.unlisted,
             ),
         ):
             yield GaugeMetricFamily(f"lockstep_watcher_{name}", text, value=value)

@@ -68,6 +68,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("tries in vain", facts["failures"]),
         ("caught up", f"{facts['catch_ups']} times"),
         ("evidence changed", f"{facts['evidence_gaps']} times"),
+        ("directories not listed", facts["unlisted_directories"]),
         ("clock skew", f"{facts['clock_skew_seconds']:+.1f} s (cluster to host)"),
     ]
     yield from operator.rows(pairs)

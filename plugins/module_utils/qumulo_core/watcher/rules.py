@@ -295,3 +295,13 @@ class RuleSet:
             if MOVED in rule.events:
                 return True
         return False
+
+    def takes_from(self, directory: str) -> bool:
+        """Tell whether a rule may want files in a directory or below it."""
+        for number, (rule, root) in enumerate(zip(self.rules, self.roots)):
+            relative = _relative(rule, root, f"{directory.rstrip('/')}/x")
+            if relative is None or (not rule.recursive and "/" in relative):
+                continue
+            if not self._names[number].excludes_all_in(directory):
+                return True
+        return False
