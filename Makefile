@@ -47,7 +47,7 @@ unit: setup  ## Run the Python tests alone
 integration: setup  ## Run the playbook tests alone
 	@.venv/bin/python -m tests.tools.run --steps integration
 
-test-matrix: setup  ## Test all versions of ansible-core and Python that are promised
+test-matrix: setup  ## Test all versions of ansible-core, Python and the SDK that are promised
 	@.venv/bin/nox
 
 hosts: setup  ## Make the image of the test hosts (skipped without root)

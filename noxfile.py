@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The versions that are promised: of ansible-core on the control node, of Python on the hosts.
+"""The versions that are promised: of ansible-core, of Python on the hosts, of the vendor's SDK.
 
 ``make test-matrix`` runs all of it; ``make test`` its ends. An interpreter that this machine does
 not have is left out, except where CI=true.
@@ -27,11 +27,18 @@ CORES = {
 }
 #: Python of the hosts on which modules and services run.
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
+#: The vendor's SDK: the oldest that is promised, one from the middle, and the newest.
+SDKS = ("7.2.1", "7.6.0", "7.10.2.1")
+#: Tests of the library that depend on the SDK, and need nothing else.
+SDK_TESTS = tuple(
+    f"tests/unit/plugins/module_utils/qumulo_core/test_{name}.py"
+    for name in ("failures", "sdk", "session", "settings")
+)
 #: What is driven with all of them: each module in a real playbook that needs nothing else.
 PLAYBOOKS = ("tests/functional/test_playbooks.py", "-k", "freed or finished or copied")
 
 nox.options.envdir = str(CACHE / "nox")
-nox.options.sessions = ["control_node", "hosts"]
+nox.options.sessions = ["control_node", "hosts", "sdk"]
 
 
 def find_python(version: str) -> str:
@@ -76,6 +83,16 @@ def hosts(session: nox.Session, version: str) -> None:
     _pip(session, python, "pytest", "hypothesis", "-r", "requirements/lock_manager.in")
     _pytest(session, python, "tests/unit")
     _pytest(session, sys.executable, *PLAYBOOKS, LOCKSTEP_HOST_PYTHON=python)
+
+
+@nox.session(python=False)
+@nox.parametrize("release", SDKS, ids=list(SDKS))
+def sdk(session: nox.Session, release: str) -> None:
+    """All integration tests of the modules with a release of the vendor's SDK."""
+    python = _venv(session, f"sdk-{release}", f"{sys.version_info[0]}.{sys.version_info[1]}")
+    _pip(session, python, f"qumulo-api=={release}", "requests", "pytest", "hypothesis")
+    _pytest(session, python, *SDK_TESTS)
+    session.run(*(sys.executable, "-m", "tests.tools.targets", "--python", python), external=True)
 
 
 def _pip(session: nox.Session, python: str, *packages: str) -> None:

@@ -38,14 +38,16 @@ def play(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Play
         **kept,
         **simulator.environment(),
         "ANSIBLE_COLLECTIONS_PATH": str(linked_tree()),
-        "ANSIBLE_PYTHON_INTERPRETER": os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable),
         "ANSIBLE_NOCOLOR": "true",
         "STATE_DIRECTORY": str(tmp_path_factory.mktemp("state")),
     }
 
     def run(name: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+        # Of the implicit localhost only this variable chooses the interpreter of modules.
+        python = os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable)
+        given = json.dumps({"ansible_python_interpreter": python, **variables})
         command = [str(Path(sys.executable).parent / "ansible-playbook"), *options]
-        command += [str(ROOT / "playbooks" / f"{name}.yml"), "-e", json.dumps(variables)]
+        command += [str(ROOT / "playbooks" / f"{name}.yml"), "-e", given]
         return subprocess.run(
             command, env=environment, capture_output=True, text=True, timeout=300, check=False
         )

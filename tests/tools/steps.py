@@ -22,7 +22,7 @@ from tests.hosts.image import Unavailable
 from tests.nfs import prepare as guest
 from tests.simulator.harness import start
 
-from . import needs, programs
+from . import needs, programs, targets
 from .log import BIN, Counts, Log, StepError, StepSkipped
 from .tree import CACHE, PLAIN_PYTHON, ROOT, copied_tree, linked_tree
 
@@ -163,23 +163,11 @@ def integration(log: Log) -> Counts:
     if lacking:
         raise StepError(needs.sentence("integration", lacking))
     place = _ansible_test_place("integration")
-    targets = sorted(
-        path.name
-        for path in (place / "tests/integration/targets").iterdir()
-        if not (path / "aliases").exists()  # those are for the others to include
-    )
+    names = targets.names(place / "tests/integration/targets")
     with start(["--validate"]) as simulator:
-        users = {name: facts["password"] for name, facts in simulator.users.items()}
-        variables = {
-            "simulator_host": simulator.addresses,
-            "simulator_port": simulator.port,
-            "simulator_ca_path": simulator.ca_file,
-            "simulator_control": simulator.control_url,
-            "simulator_passwords": users,
-        }
         # JSON is YAML.
         config = place / "tests/integration/integration_config.yml"
-        config.write_text(json.dumps(variables), encoding="utf-8")
+        config.write_text(json.dumps(targets.variables(simulator)), encoding="utf-8")
         log.run(
             [
                 "ansible-test",
@@ -189,12 +177,12 @@ def integration(log: Log) -> Counts:
                 _MINOR,
                 "--color",
                 "no",
-                *targets,
+                *names,
             ],
             cwd=place,
             env=_ansible_test_environment(),
         )
-    return Counts(len(targets))
+    return Counts(len(names))
 
 
 def _copy(name: str, *, without: tuple[str, ...] = ()) -> Path:
@@ -251,8 +239,9 @@ def demo(log: Log) -> Counts:
 
 
 def matrix(log: Log) -> Counts:
-    """The oldest and the newest ansible-core, and Python on hosts."""
+    """The oldest and the newest ansible-core and Python on hosts, and older SDKs."""
     ends = ["control_node(2.16)", "control_node(2.21)", "hosts(3.9)", "hosts(3.13)"]
+    ends += ["sdk(7.2.1)", "sdk(7.6.0)"]  # the other steps run with the newest
     log.run([str(BIN / "nox"), "--session", *ends], env={"NOX_COLOR": "no"})
     left_out = set(re.findall(r"^nox > Session (\S+) skipped", log.text(), re.MULTILINE))
     if left_out == set(ends):

@@ -29,8 +29,17 @@ class _Rest(sdk.RestClient):  # type: ignore[misc]
     """The SDK's client on our connection."""
 
     def __init__(self, connection: ClusterConnection) -> None:
-        self._conninfo = connection  # found by the base class, which would make its own
+        self._ours = connection
         super().__init__(connection.host, connection.port, user_agent=connection.user_agent)
+
+    @property
+    def conninfo(self) -> ClusterConnection:
+        """The connection of all calls."""
+        return self._ours
+
+    @conninfo.setter
+    def conninfo(self, _made: object) -> None:
+        """Drop the connection that the SDK makes for itself in old releases (7.2.1 does)."""
 
     def handle_request_error(self, error: Exception) -> bool:
         """Leave the connection open: the transport has closed it if it is broken.
@@ -47,6 +56,7 @@ class Client:
     Not thread-safe: a thread takes its own by :meth:`clone`, which shares token and clock.
 
     :raises LibraryMissingError: the SDK is not installed.
+    :raises LibraryTooOldError: it is too old.
     :raises InputError: the settings can not work.
     """
 

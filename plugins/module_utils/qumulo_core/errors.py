@@ -69,6 +69,19 @@ class LibraryMissingError(QumuloError):
         self.library = library
 
 
+class LibraryTooOldError(QumuloError):
+    """A Python library on this host is older than what the collection needs."""
+
+    def __init__(self, library: str, version: str, oldest: str) -> None:
+        """Name the library, the version that is installed, the interpreter and the command."""
+        super().__init__(
+            f"The Python library {library} {version} of the interpreter {sys.executable} is too "
+            f"old: {oldest} or later is needed. Upgrade it there with 'pip install --upgrade "
+            f'"{library}>={oldest}"\'.'
+        )
+        self.library = library
+
+
 class AuthenticationError(QumuloError):
     """The cluster does not accept the credentials (401)."""
 

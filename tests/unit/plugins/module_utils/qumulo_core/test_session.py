@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 from __future__ import annotations
 
-import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from qumulo.lib import auth
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
     AuthenticationError,
@@ -125,9 +125,13 @@ def test_a_token_file_without_one_token_is_refused(tmp_path: Path, content: byte
 
 def test_credentials_of_qq_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    store = tmp_path / "qumulo" / "credentials"
-    store.mkdir(parents=True)
-    (store / "b_8000").write_text(json.dumps({"version": 1, "bearer_token": "stored"}))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    # As qq login does; releases of the SDK before 7.10.2 have one file for all clusters.
+    if hasattr(auth, "credential_store_path"):
+        store = auth.credential_store_path("b", 8000, None)
+    else:
+        store = auth.credential_store_filename()
+    auth.set_credentials({"bearer_token": "stored"}, store)
     assert make().token(no_login)[0] == "stored"
 
 
