@@ -181,10 +181,10 @@ def test_a_file_of_a_sound_mount_that_fails(
 ) -> None:
     set_one = Beneath.set_access_time
 
-    def fail_one(self: Beneath, path: bytes, time_ns: int) -> Outcome:
+    def fail_one(self: Beneath, path: bytes, time_ns: int, **options: bool) -> Outcome:
         if path == b"bad":
             raise MountError("Input/output error.")
-        return set_one(self, path, time_ns)
+        return set_one(self, path, time_ns, **options)
 
     monkeypatch.setattr(Beneath, "set_access_time", fail_one)
     with tmpfs(tmp_path / "mount") as mount:

@@ -240,7 +240,7 @@ class Syncer:
             return self._plan.least_ns
 
         if self.config.mount is not None:
-            return ThroughMount(self.config.mount, least_ns)
+            return ThroughMount(self.config.mount, least_ns, self.totals.ignore)
         if self._client is None:
             raise InputError("Times are to be set through the API: name the cluster in 'cluster'.")
         return ThroughApi(self._client, self.config.workers, least_ns, self.heartbeats)
@@ -301,6 +301,7 @@ class Syncer:
             "clamped": totals.clamped,
             "coalesced": totals.coalesced(now.waiting + now.given_up),
             "files": dict(totals.outcomes),
+            "ignored": totals.ignored,
             "malformed": dict(totals.malformed),
             "malformed_lines": list(self._samples),
             "warnings": list(self.warnings),

@@ -45,6 +45,8 @@ class Outcome(Enum):
     REFUSED = "refused"
     #: The file may not be changed: it is locked, or permissions say no.
     DENIED = "denied"
+    #: The change succeeded, and the file has its old time nevertheless.
+    IGNORED = "ignored"
 
 
 def relative(path: str, export: str) -> bytes | None:
@@ -112,11 +114,12 @@ class Beneath:
         while self._parents:
             os.close(self._parents.popitem()[1][0])
 
-    def set_access_time(self, path: bytes, time_ns: int) -> Outcome:
+    def set_access_time(self, path: bytes, time_ns: int, *, read_back: bool = False) -> Outcome:
         """Set the access time of a path, if that is newer than the one it has.
 
         :param path: relative, without ``.``, ``..`` and empty components; ``.`` alone is the root.
         :param time_ns: nanoseconds since 1970.
+        :param read_back: look up the path again, and see whether its time has changed.
         :raises MountError: the mount is gone or fails; nothing is known about this path.
         """
         if not _is_plain(path):
@@ -129,14 +132,34 @@ class Beneath:
         except OSError as exc:
             return self._outcome(exc)
         try:
-            if time_ns - os.fstat(number).st_atime_ns < self._least:
+            before = os.fstat(number)
+            if time_ns - before.st_atime_ns < self._least:
                 return Outcome.FRESH
             self._calls.set_access_time(number, time_ns)
         except OSError as exc:
             return self._outcome(exc)
         finally:
             os.close(number)
+        if read_back and not self._is_newer(path, before):
+            return Outcome.IGNORED
         return Outcome.SET
+
+    def _is_newer(self, path: bytes, before: os.stat_result) -> bool:
+        """Tell whether a file has another access time than before, as far as can be seen."""
+        try:
+            number = self._open(path)
+        except OSError:
+            return True  # it is gone meanwhile
+        try:
+            found = os.fstat(number)
+        except OSError:
+            return True
+        finally:
+            os.close(number)
+        if (found.st_dev, found.st_ino) != (before.st_dev, before.st_ino):
+            return True
+        # A file system may round the time, and somebody may have read the file.
+        return found.st_atime_ns > before.st_atime_ns
 
     # -- opening ------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class Totals:
         self.lines = 0
         self.counted = 0
         self.clamped = 0
+        self.ignored = 0
         self.operations: Counter[str] = Counter()
         self.skipped: Counter[str] = Counter()
         self.malformed: Counter[str] = Counter()
@@ -75,6 +76,11 @@ class Totals:
             for name, count in batch.operations.items():
                 known = name in self.operations or len(self.operations) < _OPERATIONS
                 self.operations[name if known else OTHER] += count
+
+    def ignore(self) -> None:
+        """Count a time that was set and was not there when it was read back."""
+        with self._lock:
+            self.ignored += 1
 
     def dropped(self) -> dict[str, int]:
         """Return how many lines set no time, by reason: all lines but those that count."""
@@ -115,6 +121,7 @@ class _Collector(Collector):
             ("lines", "Audit lines that are safe.", totals.lines),
             ("counted", "Lines that count as a use of a file.", totals.counted),
             ("clamped", "Lines whose time was too far in the future.", totals.clamped),
+            ("ignored", "Times that the file system did not keep.", totals.ignored),
             (
                 "coalesced",
                 "Lines that count and needed no look at a file of their own.",

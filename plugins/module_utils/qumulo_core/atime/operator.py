@@ -50,6 +50,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("coalesced away", facts["coalesced"]),
         ("from the future", facts["clamped"]),
         ("files", _counts(facts["files"])),
+        ("ignored by mount", facts["ignored"]),
         ("given up", facts["given_up"]),
         ("senders", facts["connections"]),
         ("closed connections", _counts(facts["closed_connections"])),

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from ..common.heartbeats import ENDLESS
-from ..service.spool import Item
+from ..service.spool import Item, Key
 from .beneath import Beneath, Outcome, relative
 from .config import MountPoint
 from .mounts import NFS, Mount, MountError
@@ -18,20 +19,38 @@ from .setting import Result
 
 #: Seconds for which an opened directory is used again where looking it up goes over the network.
 _PARENT_AGE = 1.0
+#: Seconds after which the time of one file is read back. Once it is not there, it is read back of
+#: each file until it is, and of this one each time.
+READ_BACK = 60.0
+#: Files in turn whose time is not there after which it is the mount that ignores times.
+_ENOUGH = 3
 
 
 class ThroughMount:
     """A :class:`.setting.Backend`; keys of items are paths on the cluster, as bytes.
 
+    Some servers report success for a change of the access time only, and ignore it. So a time is
+    read back now and then. If a single file loses its time, it fails; if all do, nothing is set.
+
     :param least_ns: gives the granularity of the moment.
+    :param ignored: is called for each time that is not there when it is read back.
     """
 
     #: A mount waits for its server for as long as that is away.
     allowance: float | None = ENDLESS
 
-    def __init__(self, point: MountPoint, least_ns: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        point: MountPoint,
+        least_ns: Callable[[], int],
+        ignored: Callable[[], None] = lambda: None,
+    ) -> None:
         self._point = point
         self._least_ns = least_ns
+        self._ignored = ignored
+        self._read_back = float("-inf")
+        #: Files whose time was not there, since one had its time; no more than are enough.
+        self._without: set[Key] = set()
         self._mount: Mount | None = None
         self._beneath: Beneath | None = None
         self._granularity = 0
@@ -40,6 +59,7 @@ class ThroughMount:
         """Set the times of some files."""
         mount, beneath = self._working()
         export = self._point.export
+        without: list[Item] = []
         for item in items:
             if stopped.is_set():
                 return
@@ -49,12 +69,37 @@ class ThroughMount:
             if path is None:  # the export was another one when it was put
                 yield Result(item, Outcome.REFUSED)
                 continue
+            read_back = (
+                bool(self._without or item.attempts)
+                or time.monotonic() - self._read_back >= READ_BACK
+            )
             try:
-                yield Result(item, beneath.set_access_time(path, item.stamp))
+                outcome = beneath.set_access_time(path, item.stamp, read_back=read_back)
             except MountError as exc:
                 self._probe(mount)
                 # Only this file fails: it must not hold up all others.
                 yield Result(item, None, exc.message)
+                continue
+            if outcome is Outcome.IGNORED:
+                self._ignored()
+                without.append(item)
+                if len(self._without) < _ENOUGH:
+                    self._without.add(item.key)
+                if len(without) >= _ENOUGH:
+                    break
+                continue
+            if outcome is Outcome.SET and read_back:
+                self._read_back = time.monotonic()
+                self._without.clear()
+            yield Result(item, outcome)
+        if without and len(self._without) >= _ENOUGH:
+            raise MountError(
+                f"{self._point.path} ignores access times: it reports success, and the files keep "
+                "their old times. Correct the server or the options of the mount, or set times "
+                "through the API; what is to be done is kept."
+            )
+        for item in without:
+            yield Result(item, None, "The file system reported success and kept the old time.")
 
     def look(self) -> None:
         """See whether the mount is there."""
