@@ -79,7 +79,7 @@ def test_nobody_listens(settings: Make) -> None:
 def test_an_unknown_host(settings: Make) -> None:
     with (
         Client(settings(hosts=("no-such-host.invalid",))) as client,
-        pytest.raises(errors.UnreachableError, match="unknown"),
+        pytest.raises(errors.UnreachableError, match="cannot be resolved"),
     ):
         client.version()
 

@@ -123,6 +123,10 @@ class UnreachableError(QumuloError):
     """No address gave an answer in time."""
 
 
+class UnresolvedHostError(UnreachableError):
+    """A host name cannot be resolved to an address."""
+
+
 class TlsError(QumuloError):
     """The certificate of the cluster can not be trusted."""
 

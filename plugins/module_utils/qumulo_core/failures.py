@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+from collections.abc import Mapping
 from typing import Any
 
 from .errors import (
@@ -22,6 +23,7 @@ from .errors import (
     ServerError,
     TlsError,
     UnreachableError,
+    UnresolvedHostError,
 )
 
 #: ``verify_code`` of OpenSSL for a certificate that is valid for other names (x509_vfy.h).
@@ -37,6 +39,7 @@ class Failure(Exception):
     :param retryable: another attempt may succeed.
     :param refused: the cluster certainly did not act on the request.
     :param connect: no connection came about.
+    :param reason: why no connection came about, without what to do.
     :param wait: seconds that the cluster asked for.
     """
 
@@ -47,6 +50,7 @@ class Failure(Exception):
         retryable: bool,
         refused: bool,
         connect: bool = False,
+        reason: str = "",
         wait: float = 0.0,
     ) -> None:
         super().__init__(error.message)
@@ -54,6 +58,7 @@ class Failure(Exception):
         self.retryable = retryable
         self.refused = refused
         self.connect = connect
+        self.reason = reason
         self.wait = wait
 
 
@@ -78,18 +83,67 @@ def connecting(host: str, port: int, exc: Exception, *, alone: bool) -> Failure:
             f"{where} does not speak TLS: check host and port (the REST API is on 8000)."
         )
         return Failure(error, retryable=False, refused=True)
-    if isinstance(exc, socket.gaierror):
-        error = UnreachableError(
-            f"The host name '{host}' is unknown here ({exc.strerror}): "
-            "check 'host' and the name service."
-        )
-        passing = exc.errno == socket.EAI_AGAIN or not alone
-        return Failure(error, retryable=passing, refused=True, connect=True)
+    if isinstance(exc, (socket.gaierror, UnicodeError)):
+        error = unresolved(f"host name '{host}'", "'host'", exc)
+        passing = getattr(exc, "errno", None) == socket.EAI_AGAIN or not alone
+        reason = f"cannot be resolved ({why_unresolved(exc)})"
+        return Failure(error, retryable=passing, refused=True, connect=True, reason=reason)
     error = UnreachableError(
         f"No connection to {where} ({_reason(exc)}): check host, port and the network between."
     )
     # One node may be down while others serve; a refusal by the only one can be a restart.
-    return Failure(error, retryable=True, refused=True, connect=True)
+    return Failure(error, retryable=True, refused=True, connect=True, reason=_reason(exc))
+
+
+def unresolved(what: str, option: str, exc: Exception) -> UnresolvedHostError:
+    """Return the error for a host name that cannot be resolved.
+
+    :param what: the host, with its name.
+    :param option: where the name is written.
+    """
+    return UnresolvedHostError(
+        f"The {what} cannot be resolved ({why_unresolved(exc)}): check its spelling in {option}, "
+        "and DNS on the machine that connects."
+    )
+
+
+def why_unresolved(exc: Exception) -> str:
+    """Return what the resolver says about a name."""
+    said = exc.strerror if isinstance(exc, OSError) else None
+    return said or "it is not a host name"
+
+
+def none_connected(reasons: Mapping[str, Failure], port: int) -> UnreachableError:
+    """Return the error if no connection to any of several hosts came about.
+
+    :param reasons: the last failure of each host.
+    """
+    listed = "; ".join(f"{host}: {failure.reason}" for host, failure in reasons.items())
+    failed = [failure.error for failure in reasons.values()]
+    all_unresolved = all(isinstance(error, UnresolvedHostError) for error in failed)
+    kind = UnresolvedHostError if all_unresolved else UnreachableError
+    check = "their spelling, and DNS on the machine that connects"
+    return kind(
+        f"No connection to any of the {len(reasons)} hosts on port {port} ({listed}): check "
+        + (f"'host': {check}." if all_unresolved else "'host', 'port', DNS and the network.")
+    )
+
+
+def root_cause(exc: BaseException) -> Exception | None:
+    """Return the error of the operating system or of TLS that a library has wrapped, if any."""
+    waiting: list[object] = [exc]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop(0)
+        if not isinstance(each, Exception) or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, (ssl.SSLError, socket.gaierror, socket.timeout)) or (
+            isinstance(each, OSError) and each.errno is not None
+        ):
+            return each
+        waiting += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
+    return None
 
 
 def broken(host: str, method: str, uri: str, exc: Exception) -> Failure:

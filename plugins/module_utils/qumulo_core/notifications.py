@@ -14,6 +14,7 @@ import ssl
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from . import failures
 from .client import USER_AGENT, Client
 from .domain.file_refs import FileRef
 from .errors import (
@@ -27,9 +28,9 @@ from .errors import (
     QumuloError,
     ServerError,
     TlsError,
-    UnreachableError,
 )
 from .events import Event, EventDecoder, LineDecoder
+from .failures import Failure
 from .transport import CONNECT_TIMEOUT
 
 try:
@@ -168,8 +169,29 @@ class Stream:
             refusal = error
 
     def _ask(self, client: Client, uri: str, token: str, silence: float) -> requests.Response:
+        """Return the answer of the first node that answers."""
+        failed: dict[str, Failure] = {}
+        for _attempt in client.settings.hosts:
+            host = client.pick_host()
+            try:
+                return self._get(client, host, uri, token, silence)
+            except Failure as failure:
+                if isinstance(failure.error, TlsError):
+                    raise failure.error from failure.__cause__
+                client.mark_unreachable(host)
+                failed[host] = failure
+        if len(failed) > 1:
+            raise failures.none_connected(failed, client.settings.port)
+        raise next(iter(failed.values())).error
+
+    def _get(
+        self, client: Client, host: str, uri: str, token: str, silence: float
+    ) -> requests.Response:
+        """Return the answer of one node.
+
+        :raises Failure: there is none.
+        """
         settings = client.settings
-        host = client.pick_host()
         try:
             return self._web.get(
                 f"https://{_bracketed(host)}:{settings.port}{uri}",
@@ -184,16 +206,10 @@ class Stream:
                 # With each call: the session's own loses to an environment variable.
                 verify=_trust(client),
             )
-        except requests.exceptions.SSLError as exc:
-            raise TlsError(
-                f"The certificate of {host}:{settings.port} is not trusted ({exc}): set "
-                "'ca_path' to the CA file that signed it."
-            ) from exc
         except (requests.exceptions.RequestException, OSError) as exc:
-            client.mark_unreachable(host)
-            raise UnreachableError(
-                f"{host}:{settings.port} does not let us watch ({exc})."
-            ) from exc
+            cause = failures.root_cause(exc) or exc
+            alone = len(settings.hosts) == 1
+            raise failures.connecting(host, settings.port, cause, alone=alone) from exc
 
 
 def _bracketed(host: str) -> str:

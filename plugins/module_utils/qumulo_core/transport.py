@@ -168,6 +168,7 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
         token, generation = self._token(uri)
         refusal: QumuloError | None = None  # the one for which the token was renewed
         attempt = 0
+        unconnected: dict[str, Failure] = {}
         while True:
             self._repeatable = idempotent  # in here: a login of its own may have come between
             heartbeats.moved()
@@ -188,6 +189,8 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
                     error.maybe_applied = True
                     raise error from failure.__cause__
                 attempt += 1
+                if failure.connect:
+                    unconnected[self.host] = failure
                 wait = max(failure.wait, next(waits))
                 if failure.connect and attempt % len(settings.hosts):
                     wait = 0.0  # the next address may answer at once
@@ -196,6 +199,8 @@ class ClusterConnection(sdk.Connection):  # type: ignore[misc]
                     or failure.wait > RETRY_AFTER_CAP
                     or time.monotonic() + wait > deadline
                 ):
+                    if failure.connect and len(unconnected) > 1:
+                        error = failures.none_connected(unconnected, settings.port)
                     error.maybe_applied = not failure.refused and method != "GET"
                     error.details["attempts"] = attempt
                     raise error from failure.__cause__

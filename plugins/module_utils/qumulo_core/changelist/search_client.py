@@ -30,7 +30,9 @@ from ..errors import (
     ServerError,
     TlsError,
     UnreachableError,
+    UnresolvedHostError,
 )
+from ..failures import unresolved
 from .search_engine import Engine
 
 #: Statuses of a busy engine.
@@ -105,7 +107,7 @@ class Connection:
         while True:
             try:
                 answer = self._once(method, path, body, kind)
-            except _DroppedError:
+            except (_DroppedError, UnresolvedHostError):
                 if not self._worked or attempt >= self.engine.retries:
                     raise
                 self.wait(attempt)
@@ -143,7 +145,7 @@ class Connection:
                 return _answer(response.status, response)
         except (OSError, http.client.HTTPException) as exc:
             cause = exc.reason if isinstance(exc, urllib.error.URLError) else exc
-            raise self._failure(cause) from exc
+            raise self._failure(cause, request.host) from exc
 
     def _open(self, request: urllib.request.Request) -> Any:
         """Return the response, whatever its status; its body can still break off."""
@@ -152,8 +154,18 @@ class Connection:
         except urllib.error.HTTPError as exc:
             return exc
 
-    def _failure(self, cause: object) -> QumuloError:
+    def _failure(self, cause: object, connected_to: str) -> QumuloError:
+        """Return the error for a request without an answer.
+
+        :param connected_to: host and port of the engine, or of a proxy between.
+        """
         place = self.engine.place
+        if isinstance(cause, (socket.gaierror, UnicodeError)):
+            host = urlsplit(f"//{connected_to}").hostname or connected_to
+            if connected_to == urlsplit(self.engine.url).netloc:
+                return unresolved(f"host name '{host}' of the search engine", "url", cause)
+            what = f"host name '{host}' of the proxy to the search engine"
+            return unresolved(what, "HTTPS_PROXY or HTTP_PROXY", cause)
         if isinstance(cause, ssl.SSLCertVerificationError):
             return TlsError(
                 f"The certificate of the search engine at {place} cannot be trusted: "

@@ -93,6 +93,13 @@ def judge_audit(config: dict[str, Any], here: Collection[str]) -> Finding:
     address = str(config.get("server_address", ""))
     where = f"it goes to {address} port {config.get('server_port')}"
     if canonical(address) not in here:
+        try:
+            found = {canonical(str(entry[4][0])) for entry in socket.getaddrinfo(address, None)}
+        except (OSError, UnicodeError):
+            text = f"{where}, a host name that cannot be resolved: check its spelling, and DNS."
+            return Finding("audit log", WARNING, text)
+        if found.intersection(here):
+            return Finding("audit log", OK, f"{where}, in {config.get('format')}.")
         return Finding("audit log", WARNING, f"{where}, which is not an address of this host.")
     return Finding("audit log", OK, f"{where}, in {config.get('format')}.")
 

@@ -12,7 +12,13 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
 
-from ..errors import AuthenticationError, InputError, MissingPrivilegeError, QumuloError
+from ..errors import (
+    AuthenticationError,
+    InputError,
+    MissingPrivilegeError,
+    QumuloError,
+    UnresolvedHostError,
+)
 from . import export, record_reader, views
 from .accounts import Account, accept_token, log_in
 from .gate import Visit, message, render, safe_next
@@ -109,6 +115,11 @@ def log_in_now(services: Services, visit: Visit) -> Response:
         # Addresses of nodes are nothing for somebody who is not logged in.
         log.error("nobody can log in: %s", exc)
         error = "The cluster does not answer: try again in a minute, or tell its administrator."
+        if isinstance(exc, UnresolvedHostError):
+            error = (
+                "The host name of the cluster cannot be resolved: tell the administrator of this "
+                "page to check 'cluster.host' and DNS."
+            )
         return _login_form(services, visit, goal, error, status=502)
     services.throttle.give_back(client_key)
     if not token:

@@ -71,7 +71,13 @@ def test_the_audit_log_must_reach_this_host() -> None:
     assert probes.judge_audit({"enabled": False}, {"a"}).level == WARNING
     there = {"enabled": True, "server_address": "a", "server_port": 514, "format": "csv"}
     assert probes.judge_audit(there, {"a"}).level == OK
-    assert "not an address of this host" in probes.judge_audit(there, {"b"}).text
+    address = {**there, "server_address": "192.0.2.7"}
+    assert "not an address of this host" in probes.judge_audit(address, {"b"}).text
+    name = {**there, "server_address": "localhost"}
+    assert probes.judge_audit(name, {"127.0.0.1"}).level == OK
+    unknown = {**there, "server_address": "no-such-host.invalid"}
+    text = probes.judge_audit(unknown, {"b"}).text
+    assert "no-such-host.invalid port 514, a host name that cannot be resolved" in text
     assert {"localhost", "127.0.0.1"} <= probes.own_addresses()
 
 

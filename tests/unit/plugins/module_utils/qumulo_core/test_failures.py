@@ -81,7 +81,8 @@ def test_permissions_of_a_file_are_not_a_privilege(privilege: Any, account: Any)
 
 def test_connections_that_do_not_come_about() -> None:
     unknown = failures.connecting("h", 1, socket.gaierror(socket.EAI_NONAME, "no"), alone=True)
-    assert "unknown" in unknown.error.message and not unknown.retryable
+    assert "host name 'h' cannot be resolved (no)" in unknown.error.message
+    assert isinstance(unknown.error, errors.UnresolvedHostError) and not unknown.retryable
     other = failures.connecting("h", 1, socket.gaierror(socket.EAI_NONAME, "no"), alone=False)
     assert other.retryable
     slow = failures.connecting("h", 1, socket.timeout(), alone=True)
