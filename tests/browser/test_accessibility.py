@@ -186,7 +186,8 @@ def test_long_names_fit(tab: Tab, log_in: LogIn, office: Simulator, url: str, wi
 
 
 def test_pages_of_refusals(tab: Tab, log_in: LogIn, url: str) -> None:
-    page = log_in(tab(bypass_csp=True), "backup")
+    page = log_in(tab(bypass_csp=True), "backup", path="/login")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("may not see open files")
     assert faults(page) == []
     page.goto(url + "/nothing")
     assert faults(page) == []

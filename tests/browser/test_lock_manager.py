@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -17,6 +19,7 @@ from urllib.parse import quote, quote_plus
 from playwright.sync_api import Page, Route, expect
 
 from tests.simulator.harness import Simulator
+from tests.tools.visitor import Visitor
 
 BUDGET = "/finance/Budget 2026.xlsx"
 NAMES = ".list tbody th .name"
@@ -62,10 +65,37 @@ def test_wrong_password_then_the_right_one(
 
 
 def test_missing_privileges(tab: Tab, log_in: LogIn, keep: Keep) -> None:
-    page = log_in(tab(), "backup")
+    page = log_in(tab(), "backup", path="/login")
     expect(page.get_by_role("heading", level=1)).to_contain_text("may not see open files")
     expect(page.get_by_role("list")).to_contain_text("PRIVILEGE_SMB_FILE_HANDLE_READ")
     keep(page, "missing-privileges")
+    page.get_by_role("link", name="Log in with another account").click()
+    expect(page.get_by_label("User name")).to_be_visible()
+
+
+def test_a_session_that_made_room_for_another_says_so(
+    tab: Tab, log_in: LogIn, office: Simulator, url: str, tmp_path: Path, keep: Keep
+) -> None:
+    page = log_in(tab())
+    expect(page.locator("#count")).to_contain_text("405 open handles")
+    for _ in range(5):
+        Visitor(url, str(tmp_path / "ca.pem")).log_in("admin", office.password())
+    page.wait_for_url(re.compile("/login"))  # by itself
+    expect(page.get_by_role("alert")).to_contain_text("has logged in more than 5 times")
+    keep(page, "session-made-room")
+    page.get_by_label("User name").fill("admin")
+    page.get_by_label("Password").fill(office.password())
+    page.keyboard.press("Enter")
+    expect(page.locator("#count")).to_contain_text("405 open handles")
+
+
+def test_half_open_connections_do_not_keep_a_browser_out(tab: Tab, log_in: LogIn, url: str) -> None:
+    port = int(url.rpartition(":")[2])
+    with contextlib.ExitStack() as stack:
+        for _ in range(400):  # from the address of the browser
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=120))
+        page = log_in(tab())
+        expect(page.locator("#count")).to_contain_text("405 open handles")
 
 
 def test_a_revoked_role_takes_the_list_off_the_screen(

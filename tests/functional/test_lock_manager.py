@@ -221,8 +221,8 @@ def test_a_token_that_the_cluster_ends_ends_the_session(
     assert visitor.get("/").status_code == 303
 
 
-def test_missing_privileges_are_named(visit: Callable[..., Visitor]) -> None:
-    answer = visit("backup").get("/")
+def test_missing_privileges_are_named(office: Simulator, visit: Callable[..., Visitor]) -> None:
+    answer = visit().try_login("backup", office.password("backup"))
     assert answer.status_code == 403
     for name in ("SMB_FILE_HANDLE_READ", "FS_LOCK_READ", "IDENTITY_READ", "SMB_FILE_HANDLE_WRITE"):
         assert f"PRIVILEGE_{name}" in answer.text
@@ -693,7 +693,9 @@ def test_the_record(office: Simulator, visit: Callable[..., Visitor], tmp_path: 
     assert entries["older"] is None
     assert admin.get("/api/v1/closings?before=x").status_code == 400
     assert admin.get("/api/v1/closings/nothing").status_code == 404
-    assert visit("backup").get("/closings").status_code == 403
+    backup = visit()
+    assert backup.try_login("backup", office.password("backup")).status_code == 403
+    assert backup.get("/closings").headers["location"] == "/login?next=%2Fclosings"
 
 
 def test_what_can_not_be_recorded_is_not_closed(

@@ -16,6 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.connections import (  # noqa: E501
+    MOST,
+    RESERVED,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.config import (
     Section,
 )
@@ -182,17 +186,25 @@ def test_a_mount_that_fails_leaves_fstab_as_it_was(mount_tasks: MountTasks) -> N
 
 def rendered(role: str, place: Path, simulator: Simulator, given: dict[str, Any]) -> Any:
     """The configuration that a role writes for its service."""
+    return json.loads(expression("_service_config | to_json", role, place, simulator, given))
+
+
+def expression(
+    text: str, role: str, place: Path, simulator: Simulator, given: dict[str, Any]
+) -> str:
+    """What an expression is where a role calls the one of the services."""
     path = "service.yml" if role == "atime" else "main.yml"
     (task,) = [task for task in load(role, "tasks", path) if "_service_config" in str(task)]
     own = load(role, "vars", "main.yml") if role == "atime" else {}
-    variables = {**load(role, "defaults", "main.yml"), **own, **task["vars"], **given}
+    shared = {**load("_service", "defaults", "main.yml"), **load("_service", "vars", "main.yml")}
+    variables = {**shared, **load(role, "defaults", "main.yml"), **own, **task["vars"], **given}
     variables["inventory_hostname_short"] = "localhost"
-    tasks = [{"ansible.builtin.debug": {"msg": "{{ _service_config | to_json | b64encode }}"}}]
+    tasks = [{"ansible.builtin.debug": {"msg": f"{{{{ {text} | b64encode }}}}"}}]
     plays = [{"hosts": "localhost", "gather_facts": False, "vars": variables, "tasks": tasks}]
     done = play(simulator, place, yaml.safe_dump(plays))
     found = re.search(r'"msg": "([A-Za-z0-9+/=]+)"', done.stdout)
     assert found is not None, done.stdout + done.stderr
-    return json.loads(base64.b64decode(found.group(1)))
+    return base64.b64decode(found.group(1)).decode()
 
 
 #: Where the lists of texts of each role stand in the configuration of its service.
@@ -228,3 +240,15 @@ def test_a_text_for_a_list_is_one_element(role: str, simulator: Simulator, tmp_p
         section, _dot, key = where.rpartition(".")
         assert Section(found[section] if section else found).texts(key) == (text,)
     assert found.get("title", "Smith") == "Smith"
+
+
+def test_the_page_can_have_all_connections_and_bounded_memory(
+    simulator: Simulator, tmp_path: Path
+) -> None:
+    template = ROOT / "roles" / "_service" / "templates" / "service.j2"
+    given = {"lock_manager_memory_max": "3G", "ansible_managed": "Managed by Ansible"}
+    text = f"lookup('ansible.builtin.template', '{template}')"
+    lines = expression(text, "lock_manager", tmp_path, simulator, given).splitlines()
+    assert "MemoryMax=3G" in lines
+    (limit,) = [int(line.partition("=")[2]) for line in lines if line.startswith("LimitNOFILE=")]
+    assert limit >= MOST + RESERVED

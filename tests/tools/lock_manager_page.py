@@ -53,14 +53,21 @@ def configuration(simulator: Simulator, directory: Path, **changes: Any) -> dict
 
 
 @contextmanager
-def running_page(simulator: Simulator, directory: Path, **changes: Any) -> Iterator[Server]:
-    """The page for the time of a block."""
+def running_page(
+    simulator: Simulator, directory: Path, *, deadlines: Any = None, **changes: Any
+) -> Iterator[Server]:
+    """The page for the time of a block.
+
+    :param deadlines: other ones than those of the service.
+    """
     config = import_module(f"{LIBRARY}.lock_manager.config")
     server = import_module(f"{LIBRARY}.lock_manager.server")
     section = import_module(f"{LIBRARY}.service.config").Section(
         configuration(simulator, directory, **changes)
     )
-    made: Server = server.Server(config.parse(section))
+    made: Server = server.Server(
+        config.parse(section), **({"deadlines": deadlines} if deadlines else {})
+    )
     made.start()
     try:
         yield made

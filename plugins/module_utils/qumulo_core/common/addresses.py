@@ -36,6 +36,21 @@ def canonical(text: str) -> str:
     return str(address) if isinstance(address, ipaddress.IPv4Address) else text
 
 
+#: Bits of an IPv6 network that one client usually has (RFC 6177): all of its addresses are its own.
+_CLIENT_BITS = 64
+
+
+def client_block(text: str) -> str:
+    """Return what stands for one client where clients are counted.
+
+    That is an IPv4 address, an IPv6 network of 64 bits, or the first characters of other text.
+    """
+    address = parse_address(text.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, _CLIENT_BITS), strict=False))
+    return str(address) if address is not None else text[:64]
+
+
 def parse_network(text: str, *, strict: bool = False) -> Network:
     """Return an address or a network (CIDR), an IPv4-mapped one as IPv4.
 

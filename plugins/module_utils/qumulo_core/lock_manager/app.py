@@ -28,6 +28,7 @@ from .lib import (
     StaticFiles,
     run_in_threadpool,
 )
+from .request_limits import RequestLimits
 from .services import HERE, Services
 from .sessions import COOKIE
 from .shield import HEALTH, Shield, harden
@@ -73,6 +74,7 @@ def make_app(config: Config, heartbeats: Heartbeats | None = None) -> Starlette:
     lib.require()
     services = Services.make(config, heartbeats)
     services.records.check()
+    tls = config.certificate is not None
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -98,7 +100,7 @@ def make_app(config: Config, heartbeats: Heartbeats | None = None) -> Starlette:
         """An error of our own; Starlette logs it with its traceback."""
         del exc
         answer = message(services, Visit(request, None), 500, "That did not work", DEFECT)
-        harden(answer.headers)  # this answer does not pass the shield
+        harden(answer.headers, tls=tls)  # this answer does not pass the shield
         return answer
 
     routes: list[Route | Mount] = [Route(HEALTH, health)]
@@ -112,7 +114,13 @@ def make_app(config: Config, heartbeats: Heartbeats | None = None) -> Starlette:
         routes=routes,
         lifespan=lifespan,
         middleware=[
-            Middleware(Shield, hosts=config.allowed_hosts, counters=services.counters),
+            Middleware(
+                Shield,
+                hosts=config.allowed_hosts,
+                counters=services.counters,
+                limits=RequestLimits(config.max_connections_per_address),
+                tls=tls,
+            ),
         ],
         exception_handlers={HTTPException: refused, Exception: defect},
     )

@@ -18,6 +18,7 @@ from ..service import instance, logs
 from ..service.config import Section
 from ..service.config import cluster as parse_cluster
 from ..settings import Settings
+from .connections import MOST as MOST_CONNECTIONS
 
 #: A session token of the cluster lasts that long; a longer session would be a false promise.
 LONGEST_SESSION = timedelta(hours=10)
@@ -43,6 +44,9 @@ class Config:
     :param audit_file: JSON lines of who closed what; its directory must be writable.
     :param max_close: more handles are not closed at once.
     :param max_sessions: more people are not logged in at a time.
+    :param max_sessions_per_account: logins of one account at a time; the oldest one ends.
+    :param max_connections_per_address: connections of one address; behind a trusted proxy
+        requests under way.
     """
 
     cluster: Settings
@@ -59,6 +63,8 @@ class Config:
     audit_file: str
     max_close: int
     max_sessions: int
+    max_sessions_per_account: int
+    max_connections_per_address: int
     metrics_port: int | None
     lock_file: str
     log_format: str
@@ -98,6 +104,12 @@ def parse(section: Section) -> Config:
             audit_file=section.text("audit_file", AUDIT_FILE),
             max_close=section.integer("max_close", 1000, least=1, most=1_000_000),
             max_sessions=section.integer("max_sessions", 200, least=1, most=10_000),
+            max_sessions_per_account=section.integer(
+                "max_sessions_per_account", 5, least=1, most=10_000
+            ),
+            max_connections_per_address=section.integer(
+                "max_connections_per_address", 250, least=8, most=MOST_CONNECTIONS
+            ),
             metrics_port=section.optional_integer("metrics_port", least=0, most=65535),
             lock_file=section.text("lock_file", f"{instance.DIRECTORY}/lock_manager.lock"),
             log_format=section.choice("log_format", logs.FORMATS, "plain"),

@@ -10,12 +10,7 @@ from collections import Counter
 
 
 class Counters:
-    """Named numbers that only grow; thread-safe.
-
-    ``logins``, ``logins_refused``, ``logins_throttled``, ``requests``, ``requests_refused``,
-    ``refreshes``, ``refreshes_failed``, ``refresh_seconds``, ``closings``, ``handles_closed``,
-    ``handles_failed``, ``handles_reopened``.
-    """
+    """The numbers of :data:`NAMES`, which only grow; thread-safe."""
 
     NAMES = (
         "logins",
@@ -23,6 +18,8 @@ class Counters:
         "logins_throttled",
         "requests",
         "requests_refused",
+        "connections_refused",
+        "connections_dropped",
         "refreshes",
         "refreshes_failed",
         "refresh_seconds",

@@ -11,6 +11,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
@@ -19,12 +20,14 @@ from ..common import unexpected
 from ..common.addresses import canonical
 from ..common.redaction import masked
 from .lib import (
+    CapacityLimiter,
+    ClientDisconnect,
     HTMLResponse,
     JSONResponse,
     RedirectResponse,
     Request,
     Response,
-    run_in_threadpool,
+    to_thread,
 )
 from .search import Query
 from .services import Services
@@ -158,6 +161,8 @@ def gate(
                 visit.form = await _form(request)
             except ValueError:
                 return message(services, visit, 400, "Not a form", "The form can not be read.")
+            except ClientDisconnect:
+                return Response(status_code=400)  # nobody is there to read it
             if not public and not _is_own(visit):
                 services.counters.add("requests_refused")
                 return message(
@@ -174,7 +179,11 @@ def gate(
             try:
                 if inspect.iscoroutinefunction(handler):
                     return cast(Response, await handler(services, visit))
-                return cast(Response, await in_thread(services, handler, services, visit))
+                # Logins have threads of their own, so that those that wait for the cluster hold
+                # nobody else up.
+                own = services.login_threads if public and request.method == "POST" else None
+                work = in_thread(services, handler, services, visit, limiter=own)
+                return cast(Response, await work)
             except errors.QumuloError as exc:
                 return _failed(services, visit, exc)
             except Exception as exc:  # pylint: disable=broad-exception-caught
@@ -186,10 +195,18 @@ def gate(
     return endpoint
 
 
-async def in_thread(services: Services, work: Callable[..., Value], *arguments: Any) -> Value:
-    """Call ``work`` in a thread that has a heartbeat."""
-    name = f"page-{work.__name__}"
-    return cast(Value, await run_in_threadpool(services.heartbeats.run, name, work, *arguments))
+async def in_thread(
+    services: Services,
+    work: Callable[..., Value],
+    *arguments: Any,
+    limiter: CapacityLimiter | None = None,
+) -> Value:
+    """Call ``work`` in a thread that has a heartbeat.
+
+    :param limiter: of the threads that may do so at a time; None for those of all pages.
+    """
+    call = partial(services.heartbeats.run, f"page-{work.__name__}", work, *arguments)
+    return cast(Value, await to_thread.run_sync(call, limiter=limiter))
 
 
 async def _form(request: Request) -> dict[str, list[str]]:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 from ..errors import LibraryMissingError
 
 if TYPE_CHECKING:
+    from anyio import CapacityLimiter, to_thread
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
     from starlette.datastructures import Headers, MutableHeaders
     from starlette.exceptions import HTTPException
     from starlette.middleware import Middleware
-    from starlette.requests import Request
+    from starlette.requests import ClientDisconnect, Request
     from starlette.responses import (
         HTMLResponse,
         JSONResponse,
@@ -36,13 +37,14 @@ if TYPE_CHECKING:
     IMPORT_ERROR: ImportError | None = None
 else:
     try:
+        from anyio import CapacityLimiter, to_thread
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
         from starlette.applications import Starlette
         from starlette.concurrency import run_in_threadpool
         from starlette.datastructures import Headers, MutableHeaders
         from starlette.exceptions import HTTPException
         from starlette.middleware import Middleware
-        from starlette.requests import Request
+        from starlette.requests import ClientDisconnect, Request
         from starlette.responses import (
             HTMLResponse,
             JSONResponse,
@@ -62,10 +64,14 @@ else:
         Environment = FileSystemLoader = StrictUndefined = Starlette = run_in_threadpool = None
         Headers = MutableHeaders = HTTPException = Middleware = Request = HTMLResponse = None
         JSONResponse = PlainTextResponse = RedirectResponse = Response = StreamingResponse = None
+        ClientDisconnect = OSError
+        CapacityLimiter = to_thread = None
         Mount = Route = StaticFiles = ASGIApp = Message = Receive = Scope = Send = None
 
 __all__ = [
     "ASGIApp",
+    "CapacityLimiter",
+    "ClientDisconnect",
     "Environment",
     "FileSystemLoader",
     "HTMLResponse",
@@ -90,6 +96,7 @@ __all__ = [
     "StrictUndefined",
     "require",
     "run_in_threadpool",
+    "to_thread",
 ]
 
 

@@ -29,7 +29,7 @@ from .record_lines import ASKED, OUTCOME
 from .search import Query
 from .services import Services
 from .sessions import COOKIE, LOGIN_COOKIE
-from .throttle import PER_ACCOUNT, PER_CLIENT, Limit
+from .throttle import Try
 from .watch import View, Watch
 
 log = logging.getLogger(__name__)
@@ -50,7 +50,14 @@ def login_page(services: Services, visit: Visit) -> Response:
     goal = safe_next(visit.params.get("next", ""))
     if visit.session_or_none is not None:
         return RedirectResponse(goal, 303)
-    return _login_form(services, visit, goal, "")
+    error = ""
+    if services.sessions.was_replaced(visit.request.cookies.get(COOKIE, "")):
+        most = services.config.max_sessions_per_account
+        error = (
+            f"You have been logged out, because your account has logged in more than {most} times: "
+            "the oldest session ends."
+        )
+    return _login_form(services, visit, goal, error)
 
 
 def _login_form(
@@ -85,12 +92,8 @@ def log_in_now(services: Services, visit: Visit) -> Response:
         error = "This form was too old, or cookies are switched off: try again."
         return _login_form(services, visit, goal, error, status=403)
     username, token = visit.sent("username").strip(), visit.sent("token")
-    account_key = ("account", visit.address, username.lower())
-    client_key = ("client", visit.address)
-    limits: list[tuple[tuple[str, ...], Limit]] = [(client_key, PER_CLIENT)]
-    if not token:
-        limits.append((account_key, PER_ACCOUNT))
-    wait = services.throttle.take(limits)
+    attempt = Try.of(visit.address, None if token else username)
+    wait = services.throttle.take(attempt)
     if wait > 0:
         services.counters.add("logins_throttled")
         log.warning("too many logins from %s", visit.address)
@@ -110,8 +113,10 @@ def log_in_now(services: Services, visit: Visit) -> Response:
             services, visit, goal, f"The cluster does not accept {what}.", status=401
         )
     except InputError as exc:
+        services.throttle.give_back(attempt)
         return _login_form(services, visit, goal, exc.message, status=400)
     except QumuloError as exc:
+        services.throttle.give_back(attempt)
         # Addresses of nodes are nothing for somebody who is not logged in.
         log.error("nobody can log in: %s", exc)
         error = "The cluster does not answer: try again in a minute, or tell its administrator."
@@ -121,17 +126,18 @@ def log_in_now(services: Services, visit: Visit) -> Response:
                 "page to check 'cluster.host' and DNS."
             )
         return _login_form(services, visit, goal, error, status=502)
-    services.throttle.give_back(client_key)
-    if not token:
-        services.throttle.forgive(account_key)
+    services.throttle.succeeded(attempt)
+    if not account.may_see:
+        log.info("%s has logged in from %s, and may see nothing", account.name, visit.address)
+        nobody = Visit(visit.request, None)
+        return render(services, "lacking.html", nobody, status=403, account=account)
     old = visit.session_or_none
     if old is not None:
         services.sessions.close(old.id)
     session, cookie = services.sessions.open(account, client)
     services.counters.add("logins")
     log.info("%s has logged in from %s", account.name, visit.address)
-    if account.may_see:
-        services.watches.attach(account.id, session.id, client)
+    services.watches.attach(account.id, session.id, client)
     answer = RedirectResponse(goal, 303)
     _set_cookie(answer, COOKIE, cookie)
     answer.delete_cookie(LOGIN_COOKIE, path="/", secure=True, httponly=True, samesite="strict")

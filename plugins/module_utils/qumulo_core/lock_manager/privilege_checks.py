@@ -120,6 +120,8 @@ class PrivilegeChecks:
                 done.set_exception(exc)  # a defect: raised where it is waited for
             else:
                 done.set_result(None)
+            finally:
+                del due, session  # its token goes with it when it ends
 
     def _check(self, session: Session) -> None:
         try:

@@ -18,6 +18,9 @@ from ..errors import InputError, LibraryMissingError
 from ..service.threads import Threads
 from .app import make_app
 from .config import Config
+from .connections import DEADLINES, Deadlines, Places, capacity
+from .http_protocol import DeadlineProtocol
+from .http_server import PlacedServer
 from .services import Services
 
 try:
@@ -30,9 +33,8 @@ except ImportError as _exc:
 
 log = logging.getLogger(__name__)
 
-_BACKLOG = 128
-#: Connections at a time: each browser keeps a few.
-_CONNECTIONS = 1000
+#: Connections that the kernel keeps until the page takes them.
+_BACKLOG = 512
 #: Seconds in which open answers have to end when the page stops.
 _GRACE = 3
 _START_TIMEOUT = 10.0
@@ -41,11 +43,17 @@ _START_TIMEOUT = 10.0
 class Server:
     """The page on its address.
 
+    :param deadlines: that clients have.
     :raises LibraryMissingError: a library is not installed.
     :raises InputError: the address is taken, or the certificate can not be used.
     """
 
-    def __init__(self, config: Config, heartbeats: Heartbeats | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        heartbeats: Heartbeats | None = None,
+        deadlines: Deadlines = DEADLINES,
+    ) -> None:
         if _UVICORN_ERROR is not None:
             raise LibraryMissingError("uvicorn", str(_UVICORN_ERROR))
         self._config = config
@@ -55,13 +63,13 @@ class Server:
         self._stamp = _stamp(config)
         options = uvicorn.Config(
             app,
-            # Not what else may be installed: tests and hosts read requests in the same way.
-            http="h11",
+            http=DeadlineProtocol,
+            # Not what else may be installed: tests and hosts run the same loop.
+            loop="asyncio",
             ssl_certfile=config.certificate,
             ssl_keyfile=config.private_key,
             proxy_headers=bool(config.trusted_proxies),
             forwarded_allow_ips=_both_forms(config.trusted_proxies),
-            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE,
             lifespan="on",
             log_config=None,
@@ -82,9 +90,21 @@ class Server:
             options.ssl.sni_callback = self._present
         self._socket = _bind(config)
         self.port: int = self._socket.getsockname()[1]
-        self._server = uvicorn.Server(options)
+        self.places = Places(
+            most=capacity(),
+            per_address=config.max_connections_per_address,
+            unlimited=config.trusted_proxies,
+            refused=lambda: self.services.counters.add("connections_refused"),
+            dropped=lambda: self.services.counters.add("connections_dropped"),
+        )
+        self._server = PlacedServer(options, self._socket, self.places, deadlines)
         self._threads = Threads(heartbeats)
-        self._threads.add("http", lambda: self._server.run(sockets=[self._socket]))
+        self._threads.add("http", self._serve)
+
+    def _serve(self) -> None:
+        self._server.run()
+        if self._server.defect is not None:
+            raise self._server.defect
 
     @property
     def url(self) -> str:

@@ -14,7 +14,7 @@ from ..errors import QumuloError
 from .config import Config
 from .counters import Counters
 from .jobs import Jobs
-from .lib import Environment, FileSystemLoader, StrictUndefined
+from .lib import CapacityLimiter, Environment, FileSystemLoader, StrictUndefined
 from .plans import Plans
 from .privilege_checks import PrivilegeChecks
 from .records import Records
@@ -23,6 +23,8 @@ from .throttle import Throttle
 from .visible import visible
 from .watch import Watches
 
+#: Logins that the cluster is asked about at a time; others wait.
+_LOGINS = 10
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -39,6 +41,7 @@ class Services:
     watches: Watches
     checks: PrivilegeChecks
     throttle: Throttle
+    login_threads: CapacityLimiter
     plans: Plans
     jobs: Jobs
     records: Records
@@ -63,6 +66,7 @@ class Services:
             idle=config.idle_timeout.total_seconds(),
             lifetime=config.session_lifetime.total_seconds(),
             limit=config.max_sessions,
+            per_account=config.max_sessions_per_account,
             ended=ended,
         )
         watches = Watches(
@@ -81,6 +85,7 @@ class Services:
             watches=watches,
             checks=checks,
             throttle=Throttle(),
+            login_threads=CapacityLimiter(_LOGINS),
             plans=Plans(config.max_close),
             jobs=Jobs(records, counters, heartbeats),
             records=records,

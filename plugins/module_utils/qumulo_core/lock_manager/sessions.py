@@ -10,6 +10,7 @@ import hmac
 import secrets
 import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ from .accounts import Account
 #: The prefix makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis).
 COOKIE = "__Host-lockstep"
 LOGIN_COOKIE = "__Host-lockstep-login"
+#: Sessions that made room for others are remembered for as long as so many others follow.
+_REMEMBERED = 1000
 
 
 @dataclass
@@ -68,6 +71,7 @@ class Sessions:
     :param idle: seconds without use after which a session ends.
     :param lifetime: seconds after which it ends in any case.
     :param limit: most sessions at a time.
+    :param per_account: most sessions of an account; a further login ends the oldest one.
     :param ended: is told about each session that has ended, for whatever reason.
     """
 
@@ -77,6 +81,7 @@ class Sessions:
         idle: float,
         lifetime: float,
         limit: int,
+        per_account: int,
         ended: Callable[[Session], None] = lambda session: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -84,10 +89,13 @@ class Sessions:
         self._idle = idle
         self._lifetime = lifetime
         self._limit = limit
+        self._per_account = per_account
         self._ended = ended
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
+        #: IDs of sessions that made room for another one of their account, to say so.
+        self._replaced: OrderedDict[str, None] = OrderedDict()
 
     def __len__(self) -> int:
         with self._lock:
@@ -96,7 +104,7 @@ class Sessions:
     def open(self, account: Account, client: Client) -> tuple[Session, str]:
         """Begin a session; returns it with the value of its cookie.
 
-        :raises BusyError: there are too many.
+        :raises BusyError: too many people are logged in.
         """
         self.sweep()
         now = self._monotonic()
@@ -104,11 +112,21 @@ class Sessions:
             secrets.token_urlsafe(32), account, client, secrets.token_urlsafe(32), now, now
         )
         with self._lock:
-            if len(self._sessions) >= self._limit:
+            own = [one for one in self._sessions.values() if one.account.id == account.id]
+            surplus = max(0, len(own) + 1 - self._per_account)
+            replaced = sorted(own, key=lambda one: one.opened)[:surplus]
+            if len(self._sessions) - len(replaced) >= self._limit:
                 raise BusyError(
-                    f"{self._limit} people are logged in already: try again when one has left."
+                    f"{self._limit} sessions are open already: try again when one has ended."
                 )
+            for one in replaced:
+                del self._sessions[one.id]
+                self._replaced[one.id] = None
+            while len(self._replaced) > _REMEMBERED:
+                self._replaced.popitem(last=False)
             self._sessions[session.id] = session
+        for one in replaced:
+            self._ended(one)
         return session, self.signer.sign(session.id)
 
     def find(self, cookie: str, *, active: bool = True) -> Session | None:
@@ -125,6 +143,12 @@ class Sessions:
             if session is not None and active:
                 session.used = self._monotonic()
         return session
+
+    def was_replaced(self, cookie: str) -> bool:
+        """Tell whether the session of a cookie made room for another one of its account."""
+        session_id = self.signer.open(cookie)
+        with self._lock:
+            return session_id in self._replaced
 
     def find_by_id(self, session_id: str) -> Session | None:
         """Return a session that was there before, if it still is."""

@@ -20,9 +20,9 @@ from .lib import (
     Scope,
     Send,
 )
+from .request_limits import LARGEST_BODY, LARGEST_LOGIN, RequestLimits
 
-#: Bytes of a form: a page of ticked boxes has some kilobytes.
-LARGEST_BODY = 1 << 20
+LOGIN = "/login"
 #: Asked for by machines that know no name of ours; it tells nothing.
 HEALTH = "/health"
 _POLICY = "; ".join(
@@ -49,13 +49,20 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+#: For a year browsers come back over TLS only, whatever a link says (RFC 6797).
+_TLS_ONLY = "max-age=31536000"
 _SAFE_METHODS = ("GET", "HEAD")
 
 
-def harden(headers: MutableHeaders) -> None:
-    """Add to an answer what keeps browsers from doing harm with it."""
+def harden(headers: MutableHeaders, *, tls: bool) -> None:
+    """Add to an answer what keeps browsers from doing harm with it.
+
+    :param tls: the page has the certificate itself. A proxy that has it decides by itself.
+    """
     for name, value in _HEADERS.items():
         headers[name] = value
+    if tls:
+        headers["Strict-Transport-Security"] = _TLS_ONLY
     if "cache-control" not in headers:
         headers["Cache-Control"] = "no-store"
 
@@ -91,18 +98,31 @@ def objection(method: str, path: str, headers: Headers, hosts: frozenset[str]) -
     # Sent in chunks, it is as long as it likes, whatever length it names.
     if length is None or not length.isdigit() or "transfer-encoding" in headers:
         return 411, "A form has to say how long it is."
-    if int(length) > LARGEST_BODY:
+    if int(length) > (LARGEST_LOGIN if path == LOGIN else LARGEST_BODY):
         return 413, "The form is too large: select less."
     return 0, ""
 
 
 class Shield:
-    """ASGI middleware that refuses what no browser of ours would send, and hardens answers."""
+    """ASGI middleware that refuses what no browser of ours would send, and hardens answers.
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], counters: Counters) -> None:
+    :param tls: the page has the certificate itself.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Iterable[str],
+        counters: Counters,
+        limits: RequestLimits,
+        tls: bool,
+    ) -> None:
         self._app = app
         self._hosts = frozenset(host.lower() for host in hosts)
         self._counters = counters
+        self._limits = limits
+        self._tls = tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -112,15 +132,31 @@ class Shield:
 
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
-                harden(MutableHeaders(raw=message["headers"]))
+                harden(MutableHeaders(raw=message["headers"]), tls=self._tls)
             await send(message)
 
         self._counters.add("requests")
         headers = Headers(scope=scope)
         status, reason = objection(scope["method"], scope["path"], headers, self._hosts)
         if status:
-            self._counters.add("requests_refused")
-            refusal: Response = PlainTextResponse(reason, status)
-            await refusal(scope, receive, hardened)
+            await self._refuse(status, reason, scope, receive, hardened)
             return
-        await self._app(scope, receive, hardened)
+        address = scope["client"][0] if scope.get("client") else ""
+        length = 0 if scope["method"] in _SAFE_METHODS else int(headers["content-length"])
+        status, reason = self._limits.enter(address, length)
+        if status:
+            await self._refuse(status, reason, scope, receive, hardened)
+            return
+        try:
+            await self._app(scope, receive, hardened)
+        finally:
+            self._limits.leave(address, length)
+
+    async def _refuse(
+        self, status: int, reason: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        self._counters.add("requests_refused")
+        refusal: Response = PlainTextResponse(reason, status)
+        if status in (429, 503):
+            refusal.headers["Retry-After"] = "10"
+        await refusal(scope, receive, send)

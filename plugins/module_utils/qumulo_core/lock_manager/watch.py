@@ -189,6 +189,7 @@ class Watch:
             beats.working("listing open files")
             with self._collector.resting():
                 self._refresh(session_id, client)
+            del client  # its session can end while this thread waits, and with it the token
             pause = max(self._interval, _PAUSE_FACTOR * (time.monotonic() - began))
             self._rest(pause)
 

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
-    BusyError,
     ConflictError,
     InputError,
     NotFoundError,
@@ -56,10 +55,6 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_m
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.sightings import (  # noqa: E501
     Sighting,
     Sightings,
-)
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.throttle import (  # noqa: E501
-    Limit,
-    Throttle,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.closing import (
     Closed,
@@ -312,7 +307,7 @@ def test_sessions_end(clock: Clock) -> None:
     def note(session: Session) -> None:
         ended.append(session.account.name)
 
-    sessions = Sessions(idle=60, lifetime=200, limit=2, ended=note, monotonic=clock)
+    sessions = Sessions(idle=60, lifetime=200, limit=2, per_account=2, ended=note, monotonic=clock)
     client: Any = None
     account = Account("1", "jane", frozenset())
     _session, cookie = sessions.open(account, client)
@@ -327,28 +322,6 @@ def test_sessions_end(clock: Clock) -> None:
         assert sessions.find(cookie) is not None
     clock.now = 319
     assert sessions.find(cookie) is None
-    sessions.open(account, client)
-    sessions.open(account, client)
-    with pytest.raises(BusyError):
-        sessions.open(account, client)
-
-
-def test_throttle(clock: Clock) -> None:
-    throttle = Throttle(monotonic=clock)
-    limits = [("jane", Limit(2, 60)), ("client", Limit(3, 60))]
-    assert throttle.take(limits) == 0
-    clock.now = 10
-    assert throttle.take(limits) == 0
-    assert throttle.take(limits) == 50
-    # What was refused counts for nobody.
-    assert throttle.take([("omar", Limit(2, 60)), ("client", Limit(3, 60))]) == 0
-    assert throttle.take([("client", Limit(3, 60))]) == 50
-    throttle.give_back("client")
-    assert throttle.take([("client", Limit(3, 60))]) == 0
-    assert throttle.take([("client", Limit(3, 60))]) == 50
-    throttle.forgive("jane")
-    clock.now = 61
-    assert throttle.take(limits) == 0
 
 
 @pytest.mark.parametrize(
