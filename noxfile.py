@@ -10,6 +10,7 @@ not have is left out, except where CI=true.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -18,6 +19,16 @@ import nox
 
 ROOT = Path(__file__).resolve().parent
 CACHE = ROOT / ".cache"
+
+
+def pinned(name: str) -> str:
+    """Return the version of a package that the checkout uses, which is the newest."""
+    text = (ROOT / "requirements" / "run.in").read_text(encoding="utf-8")
+    found = re.search(rf"^{re.escape(name)}==(\S+)$", text, re.MULTILINE)
+    assert found is not None, name
+    return found[1]
+
+
 #: ansible-core with the Python of the control node: the oldest of ``requires_ansible`` (see
 #: meta/runtime.yml), those between, and the newest.
 CORES = {
@@ -28,7 +39,7 @@ CORES = {
 #: Python of the hosts on which modules and services run.
 PYTHONS = ("3.9", "3.10", "3.11", "3.12", "3.13")
 #: The vendor's SDK: the oldest that is promised, one from the middle, and the newest.
-SDKS = ("7.2.1", "7.6.0", "7.10.2.1")
+SDKS = ("7.2.1", "7.6.0", pinned("qumulo-api"))
 #: Tests of the library that depend on the SDK, and need nothing else.
 SDK_TESTS = tuple(
     f"tests/unit/plugins/module_utils/qumulo_core/test_{name}.py"
