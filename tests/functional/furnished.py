@@ -147,6 +147,10 @@ def play(
     """
     path = place / "playbook.yml"
     path.write_text(content, encoding="utf-8")
+    if python is not None:
+        # Of the implicit localhost only this variable chooses the interpreter of modules.
+        given = {"ansible_python_interpreter": interpreter(place, str(python))}
+        options += ("-e", json.dumps(given))
     return subprocess.run(
         [str(PLAYBOOK), *options, str(path)],
         cwd=place,

@@ -117,6 +117,7 @@ _TASKS = """
 - lockstep.qumulo.qumulo_settings: {access_times: {enabled: true}}
 - lockstep.qumulo.qumulo_changelist: *list
 - lockstep.qumulo.qumulo_changelist_report: {checkpoint: c, path: /p, dest: PLACE/page.html}
+- lockstep.qumulo.qumulo_changelist_copy_info: {list: PLACE/names, paths: [PLACE/copy]}
 - lockstep.qumulo.qumulo_changelist_removal: {list: PLACE/names, path: PLACE/copy}
 - lockstep.qumulo.qumulo_changelist_index: {url: ENGINE, src: PLACE/bulk, complete: true}
 """
