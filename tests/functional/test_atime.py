@@ -561,7 +561,7 @@ def test_a_full_disk(tmp_path: Path, mount: Path) -> None:
             ballast = disk / "ballast"
             ballast.write_bytes(b"x" * (1 << 20))
             last = sender.send([csv_line(NEW, f"/{name}") for name in names])
-            wait_for(lambda: "can not grow" in process.status)
+            wait_for(lambda: "the disk is full" in process.status)
             subprocess.run(["mount", "-o", "remount,size=64m", str(disk)], check=True)
             sender.wait(last)
             assert syncer.facts()["waiting"] == 4000

@@ -32,6 +32,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.through_mount import (  # noqa: E501
     ThroughMount,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.retries import (
+    LONGEST_WAIT,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.spool import (
     Entry,
     Item,
@@ -90,6 +93,7 @@ def working(
         backend,
         lambda results, gone: done.extend(results),
         max_attempts=max_attempts,
+        longest=lambda: LONGEST_WAIT,
         hung=0.3,
     )
     setter.start()

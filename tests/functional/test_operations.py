@@ -56,7 +56,7 @@ SERIES = re.compile(r"([a-z_]\w*)(\{[^}]*\})?")
 
 def registries() -> Iterator[CollectorRegistry]:
     """What each service shows on /metrics."""
-    meters = Meters(lambda: Gauges(1, 1, 1.0, 1.0, {"/a": follower.FOLLOWING}, 1))
+    meters = Meters(lambda: Gauges(1, 1, 1.0, 1.0, {"/a": follower.FOLLOWING}, 1, 1, 1))
     meters.events.labels("child_file_added")
     meters.locks.labels("rule", "locked")
     meters.skipped.labels("symlink")
@@ -70,7 +70,7 @@ def registries() -> Iterator[CollectorRegistry]:
     totals = Totals(0)
     totals.take(batch)
     totals.outcomes["set"] += 1
-    yield syncer(totals, lambda: Syncing(1, 1, 1.0, "idle", 1, True, {"idle": 1}))
+    yield syncer(totals, lambda: Syncing(1, 1, 1.0, "idle", 1, True, {"idle": 1}, 1, 1))
     page = metrics.registry()
     services = SimpleNamespace(counters=Counters(), sessions=[])
     page.register(daemon._Collector(SimpleNamespace(services=services)))

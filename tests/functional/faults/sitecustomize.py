@@ -4,6 +4,7 @@
 """Makes the lowest layer of a process fail: Python runs this file at its start (``PYTHONPATH``).
 
 ``LOCKSTEP_FAULT`` names what happens when something is sent to a cluster, or received from it.
+``LOCKSTEP_CLOCK`` names a file with the seconds by which the host's clock is ahead.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -77,3 +79,18 @@ def _install(fault: str) -> None:
 
 if os.environ.get("LOCKSTEP_FAULT"):
     _install(os.environ["LOCKSTEP_FAULT"])
+
+
+def _set_clock(offset: str) -> None:
+    now_ns = time.time_ns
+
+    def ahead_ns() -> int:
+        with open(offset, encoding="ascii") as file:
+            return now_ns() + int(file.read() or 0) * 10**9
+
+    time.time_ns = ahead_ns
+    time.time = lambda: ahead_ns() / 10**9
+
+
+if os.environ.get("LOCKSTEP_CLOCK"):
+    _set_clock(os.environ["LOCKSTEP_CLOCK"])

@@ -19,13 +19,14 @@ from ..common.heartbeats import Heartbeats
 from ..errors import InputError
 from ..service import metrics
 from ..service.reload import merge
+from ..service.retries import LONGEST_WAIT
 from ..service.spool import Counts, SpoolError
 from ..service.sqlite import SqliteSpool
 from .advice import Advisor
 from .batches import NAMELESS, OUTSIDE, Batch, Plan, gather
 from .beneath import Outcome
 from .coalesce import LastSet, by_id, by_path_below, shown
-from .config import Config
+from .config import API, MOUNT, Config
 from .meters import Gauges, Totals, registry
 from .readers import noted_account
 from .readers import warnings as reader_warnings
@@ -45,11 +46,6 @@ _LEAST_COUNTING = 0.2  # seconds
 _PARTS = 10
 
 
-def open_spool(config: Config) -> SqliteSpool:
-    """Return the spool that a configuration names."""
-    return SqliteSpool(config.spool, postpone=False, limit=config.max_files)
-
-
 class Syncer:
     """All of it; :class:`..service.daemon.Service`.
 
@@ -60,12 +56,14 @@ class Syncer:
     def __init__(self, load: Callable[[], Config]) -> None:
         self._load = load
         self.config = load()
-        self.spool = open_spool(self.config)
+        self.spool = SqliteSpool(
+            self.config.spool, postpone=False, limit=self.config.max_files, own=True
+        )
         self._counts = self.spool.counts()
         self._counted_at, self._counting = time.monotonic(), 0.0
         there = self._counts.waiting + self._counts.given_up
         before = self.spool.note("set")
-        if there and before not in (None, self.config.way):
+        if there and before in (API, MOUNT) and before != self.config.way:
             raise InputError(
                 f"The spool {self.config.spool} holds {there} files to be set with 'set: {before}',"
                 f" not with 'set: {self.config.way}': let them be worked off first, or name "
@@ -94,6 +92,7 @@ class Syncer:
             self._done,
             max_attempts=self.config.max_attempts,
             heartbeats=self.heartbeats,
+            longest=lambda: self.config.window.total_seconds() + LONGEST_WAIT,
         )
         self._advisor: Advisor | None = None
         if self._client is not None:
@@ -151,7 +150,7 @@ class Syncer:
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
         parts = (self._receiver, self._setter, self._advisor)
-        found = [part.failure() for part in parts if part is not None]
+        found = [self.spool.failure, *(part.failure() for part in parts if part is not None)]
         return next((failure for failure in found if failure is not None), None)
 
     def status(self) -> str:
@@ -166,6 +165,7 @@ class Syncer:
             told.append(self._setter.message)
         if self._receiver is not None and self._receiver.trouble:
             told.append(f"no line is taken: {self._receiver.trouble}")
+        told += self.spool.wrong()
         return "; ".join(told)
 
     def stop(self, deadline: float) -> None:
@@ -278,6 +278,8 @@ class Syncer:
             0 if receiver is None else receiver.connected,
             receiver is not None and not receiver.trouble,
             {} if receiver is None else dict(receiver.closed),
+            len(self.spool.damaged()),
+            self.spool.unreadable(),
         )
 
     def facts(self) -> dict[str, Any]:
@@ -293,6 +295,8 @@ class Syncer:
             "closed_connections": now.closed,
             "waiting": now.waiting,
             "given_up": now.given_up,
+            "damaged_spools": self.spool.damaged(),
+            "unreadable_rows": now.unreadable_rows,
             "overdue_seconds": round(now.overdue, 3),
             "lines": totals.lines,
             "operations": dict(totals.operations),

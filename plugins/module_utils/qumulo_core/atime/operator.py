@@ -15,7 +15,6 @@ from ..service.logs import one_line
 from ..service.operator import say
 from ..service.spool import Item, Key
 from ..times import format_rfc3339_ns
-from .app import open_spool
 from .coalesce import shown
 from .config import API, Config
 
@@ -52,6 +51,8 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("files", _counts(facts["files"])),
         ("ignored by mount", facts["ignored"]),
         ("given up", facts["given_up"]),
+        ("damaged spools", len(facts["damaged_spools"])),
+        ("unreadable rows", facts["unreadable_rows"]),
         ("senders", facts["connections"]),
         ("closed connections", _counts(facts["closed_connections"])),
         ("malformed", _counts(facts["malformed"])),
@@ -71,7 +72,8 @@ def _counts(counts: dict[str, int]) -> str:
 
 def failed(config: Config, options: argparse.Namespace) -> int:
     """Show what was given up."""
-    items = open_spool(config).items(given_up=True, limit=options.limit)
+    spool = operator.open_spool(config.spool, postpone=False)
+    items = spool.items(given_up=True, limit=options.limit)
     operator.show(items, options, _render, _line)
     if not options.json:
         say("'retry FILE' or 'retry --all' tries again." if items else "Nothing has failed.")
@@ -104,7 +106,8 @@ def retry(config: Config, options: argparse.Namespace) -> int:
         say("Name files as 'failed' shows them, or --all.")
         return exit_codes.USAGE
     keys: list[Key] = [name if config.way == API else os.fsencode(name) for name in options.files]
-    return operator.retry(open_spool(config), None if options.all else keys)
+    spool = operator.open_spool(config.spool, postpone=False)
+    return operator.retry(spool, None if options.all else keys)
 
 
 COMMANDS = {"status": status, "failed": failed, "retry": retry}

@@ -23,6 +23,8 @@ from .beneath import Outcome
 _LOG = logging.getLogger("lockstep.atime")
 #: Seconds between looks for what is due.
 LOOK = 0.1
+#: Seconds between looks at the host's clock, and how far back it must be set to be noticed before.
+LOOK_AT_CLOCK, _STEP = 60.0, 1.0
 #: Files that are taken from the spool at once.
 _BATCH = 2000
 #: Seconds until the work is tried again that was stopped.
@@ -77,6 +79,7 @@ class Setter:
 
     :param done: is told of results that have been written back, and how many entries are gone.
     :param max_attempts: failures of a file after which it is left to an operator.
+    :param longest: gives the most seconds that an entry can have to wait.
     :param hung: seconds, as :data:`HUNG`.
     """
 
@@ -87,6 +90,7 @@ class Setter:
         done: Callable[[list[Result], int], None],
         *,
         max_attempts: int,
+        longest: Callable[[], float],
         hung: float = HUNG,
         heartbeats: Heartbeats | None = None,
     ) -> None:
@@ -94,7 +98,10 @@ class Setter:
         self._backend = backend
         self._done = done
         self._max_attempts = max_attempts
+        self._longest = longest
         self._hung = hung
+        #: Of the last look at the clock: the host's time, and that of a clock that nobody sets.
+        self._clock: tuple[float, float] | None = None
         self._stopped = threading.Event()
         self._state = IDLING
         self._beat = time.monotonic()
@@ -127,6 +134,7 @@ class Setter:
             now = self._beat = time.monotonic()
             beats.working("looking for times that are due")
             try:
+                self._look_at_clock()
                 if self._work():
                     looked = time.monotonic()
                     continue
@@ -145,6 +153,21 @@ class Setter:
             self._go_on(IDLING)
             self._stopped.wait(LOOK)
         self._backend.rest()
+
+    def _look_at_clock(self) -> None:
+        """Let entries be due that would wait too long because the host's clock was set back.
+
+        :raises SpoolError: the spool cannot be used; the next look does it.
+        """
+        now, steady = time.time(), time.monotonic()
+        if self._clock is not None:
+            passed, really = now - self._clock[0], steady - self._clock[1]
+            if passed > really - _STEP and really < LOOK_AT_CLOCK:
+                return
+        count = self._spool.bring_forward(now + self._longest(), now)
+        self._clock = now, steady
+        if count:
+            _LOG.warning("this host's clock was set back: %d waiting files are due now", count)
 
     def _stop_work(self, error: QumuloError) -> None:
         if self.message != error.message:

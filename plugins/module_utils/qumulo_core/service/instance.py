@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One instance a host, by ``fcntl.flock`` on a file that is never unlinked.
+"""One instance per host, by ``fcntl.flock`` on a file that is never unlinked.
 
 A lock file that is removed on release lets two holders in: one that locked the old inode and one
 that created a new file. So the file stays, and what is written in it is only for people.
@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from ..common import os_reasons
 from ..errors import InputError, QumuloError
 from ..times import format_rfc3339
 
@@ -43,7 +44,8 @@ class AlreadyRunningError(QumuloError):
 
     def __init__(self, path: str, holder: Holder) -> None:
         super().__init__(
-            f"The service runs already: {path} is held {holder.describe()}. Stop that one first."
+            f"The service is already running: {path} is held {holder.describe()}. Stop that "
+            "instance first."
         )
         self.holder = holder
 
@@ -69,23 +71,27 @@ class SingleInstance:
         """Take the lock.
 
         :raises AlreadyRunningError: somebody has it.
-        :raises InputError: the file can not be opened.
+        :raises InputError: the file cannot be opened or locked.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         while True:
             try:
                 number = os.open(self.path, flags, 0o640)
             except OSError as exc:
-                raise InputError(
-                    f"The lock file {self.path} can not be opened ({exc.strerror}): its directory "
-                    "must be there and writable for the service."
-                ) from exc
+                failed = f"Cannot open the lock file {self.path}"
+                step = "Create the directory that holds it."
+                raise InputError(os_reasons.explain(failed, exc, step)) from exc
             try:
                 _lock(number)
-            except OSError as exc:
+            except BlockingIOError as exc:
                 holder = _read_holder(number)
                 os.close(number)
                 raise AlreadyRunningError(self.path, holder) from exc
+            except OSError as exc:
+                os.close(number)
+                failed = f"Cannot lock the lock file {self.path}"
+                step = "Put it on a local file system."
+                raise InputError(os_reasons.explain(failed, exc, step)) from exc
             if _is_still(self.path, number):
                 break
             os.close(number)  # a person has removed or replaced the file meanwhile
@@ -104,18 +110,23 @@ class SingleInstance:
 def holder_of(path: str) -> Holder | None:
     """Return who holds a lock, or None if nobody does.
 
-    :raises InputError: the file can not be read.
+    :raises InputError: the file cannot be read or locked.
     """
     try:
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except FileNotFoundError:
         return None
     except OSError as exc:
-        raise InputError(f"The lock file {path} can not be read ({exc.strerror}).") from exc
+        failed = f"Cannot read the lock file {path}"
+        raise InputError(os_reasons.explain(failed, exc, "Check the path.")) from exc
     try:
         fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
+    except BlockingIOError:
         return _read_holder(number)
+    except OSError as exc:
+        failed = f"Cannot look at the lock of {path}"
+        step = "Put it on a local file system."
+        raise InputError(os_reasons.explain(failed, exc, step)) from exc
     finally:
         os.close(number)
     return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,7 +15,8 @@ from typing import Any, Protocol
 
 from . import exit_codes, instance, metrics
 from .logs import one_line
-from .spool import Item, Key, Spool
+from .spool import Item, Key, Spool, UnreadableItemError
+from .sqlite import SqliteSpool
 
 #: Lines that are shown without being asked for more.
 SHOWN = 50
@@ -30,6 +32,26 @@ class Asked(Protocol):
     @property
     def metrics_port(self) -> int:
         """The port of ``/status``."""
+
+
+def open_spool(path: str, *, postpone: bool) -> SqliteSpool:
+    """Return the spool of a service; an empty one if the service has not been started yet."""
+    if not os.path.lexists(path):
+        return SqliteSpool(":memory:", postpone=postpone)
+    return SqliteSpool(path, postpone=postpone, create=False)
+
+
+def readable(items: Iterable[Item], render: Callable[[Item], object]) -> list[Item]:
+    """Return the items that make sense, and say which do not."""
+    found = []
+    for item in items:
+        try:
+            render(item)
+        except UnreadableItemError as exc:
+            sys.stderr.write(f"{one_line(exc.message)}\n")
+            continue
+        found.append(item)
+    return found
 
 
 def say(text: str) -> None:

@@ -11,6 +11,9 @@ from ..errors import AuthenticationError, BusyError, TlsError, UnreachableError
 FOR_NOW = (AuthenticationError, BusyError, TlsError, UnreachableError)
 #: Seconds until what has failed is tried again: twice as long each time, up to a bound.
 _FIRST, _LAST = 2.0, 300.0
+#: Most seconds that an entry waits besides its quiet period or window: longer than between two
+#: tries. If its due time is later, a clock was set back.
+LONGEST_WAIT = 600.0
 
 
 def retry_after(attempts: int) -> float:

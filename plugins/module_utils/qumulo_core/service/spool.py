@@ -30,6 +30,29 @@ class SpoolFullError(SpoolError):
     """The disk is full, or the spool has its greatest size: nothing of the batch was taken."""
 
 
+class SpoolGoneError(SpoolError):
+    """The spool was deleted or replaced while it was open: what it takes would be lost."""
+
+
+class SpoolDamagedError(SpoolError):
+    """The file of the spool is damaged.
+
+    :param moved: it was moved aside, so that an empty one can take its place.
+    """
+
+    def __init__(self, message: str, *, moved: bool = False) -> None:
+        super().__init__(message)
+        self.moved = moved
+
+
+class SpoolUnreadableError(SpoolError):
+    """A row cannot be read; the others can."""
+
+
+class UnreadableItemError(QumuloError):
+    """The service cannot make sense of an item."""
+
+
 class Entry(NamedTuple):
     """Something to do.
 
@@ -82,6 +105,9 @@ class Counts:
 class Spool(Protocol):
     """What a service needs of its queue. All methods are for any thread."""
 
+    #: Why the spool is lost: the service must end.
+    failure: SpoolError | None
+
     def close(self) -> None:
         """Let go of what is open."""
 
@@ -108,6 +134,12 @@ class Spool(Protocol):
     def give_up(self, items: Iterable[tuple[Item, str]]) -> None:
         """Keep items for an operator; each with the reason."""
 
+    def set_aside(self, items: Iterable[tuple[Item, str]]) -> None:
+        """Remove items that make no sense; they are kept for an operator, each with the reason."""
+
+    def bring_forward(self, latest: float, due: float) -> int:
+        """Let what is due later than ``latest`` be due at ``due``; return how many that are."""
+
     def counts(self) -> Counts:
         """Return how much there is."""
 
@@ -129,7 +161,16 @@ class Spool(Protocol):
     def set_notes(self, **notes: str) -> None:
         """Note something durably."""
 
+    def drop_note(self, name: str, reason: str) -> None:
+        """Forget a note that makes no sense."""
+
     # -- for operators --------------------------------------------------------------------------
+
+    def unreadable(self) -> int:
+        """Return how many rows were set aside because they could not be read."""
+
+    def damaged(self) -> list[str]:
+        """Return the damaged spools that were moved aside."""
 
     def items(self, *, given_up: bool, limit: int) -> list[Item]:
         """Return entries that wait, or that were given up, the earliest first."""

@@ -5,58 +5,38 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any
 
-from .spool import Counts, Entry, Item, Key, SpoolError, SpoolFullError
+from . import schema
+from .rows import COLUMNS, GIVEN_UP, WAITING, delete_row, is_item, split
+from .schema import IN_VAIN
+from .spool import (
+    Counts,
+    Entry,
+    Item,
+    Key,
+    SpoolFullError,
+    SpoolUnreadableError,
+)
+from .store import NOTE, Store
 
-#: What becomes of an entry, as the database has it.
-_WAITING, _GIVEN_UP = 0, 1
-#: Seconds to wait for another process, such as an operator's command, that writes.
-_BUSY = 30.0
-#: Pages that go to the log before it is written back: about 16 MiB.
-_CHECKPOINT_PAGES = 4000
+#: Key, number and version of an item.
+_Row = tuple[Any, ...]
+#: Items that are remembered as missed.
+_MOST_MISSED = 100_000
+#: Numbers grow up to here; a larger one is damage, and there would be no next one.
+_MOST = 1 << 62
+_LOG = logging.getLogger(__name__)
 #: Keys that one question asks for.
 _KEYS = 500
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS item (
-    key TEXT PRIMARY KEY,
-    payload TEXT NOT NULL,
-    stamp INTEGER NOT NULL,
-    due REAL NOT NULL,
-    number INTEGER NOT NULL,
-    version INTEGER NOT NULL DEFAULT 0,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    error TEXT NOT NULL DEFAULT '',
-    state INTEGER NOT NULL DEFAULT 0,
-    since REAL
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS item_due ON item (state, due);
-CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
--- How many there are, for a question that is asked every second must not count a million.
-CREATE TABLE IF NOT EXISTS tally (state INTEGER PRIMARY KEY, n INTEGER NOT NULL);
--- What is put is counted by the batch: the trigger of earlier releases took longer than the row.
-DROP TRIGGER IF EXISTS item_in;
-CREATE TRIGGER IF NOT EXISTS item_out AFTER DELETE ON item
-    BEGIN UPDATE tally SET n = n - 1 WHERE state = OLD.state; END;
-CREATE TRIGGER IF NOT EXISTS item_moved AFTER UPDATE OF state ON item WHEN OLD.state <> NEW.state
-    BEGIN UPDATE tally SET n = n + (state = NEW.state) - (state = OLD.state); END;
-INSERT OR IGNORE INTO tally SELECT 0, count(*) FROM item WHERE state = 0;
-INSERT OR IGNORE INTO tally SELECT 1, count(*) FROM item WHERE state = 1;
-"""
-#: When what was tried in vain was due first. Few are, so that it has an index of its own.
-_SINCE = "ALTER TABLE item ADD COLUMN since REAL"
-_IN_VAIN = f"state = {_WAITING} AND attempts > 0"
-_SINCE_INDEX = f"CREATE INDEX IF NOT EXISTS item_since ON item (since) WHERE {_IN_VAIN}"
 #: The row that an item was read from, as it was then: the version starts over with each new row.
 _THIS = "key = ? AND number = ? AND version = ?"
-_COLUMNS = "key, payload, stamp, due, number, version, attempts, error"
 #: Rows that one statement puts: it takes half as long as one statement for each.
 _ROWS = 100
 _INSERT = "INSERT INTO item (key, payload, stamp, due, number) VALUES {rows} ON CONFLICT (key) DO "
@@ -64,16 +44,13 @@ _PUT_NEW = _INSERT + "NOTHING"
 #: A newer stamp wins; an older one must not undo it. What was given up gets another chance.
 _PUT_AGAIN = f"""{_INSERT}UPDATE SET
     payload = excluded.payload, stamp = excluded.stamp, version = version + 1,
-    due = CASE WHEN state = {_WAITING} THEN {{due}} ELSE excluded.due END,
-    attempts = 0, error = '', since = NULL, state = {_WAITING}
+    due = CASE WHEN state = {WAITING} THEN {{due}} ELSE excluded.due END,
+    attempts = 0, error = '', since = NULL, state = {WAITING}
 WHERE excluded.stamp >= stamp AND excluded.number <> number
-"""
-_NOTE = """
-INSERT INTO note (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
 _MAKE_ROOM = f"""
 DELETE FROM item WHERE key IN (
-    SELECT key FROM item WHERE state = {_GIVEN_UP} ORDER BY due LIMIT ?
+    SELECT key FROM item WHERE state = {GIVEN_UP} ORDER BY due LIMIT ?
 )
 """
 
@@ -96,45 +73,49 @@ def _storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-class SqliteSpool:
+class SqliteSpool(Store):
     """A :class:`~.spool.Spool` in a file.
 
     :param path: of the database; ``:memory:`` for one that lasts as long as the process.
     :param postpone: an entry that is put again is due when it says; otherwise when it was first.
     :param limit: most entries; 0 for no limit but the disk. What was given up makes room for what
         comes, the oldest first: otherwise it would in the end stop all work.
-    :raises SpoolError: the file can not be used.
+    :param own: see :class:`~.database.Database`, as ``create``.
+    :raises SpoolError: the file cannot be used.
     """
 
-    def __init__(self, path: str, *, postpone: bool, limit: int = 0) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: str,
+        *,
+        postpone: bool,
+        limit: int = 0,
+        own: bool = False,
+        create: bool = True,
+    ) -> None:
         self._limit = limit
-        self._lock = threading.Lock()
         self._due_again = "excluded.due" if postpone else "min(due, excluded.due)"
-        with self._errors():
-            self._database = sqlite3.connect(
-                path, timeout=_BUSY, isolation_level=None, check_same_thread=False
-            )
-            self._database.execute("PRAGMA journal_mode = WAL")
-            # An entry that was taken must survive a loss of power, too.
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-            self._database.executescript(_SCHEMA)
-            columns = self._database.execute("PRAGMA table_info (item)").fetchall()
-            if "since" not in [column[1] for column in columns]:  # of an earlier release
-                self._database.execute(_SINCE)
-            self._database.execute(_SINCE_INDEX)
-        with self.writing() as database:
-            row = database.execute("SELECT max(number) FROM item").fetchone()
-            self._number = max(int(row[0] or 0), self._noted_number(database))
-            # An earlier release noted it now and then only.
-            self._note_number(database)
-        self._size = self.counts().waiting + self.counts().given_up
+        self._number = self._size = 0
+        #: Items that could not be found again, so that no query must return them.
+        self._missed: set[_Row] = set()
+        super().__init__(path, own=own, create=create)
 
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._database.close()
+    def _set_up(self, connection: sqlite3.Connection) -> None:
+        schema.create(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        query = "SELECT max(number) FROM item WHERE typeof(number) = 'integer' AND number < ?"
+        row = connection.execute(query, (_MOST,)).fetchone()
+        noted = self._noted_number(connection)
+        self._number = max(self._number, int(row[0] or 0), noted if noted < _MOST else 0)
+        # An earlier release noted it now and then only.
+        self._note_number(connection)
+        connection.execute("COMMIT")
+
+    def _look(self) -> None:
+        counts = self.counts()
+        self._size = counts.waiting + counts.given_up
+        if self._own:
+            self._sweep()
 
     # -- the queue ------------------------------------------------------------------------------
 
@@ -162,7 +143,7 @@ class SqliteSpool:
             new = sum(
                 self._put_some(database, rows[at : at + _ROWS]) for at in range(0, len(rows), _ROWS)
             )
-            database.execute(f"UPDATE tally SET n = n + ? WHERE state = {_WAITING}", (new,))
+            database.execute(f"UPDATE tally SET n = n + ? WHERE state = {WAITING}", (new,))
             self._size += len(rows)  # too many, if some were there; counted anew before it matters
 
     def _put_some(self, database: sqlite3.Connection, rows: list[tuple[Any, ...]]) -> int:
@@ -177,17 +158,20 @@ class SqliteSpool:
 
     def due(self, now: float, limit: int) -> list[Item]:
         """Return entries that are due, the earliest first."""
-        wanted = f"state = {_WAITING} AND due <= ?"
-        query = f"SELECT {_COLUMNS} FROM item WHERE {wanted} ORDER BY due LIMIT ?"
-        with self.reading() as database:
-            return [Item(*row) for row in database.execute(query, (now, limit))]
+        found = self._read(f"state = {WAITING} AND due <= ? ORDER BY due LIMIT ?", (now, limit))
+        if self._missed and any((i.key, i.number, i.version) in self._missed for i in found):
+            with self._lock, self._errors():
+                raise sqlite3.DatabaseError("malformed: an index does not match its table")
+        return found
 
     def done(self, items: Iterable[Item]) -> int:
         """Remove items, unless they were put again meanwhile; return how many were."""
         rows = _in_order([(item.key, item.number, item.version) for item in items])
         with self.writing() as database:
             change = f"DELETE FROM item WHERE {_THIS}"
-            return database.executemany(change, rows).rowcount
+            count = database.executemany(change, rows).rowcount
+            self._see_missed(database, count, rows)
+            return count
 
     def later(self, items: Iterable[tuple[Item, float, str]]) -> None:
         """Try items again at another time; an empty reason does not count as an attempt."""
@@ -196,61 +180,83 @@ class SqliteSpool:
             for item, due, why in items
         ]
         with self.writing() as database:
-            database.executemany(
+            changed = database.executemany(
                 "UPDATE item SET due = ?, attempts = attempts + ?, error = ?, "
                 "since = CASE WHEN attempts = 0 THEN due ELSE coalesce(since, due) END "
                 f"WHERE {_THIS}",
                 rows,
             )
+            self._see_missed(database, changed.rowcount, [row[-3:] for row in rows])
 
     def give_up(self, items: Iterable[tuple[Item, str]]) -> None:
         """Keep items for an operator; each with the reason."""
         rows = [(_storable(why), item.key, item.number, item.version) for item, why in items]
         with self.writing() as database:
-            database.executemany(
-                f"UPDATE item SET state = {_GIVEN_UP}, attempts = attempts + 1, error = ? "
+            changed = database.executemany(
+                f"UPDATE item SET state = {GIVEN_UP}, attempts = attempts + 1, error = ? "
                 f"WHERE {_THIS}",
                 rows,
             )
+            self._see_missed(database, changed.rowcount, [row[-3:] for row in rows])
+
+    def _see_missed(self, database: sqlite3.Connection, count: int, rows: Sequence[_Row]) -> None:
+        """Remember the items that a change has not found, usually because they were put again.
+
+        If a query returns one of them all the same, an index is damaged, and the item would be
+        due for ever.
+        """
+        if count == len(rows):
+            return
+        if len(self._missed) > _MOST_MISSED:
+            self._missed.clear()
+        query = f"SELECT count(*) FROM item WHERE {_THIS}"
+        self._missed.update(row for row in rows if not database.execute(query, row).fetchone()[0])
+
+    def set_aside(self, items: Iterable[tuple[Item, str]]) -> None:
+        """Remove items that make no sense, and keep them in a file for an operator."""
+        chosen = list(items)
+        if chosen:
+            self._unreadable.add([(item._asdict(), why) for item, why in chosen])
+            self.done([item for item, _why in chosen])
 
     def bring_forward(self, latest: float, due: float) -> int:
         """Let what is due later than ``latest`` be due at ``due``; return how many that are."""
         with self.writing() as database:
             return database.execute(
-                f"UPDATE item SET due = ? WHERE state = {_WAITING} AND due > ?", (due, latest)
+                f"UPDATE item SET due = ? WHERE state = {WAITING} AND due > ?", (due, latest)
             ).rowcount
 
     def counts(self) -> Counts:
         """Return how much there is."""
         with self.reading() as database:
-            rows = dict(database.execute("SELECT state, n FROM tally"))
+            rows = self._tally(database)
             oldest = [
                 found
                 for question in (
-                    f"SELECT min(due) FROM item WHERE state = {_WAITING}",
-                    f"SELECT min(since) FROM item WHERE {_IN_VAIN}",
+                    f"SELECT min(due) FROM item WHERE state = {WAITING}",
+                    f"SELECT min(since) FROM item WHERE {IN_VAIN}",
                 )
                 for (found,) in database.execute(question)
-                if found is not None
+                if isinstance(found, float)
             ]
-        return Counts(rows.get(_WAITING, 0), rows.get(_GIVEN_UP, 0), min(oldest, default=None))
+        return Counts(rows[WAITING], rows[GIVEN_UP], min(oldest, default=None))
 
     # -- for operators --------------------------------------------------------------------------
 
     def items(self, *, given_up: bool, limit: int) -> list[Item]:
         """Return entries that wait, or that were given up, the earliest first."""
-        query = f"SELECT {_COLUMNS} FROM item WHERE state = ? ORDER BY due LIMIT ?"
-        with self.reading() as database:
-            rows = database.execute(query, (_GIVEN_UP if given_up else _WAITING, limit))
-            return [Item(*row) for row in rows]
+        state = GIVEN_UP if given_up else WAITING
+        return self._read("state = ? ORDER BY due LIMIT ?", (state, limit))
 
     def get(self, key: Key) -> tuple[Item, bool] | None:
         """Return the entry of a key and whether it was given up, or None."""
+        found = self._read("key = ?", (key,))
+        if not found:
+            return None
         with self.reading() as database:
-            row = database.execute(
-                f"SELECT {_COLUMNS}, state FROM item WHERE key = ?", (key,)
-            ).fetchone()
-        return None if row is None else (Item(*row[:-1]), row[-1] == _GIVEN_UP)
+            query = "SELECT state FROM item WHERE key = ?"
+            row = database.execute(query, (key,)).fetchone()
+        return None if row is None else (found[0], row[0] == GIVEN_UP)
 
     def known(self, keys: Sequence[Key]) -> list[Key]:
         """Return those of some keys that have an entry."""
@@ -269,9 +275,9 @@ class SqliteSpool:
         :param keys: which; None for all.
         """
         change = (
-            f"UPDATE item SET state = {_WAITING}, due = min(coalesce(since, due), ?), "
+            f"UPDATE item SET state = {WAITING}, due = min(coalesce(since, due), ?), "
             "attempts = 0, version = version + 1 "
-            f"WHERE state = {_GIVEN_UP}"
+            f"WHERE state = {GIVEN_UP}"
         )
         with self.writing() as database:
             if keys is None:
@@ -284,7 +290,8 @@ class SqliteSpool:
         """Return the least number of all entries that wait, or None if none does."""
         with self.reading() as database:
             row = database.execute(
-                f"SELECT min(number) FROM item WHERE state = {_WAITING}"
+                "SELECT min(number) FROM item "
+                f"WHERE state = {WAITING} AND typeof(number) = 'integer'"
             ).fetchone()
         return None if row[0] is None else int(row[0])
 
@@ -293,69 +300,64 @@ class SqliteSpool:
         """The number that was given last."""
         return self._number
 
-    # -- notes ----------------------------------------------------------------------------------
+    # -- what cannot be read --------------------------------------------------------------------
 
-    def note(self, name: str) -> str | None:
-        """Return what was noted under a name, or None."""
+    def _read(self, condition: str, arguments: tuple[Any, ...]) -> list[Item]:
+        """Return the items of rows; the owner sets those aside that cannot be read."""
+        query = f"SELECT {COLUMNS} FROM item WHERE {condition}"
+        while True:
+            try:
+                with self.reading() as database:
+                    rows = database.execute(query, arguments).fetchall()
+                if all(map(is_item, rows)):
+                    return [Item(*row) for row in rows]
+            except SpoolUnreadableError as exc:
+                _LOG.debug("%s", exc)
+            if not self.mends:
+                with self.reading() as database:
+                    return split(database, condition, arguments)[0]
+            self._remove_unreadable(condition, arguments)
+
+    def _sweep(self) -> None:
+        """Set rows aside that no query finds, because their state is unknown."""
+        unknown = f"state < {WAITING} OR state > {GIVEN_UP}"
         with self.reading() as database:
-            row = database.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
-        return None if row is None else str(row[0])
+            row = database.execute(f"SELECT count(*) FROM item WHERE {unknown}").fetchone()
+        if row[0]:
+            self._remove_unreadable(unknown, ())
 
-    def set_notes(self, **notes: str) -> None:
-        """Note something durably."""
+    def _remove_unreadable(self, condition: str, arguments: tuple[Any, ...]) -> None:
         with self.writing() as database:
-            self.note_in(database, notes)
-
-    @staticmethod
-    def note_in(database: sqlite3.Connection, notes: Mapping[str, str]) -> None:
-        """Note something in the transaction of :meth:`writing`."""
-        database.executemany(_NOTE, list(notes.items()))
+            _items, found = split(database, condition, arguments)
+            if not found:
+                raise sqlite3.DatabaseError("malformed: a row cannot be read, and not be found")
+            self._unreadable.add([(row.shown, row.reason) for row in found])
+            for row in found:
+                delete_row(database, row)
 
     # -- the database ---------------------------------------------------------------------------
 
     @staticmethod
-    def _count(database: sqlite3.Connection) -> int:
-        return int(database.execute("SELECT sum(n) FROM tally").fetchone()[0])
+    def _tally(database: sqlite3.Connection) -> dict[int, int]:
+        rows = dict(database.execute("SELECT state, n FROM tally"))
+        if all(isinstance(rows.get(state), int) for state in (WAITING, GIVEN_UP)):
+            return rows
+        query = "SELECT count(*) FROM item WHERE state = ?"
+        return {
+            state: int(database.execute(query, (state,)).fetchone()[0])
+            for state in (WAITING, GIVEN_UP)
+        }
+
+    @classmethod
+    def _count(cls, database: sqlite3.Connection) -> int:
+        return sum(cls._tally(database).values())
 
     @staticmethod
     def _noted_number(database: sqlite3.Connection) -> int:
         """Return the number that was given last, by whatever process."""
-        row = database.execute("SELECT value FROM note WHERE name = 'number'").fetchone()
+        query = "SELECT CAST(value AS INTEGER) FROM note WHERE name = 'number'"
+        row = database.execute(query).fetchone()
         return 0 if row is None else int(row[0])
 
     def _note_number(self, database: sqlite3.Connection) -> None:
-        database.execute(_NOTE, ("number", str(self._number)))
-
-    @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Give the database to one reader; services keep tables of their own in it."""
-        with self._lock, self._errors():
-            yield self._database
-
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Give the database to one writer; what it does is durable, all or none."""
-        with self._lock, self._errors():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as exc:
-            text = str(exc)
-            if "full" in text or "disk I/O" in text:
-                raise SpoolFullError(
-                    f"The spool {self.path} can not grow ({text}): make room on its disk."
-                ) from exc
-            raise SpoolError(
-                f"The spool {self.path} can not be used ({text}): see that its directory is "
-                "there and writable for the service."
-            ) from exc
+        database.execute(NOTE, ("number", str(self._number)))

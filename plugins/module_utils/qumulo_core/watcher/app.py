@@ -19,7 +19,8 @@ from ..common.heartbeats import Heartbeats
 from ..errors import QumuloError
 from ..service import metrics
 from ..service.reload import merge
-from ..service.spool import Entry
+from ..service.retries import LONGEST_WAIT
+from ..service.spool import Entry, SpoolError
 from ..service.sqlite import SqliteSpool
 from ..service.threads import Threads
 from ..times import format_rfc3339
@@ -36,14 +37,13 @@ from .locking import Context
 from .meters import Gauges, Meters
 from .outcomes import Outcome, What
 from .rules import Root
+from .start_over import restore_times
 from .versions import Versions
 from .workers import Workers
 
 _LOG = logging.getLogger("lockstep.watcher")
 #: Seconds between looks at what the watched directories are.
 LOOK = 5.0
-#: Most seconds that an entry waits besides a quiet period: as long as between two tries.
-LONGEST_WAIT = 600.0
 
 
 class Watcher:
@@ -61,8 +61,9 @@ class Watcher:
         self._client = Client(cluster)
         self._manager_client = self._client.clone()
         path = ":memory:" if dry_run else self.config.spool
-        self.spool = SqliteSpool(path, postpone=True)
-        self._versions = Versions(self.spool)
+        self.spool = SqliteSpool(path, postpone=True, own=not dry_run)
+        restore_times(self.spool, self.config)
+        self._versions = Versions(self.spool, lambda: record_files.series(self.config.evidence))
         self._names = Names(self.spool)
         self._evidence: Evidence | None = None
         #: The evidence was compared with what was stored of it.
@@ -121,7 +122,8 @@ class Watcher:
 
     def failure(self) -> BaseException | None:
         """Return what ended a thread, or None."""
-        found = [self._threads.failure, self._workers.failure() if self._workers else None]
+        found: list[BaseException | None] = [self.spool.failure, self._threads.failure]
+        found.append(self._workers.failure() if self._workers else None)
         found += [follower.failure for follower in self._followers.now()]
         found.append(None if self._evidence is None else self._evidence.failure)
         return next((failure for failure in found if failure is not None), None)
@@ -142,6 +144,7 @@ class Watcher:
             + (f"; {wrong}" if wrong else "")
             + "".join(f"; {text}" for text in self._unlisted())
             + "".join(f"; {directory} is not there" for directory in self._directories.absent())
+            + "".join(f"; {sentence}" for sentence in self.spool.wrong())
         )
 
     def stop(self, deadline: float) -> None:
@@ -156,8 +159,14 @@ class Watcher:
         if self._server is not None:
             self._server.close()
         if self._evidence is not None:
-            self.spool.set_notes(**self._evidence.notes())
+            self._note_evidence(self._evidence)
             self._evidence.close()
+
+    def _note_evidence(self, kept: Evidence) -> None:
+        try:
+            self.spool.set_notes(**kept.notes())
+        except SpoolError as exc:
+            _LOG.error("%s", exc)
 
     # -- facts ----------------------------------------------------------------------------------
 
@@ -171,6 +180,8 @@ class Watcher:
             {follower.root.path: follower.state for follower in self._followers.now()},
             0 if self._evidence is None else self._evidence.gaps,
             sum(follower.unlisted for follower in self._followers.now()),
+            len(self.spool.damaged()),
+            self.spool.unreadable(),
         )
 
     def _unlisted(self) -> list[str]:
@@ -198,6 +209,8 @@ class Watcher:
             "catch_ups": self._totals["catch-ups"],
             "evidence_gaps": gauges.evidence_gaps,
             "unlisted_directories": gauges.unlisted,
+            "damaged_spools": self.spool.damaged(),
+            "unreadable_rows": gauges.unreadable_rows,
             "directories": {
                 follower.root.path: {"state": follower.state, "message": follower.message}
                 for follower in self._followers.now()

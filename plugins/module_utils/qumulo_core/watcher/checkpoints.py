@@ -58,8 +58,15 @@ def is_retired(spool: Spool, root: Root) -> bool:
 
 def load(spool: Spool, root: Root) -> list[Mark] | None:
     """Return what is noted of a directory's checkpoints, oldest first; None on a first start."""
-    note = spool.note(f"checkpoints:{root.id}")
-    return None if note is None else [Mark(*pair) for pair in json.loads(note)]
+    name = f"checkpoints:{root.id}"
+    note = spool.note(name)
+    if note is None:
+        return None
+    try:
+        return [Mark(int(snapshot_id), int(number)) for snapshot_id, number in json.loads(note)]
+    except (TypeError, ValueError) as exc:
+        spool.drop_note(name, str(exc))
+        return None
 
 
 def save(spool: Spool, root: Root, marks: Sequence[Mark], **notes: str) -> None:

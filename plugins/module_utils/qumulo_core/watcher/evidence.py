@@ -111,7 +111,8 @@ class Evidence:
         self._mended = False
         notes = notes or {}
         #: How often records were found to be missing.
-        self.gaps = int(notes.get(_GAPS) or 0)
+        gaps = notes.get(_GAPS) or ""
+        self.gaps = int(gaps) if gaps.isdecimal() else 0
         #: The line that must be in the evidence; None once that is certain.
         self._expected = Position.stored(notes)
         self._position = self._expected or Position(GENESIS)

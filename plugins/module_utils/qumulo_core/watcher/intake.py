@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import datetime
 
 from ..events import Event
-from ..service.spool import Key
+from ..service.spool import Key, UnreadableItemError
 from ..service.sqlite import SqliteSpool
 from .links import Names
 from .meters import Meters
@@ -63,6 +64,7 @@ class Intake:
         for key, names in todo.names.items():
             waiting = self._spool.get(key) if key in known else None
             if waiting is not None:
-                names = names | {Pending.of(waiting[0]).path}
+                with suppress(UnreadableItemError):  # this event replaces it
+                    names = names | {Pending.of(waiting[0]).path}
             if len(names) > 1:
                 yield from ((str(key), name) for name in names)

@@ -18,6 +18,7 @@ from ..client import Client
 from ..domain.hard_links import is_at
 from ..errors import QumuloError
 from ..files import FileInfo
+from ..service.spool import SpoolUnreadableError
 from ..service.sqlite import SqliteSpool
 from .rules import HOLD_BACK, Decision, RuleSet
 
@@ -41,19 +42,37 @@ class Names:
     def __init__(self, spool: SqliteSpool) -> None:
         self._spool = spool
         self._lock = threading.Lock()
+        #: Files with names. Nearly all files have none, and need no query.
+        self._files: set[str] = set()
         with spool.writing() as database:
             database.execute(_SCHEMA)
-            rows = database.execute("SELECT DISTINCT file FROM name").fetchall()
-        #: Files with names. Nearly all files have none, and need no query.
-        self._files = {str(row[0]) for row in rows}
+        try:
+            with spool.reading() as database:
+                rows = database.execute("SELECT DISTINCT file FROM name").fetchall()
+            self._files = {str(row[0]) for row in rows}
+        except SpoolUnreadableError as exc:
+            self._drop_all(exc.message)
+
+    def _drop_all(self, reason: str) -> None:
+        """Forget all names: a file with several names is held back until they are known again."""
+        self._spool.keep_unreadable({"names of files": "all"}, reason)
+        with self._lock, self._spool.writing() as database:
+            self._files.clear()
+            database.execute("DELETE FROM name")
 
     def of(self, file_id: str) -> list[str]:
         """Return the names that are remembered of a file."""
         if file_id not in self._files:
             return []
-        with self._spool.reading() as database:
-            rows = database.execute("SELECT path FROM name WHERE file = ?", (file_id,)).fetchall()
-        return [_decoded(row[0]) for row in rows]
+        query = "SELECT path FROM name WHERE file = ?"
+        try:
+            with self._spool.reading() as database:
+                rows = database.execute(query, (file_id,)).fetchall()
+            return [_decoded(row[0]) for row in rows]
+        except (AttributeError, SpoolUnreadableError, UnicodeDecodeError) as exc:
+            self._spool.keep_unreadable({"names of file": file_id}, str(exc))
+            self.forget([file_id])
+            return []
 
     def add(self, names: Iterable[tuple[str, str]]) -> None:
         """Remember names: pairs of a file ID and a path."""

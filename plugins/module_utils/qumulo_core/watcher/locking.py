@@ -18,7 +18,7 @@ from ..errors import PRECONDITION_FAILED, ConflictError, NotFoundError, QumuloEr
 from ..file_locks import LockState
 from ..files import FILE, FileInfo
 from ..service.retries import FOR_NOW, retry_after
-from ..service.spool import Entry, Item
+from ..service.spool import Entry, Item, UnreadableItemError
 from ..smb_locks import listing
 from ..times import format_rfc3339, parse_rfc3339
 from . import links
@@ -79,11 +79,13 @@ class Context:
 
 def handle(client: Client, item: Item, context: Context) -> Outcome:
     """Process an item; every failure becomes an outcome."""
-    pending = Pending.of(item)
     try:
+        pending = Pending.of(item)
         if pending.is_directory:
             return _expand(client, item, pending, context)
         return _file(client, item, pending, context)
+    except UnreadableItemError as exc:
+        return Outcome(item, What.UNREADABLE, exc.message)
     except NotFoundError:
         return Outcome(item, What.GONE, "it is gone")
     except ClockError:  # it is logged once, and not for each file

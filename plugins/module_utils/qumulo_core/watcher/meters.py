@@ -33,6 +33,8 @@ class Gauges:
     streams: dict[str, str]
     evidence_gaps: int
     unlisted: int = 0
+    damaged_spools: int = 0
+    unreadable_rows: int = 0
 
 
 class _Now(Collector):
@@ -49,6 +51,16 @@ class _Now(Collector):
                 "oldest_pending_seconds",
                 "Longest time that a finished file has been unlocked.",
                 now.oldest_pending,
+            ),
+            (
+                "damaged_spools",
+                "Damaged spools that were moved aside and are still there.",
+                now.damaged_spools,
+            ),
+            (
+                "unreadable_rows",
+                "Rows of the spool that were set aside because they could not be read.",
+                now.unreadable_rows,
             ),
             (
                 "clock_skew_seconds",

@@ -48,7 +48,11 @@ def check(config: Config) -> int:
 
 
 def _spool(config: Config) -> SqliteSpool:
-    return SqliteSpool(config.spool, postpone=True)
+    return operator.open_spool(config.spool, postpone=True)
+
+
+def _versions(config: Config, spool: SqliteSpool) -> Versions:
+    return Versions(spool, lambda: record_files.series(config.evidence))
 
 
 def status(config: Config, options: argparse.Namespace) -> int:
@@ -69,6 +73,8 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("caught up", f"{facts['catch_ups']} times"),
         ("evidence changed", f"{facts['evidence_gaps']} times"),
         ("directories not listed", facts["unlisted_directories"]),
+        ("damaged spools", len(facts["damaged_spools"])),
+        ("unreadable rows", facts["unreadable_rows"]),
         ("clock skew", f"{facts['clock_skew_seconds']:+.1f} s (cluster to host)"),
     ]
     yield from operator.rows(pairs)
@@ -80,7 +86,8 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
 def listing(config: Config, options: argparse.Namespace) -> int:
     """Show what waits, or what was given up."""
     given_up = options.command == "failed"
-    items = _spool(config).items(given_up=given_up, limit=options.limit)
+    found = _spool(config).items(given_up=given_up, limit=options.limit)
+    items = operator.readable(found, Pending.of)
     operator.show(items, options, _render, _failed_line if given_up else _pending_line)
     if not options.json:
         if not items:
@@ -132,7 +139,7 @@ def run_audit(config: Config, options: argparse.Namespace) -> int:
             if root is None:
                 say(f"Rule '{rule.name}': {rule.directory} is not there.")
         spool = _spool(config)
-        for found in audit.audit(client, rules, spool, Versions(spool), totals):
+        for found in audit.audit(client, rules, spool, _versions(config, spool), totals):
             if found.why == audit.EXCLUDED and not options.excluded:
                 continue
             if options.json:

@@ -23,6 +23,7 @@ class What(Enum):
     SKIPPED = "skipped"
     LATER = "later"
     GIVE_UP = "given up"
+    UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from ..events import Event
 from ..files import FileInfo
-from ..service.spool import Entry, Item, Key
+from ..service.spool import Entry, Item, Key, UnreadableItemError
 from .rules import GROUPS, MOVED, WRITTEN, Root, RuleSet
 
 _DIRECTORY = "d"  # before the ID of a directory, in keys
@@ -35,8 +35,20 @@ class Pending:
 
     @classmethod
     def of(cls, item: Item) -> Pending:
-        """Return what an item of the spool is about."""
-        path, seen = json.loads(item.payload)[:2]  # an earlier release noted more
+        """Return what an item of the spool is about.
+
+        :raises UnreadableItemError: it makes no sense.
+        """
+        try:
+            path, seen = json.loads(item.payload)[:2]  # an earlier release noted more
+            datetime.fromtimestamp(seen, timezone.utc)
+            if not isinstance(path, str):
+                raise TypeError(path)
+        except (LookupError, OverflowError, OSError, TypeError, ValueError) as exc:
+            raise UnreadableItemError(
+                f"The entry {item.key!r} of the spool makes no sense ({item.payload[:200]!r}): "
+                "the service sets it aside."
+            ) from exc
         key = str(item.key)  # other services have bytes
         if key.startswith(_DIRECTORY):
             return cls(key[len(_DIRECTORY) :], path, seen, is_directory=True)

@@ -12,7 +12,7 @@ number.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,6 +21,7 @@ from ..common import record_files
 from ..errors import QumuloError
 from ..file_locks import LockState
 from ..files import FileInfo
+from ..service.spool import SpoolUnreadableError
 from ..service.sqlite import SqliteSpool
 from ..times import parse_rfc3339
 
@@ -112,20 +113,39 @@ class Versions:
     """The last locked version of each file, in the spool's database.
 
     All methods are for any thread.
+
+    :param files: returns the files of the evidence, the oldest first.
     """
 
-    def __init__(self, spool: SqliteSpool) -> None:
+    def __init__(self, spool: SqliteSpool, files: Callable[[], Sequence[str]]) -> None:
         self._spool = spool
+        self._evidence = files
         with spool.writing() as database:
             database.execute(_SCHEMA)
 
     def get(self, file_id: str) -> Version | None:
         """Return the last locked version of a file, or None."""
-        with self._spool.reading() as database:
-            row = database.execute(
-                "SELECT value FROM version WHERE file = ?", (file_id,)
-            ).fetchone()
-        return None if row is None else Version.load(row[0])
+        try:
+            with self._spool.reading() as database:
+                row = database.execute(
+                    "SELECT value FROM version WHERE file = ?", (file_id,)
+                ).fetchone()
+            return None if row is None else Version.load(row[0])
+        except (SpoolUnreadableError, TypeError, ValueError) as exc:
+            return self._restore(file_id, str(exc))
+
+    def _restore(self, file_id: str, reason: str) -> Version | None:
+        """Replace a row that cannot be read by what the evidence says."""
+        version = None
+        for _count, found in self._of_evidence(self._evidence()):
+            if found is not None and found[0] == file_id:
+                version = found[1]
+        if self._spool.mends:
+            self._spool.keep_unreadable({"version of file": file_id}, reason)
+            self.forget([file_id])
+            if version is not None:
+                self.remember([(file_id, version)])
+        return version
 
     def remember(
         self, versions: Iterable[tuple[str, Version]], notes: Mapping[str, str] | None = None
@@ -159,13 +179,9 @@ class Versions:
         """
         found: dict[str, Version] = {}
         count = 0
-        for _path, _number, line in record_files.read(paths):
-            count += 1
-            try:
-                record = json.loads(line)
-                found[str(record["file_id"])] = Version.of_record(record)
-            except (KeyError, TypeError, ValueError, RecursionError, QumuloError):
-                continue
+        for count, version in self._of_evidence(paths):
+            if version is not None:
+                found[version[0]] = version[1]
             if len(found) >= _BATCH:
                 self.remember(found.items())
                 found.clear()
@@ -173,6 +189,16 @@ class Versions:
         self.remember(found.items())
         self._spool.set_notes(**{_READ: "read"})
         yield count
+
+    @staticmethod
+    def _of_evidence(paths: Sequence[str]) -> Iterator[tuple[int, tuple[str, Version] | None]]:
+        """Yield each line's number, and the file and version in it; None if it holds none."""
+        for count, (_path, _number, line) in enumerate(record_files.read(paths), 1):
+            try:
+                record = json.loads(line)
+                yield count, (str(record["file_id"]), Version.of_record(record))
+            except (KeyError, TypeError, ValueError, RecursionError, QumuloError):
+                yield count, None
 
 
 def _time(value: object) -> datetime:

@@ -217,4 +217,5 @@ class Workers:
             self._spool.later(later)
         if given_up:
             self._spool.give_up(given_up)
+        self._spool.set_aside((o.item, o.reason) for o in batch if o.what is What.UNREADABLE)
         self._context.names.forget([str(item.key) for item in done])

@@ -359,11 +359,13 @@ def test_a_spool_of_an_earlier_release_is_counted(
 
 
 def test_a_place_that_can_not_be_used_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SpoolError, match="see that its directory is there"):
+    with pytest.raises(SpoolError, match="nowhere does not exist. Create that directory"):
         SqliteSpool(str(tmp_path / "nowhere" / "spool.db"), postpone=True)
     (tmp_path / "text").write_text("this is no database, and long enough to be looked at" * 20)
-    with pytest.raises(SpoolError):
-        SqliteSpool(str(tmp_path / "text"), postpone=True)
+    for own in (False, True):
+        with pytest.raises(SpoolError, match="is a text file and not a database"):
+            SqliteSpool(str(tmp_path / "text"), postpone=True, own=own)
+    assert (tmp_path / "text").read_text().startswith("this is no")
 
 
 class Raced:

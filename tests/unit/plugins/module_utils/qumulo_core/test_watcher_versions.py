@@ -55,7 +55,7 @@ class Life(RuleBasedStateMachine):
         self.state = LockState(None, hold=False)
         self.revision = 1
         self.info = replace(FILE, id="7", path="/w/a")
-        self.versions = Versions(SqliteSpool(":memory:", postpone=True))
+        self.versions = Versions(SqliteSpool(":memory:", postpone=True), list)
         #: Data that were retained, or under a hold that was released.
         self.retained: dict[int, datetime] = {}
         self.released: set[int] = set()
@@ -170,11 +170,11 @@ def test_the_versions_are_read_from_evidence_of_any_release(tmp_path: Path) -> N
     path = tmp_path / "e.jsonl"
     path.write_text("\n".join(lines) + "\n")
     spool = SqliteSpool(str(tmp_path / "spool.db"), postpone=True)
-    versions = Versions(spool)
+    versions = Versions(spool, list)
     assert not versions.complete
     assert list(versions.read([str(path)])) == [4]
     spool.close()
-    versions = Versions(SqliteSpool(str(tmp_path / "spool.db"), postpone=True))
+    versions = Versions(SqliteSpool(str(tmp_path / "spool.db"), postpone=True), list)
     assert versions.complete
     first, second = versions.get("1"), versions.get("2")
     assert first is not None and second is not None
