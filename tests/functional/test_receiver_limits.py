@@ -269,6 +269,33 @@ def test_a_stop_says_good_bye() -> None:
         assert connection.recv(1000) == b""
 
 
+@pytest.mark.usefixtures("rsyslogd_missing")
+def test_the_next_line_after_a_restart_is_not_held_back(tmp_path: Path) -> None:
+    """Without a word at the end, rsyslogd notices only at the line after the next one."""
+    kept: list[bytes] = []
+
+    def gather(lines: list[bytes]) -> Batch:
+        kept.extend(lines)
+        return Batch([], len(lines))
+
+    number = 0
+    port = Receiver("127.0.0.1", number, gather, lambda _batch: None)
+    port.start()
+    try:
+        with Rsyslogd(tmp_path, port.port) as rsyslogd:
+            for turn in range(3):
+                line = b"<14>1 - - - - - - turn %d" % turn
+                with socket.create_connection(("127.0.0.1", rsyslogd.port), 60) as cluster:
+                    cluster.sendall(line + b"\n")
+                wait_for(lambda line=line: line in kept)  # type: ignore[misc]
+                number = port.port
+                port.stop(time.monotonic() + 30)
+                port = Receiver("127.0.0.1", number, gather, lambda _batch: None)
+                port.start()
+    finally:
+        port.stop(time.monotonic() + 30)
+
+
 # -- memory -----------------------------------------------------------------------------------
 
 
