@@ -14,6 +14,7 @@ from typing import cast
 
 from . import sdk
 from .common.redaction import remember
+from .common.regular_files import check_regular
 from .common.secrets import clean_token, read_token
 from .errors import AuthenticationError, InputError, QumuloError
 from .settings import Settings
@@ -168,6 +169,8 @@ class Session:
 
 def _read_qq_credentials(settings: Settings) -> str:
     """Read what ``qq login`` stored (qumulo-api SDK, lib/auth.py: a file for each host)."""
+    if settings.credentials_file is not None:
+        check_regular(settings.credentials_file, "The credentials of qq")
     for host in settings.hosts:
         try:
             found = sdk.load_credentials(host, settings.port, settings.credentials_file)

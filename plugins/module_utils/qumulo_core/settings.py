@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from .common import secrets
 from .common.redaction import remember
+from .common.regular_files import check_regular
 from .errors import InputError
 from .rest.hosts import parse_hosts
 
@@ -104,6 +105,7 @@ class Settings:
         try:
             if os.path.isdir(self.ca_path):
                 return ssl.create_default_context(capath=self.ca_path)
+            check_regular(self.ca_path, "'ca_path'")
             return ssl.create_default_context(cafile=self.ca_path)
         except (OSError, ssl.SSLError) as exc:
             raise InputError(

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from ..common.redaction import remember
+from ..common.regular_files import check_regular
 from ..errors import (
     AuthenticationError,
     BusyError,
@@ -74,6 +75,8 @@ class Connection:
         self._worked = False
         handlers: list[Any] = [_NoRedirect()]
         if engine.url.startswith("https:"):
+            if engine.ca_path is not None:
+                check_regular(engine.ca_path, "ca_path")
             try:
                 context = ssl.create_default_context(cafile=engine.ca_path)
             except (OSError, ssl.SSLError) as exc:

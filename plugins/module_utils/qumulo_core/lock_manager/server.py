@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..common.heartbeats import Heartbeats
+from ..common.regular_files import check_regular
 from ..errors import InputError, LibraryMissingError
 from ..service.threads import Threads
 from .app import make_app
@@ -78,6 +79,7 @@ class Server:
             server_header=False,
             ws="none",
         )
+        _check_files(config)
         try:
             options.load()
         except (OSError, ssl.SSLError) as exc:
@@ -154,6 +156,7 @@ class Server:
         if self._tls is None or self._config.certificate is None or stamp == self._stamp:
             return False
         self._stamp = stamp
+        _check_files(self._config)
         # A context of its own: one that is in use would for a moment, or for good if they do not
         # fit, have a certificate and the key of another.
         renewed = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -171,6 +174,16 @@ class Server:
     def _present(self, connection: Any, _name: str | None, _context: ssl.SSLContext) -> None:
         """Let a new connection present the certificate that is in use now."""
         connection.context = self._tls
+
+
+def _check_files(config: Config) -> None:
+    """Refuse a FIFO in place of the certificate or its key: the page would wait for a writer.
+
+    :raises InputError: one of them is not a regular file.
+    """
+    if config.certificate is not None and config.private_key is not None:
+        check_regular(config.certificate, "The certificate")
+        check_regular(config.private_key, "The private key")
 
 
 def _both_forms(addresses: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -237,13 +238,24 @@ def load(path: str) -> Section:
     if _YAML_ERROR is not None:
         raise LibraryMissingError("PyYAML", str(_YAML_ERROR))
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        # Without waiting: nobody may ever write into a FIFO.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            is_regular = stat.S_ISREG(os.fstat(fd).st_mode)
+            with open(fd, "rb", closefd=False) as file:
+                data = file.read(MAX_BYTES + 1) if is_regular else b""
+        finally:
+            os.close(fd)
     except OSError as exc:
         raise InputError(
             f"The configuration {path} can not be read ({exc.strerror}): check path and "
             "permissions."
         ) from exc
+    if not is_regular:
+        raise InputError(
+            f"The configuration {path} is not a regular file: name a YAML file, also instead of a "
+            "process substitution such as <(command)."
+        )
     if len(data) > MAX_BYTES:
         raise InputError(f"The configuration {path} is larger than {MAX_BYTES} bytes.")
     try:
