@@ -100,8 +100,8 @@ def read_account(client: Client) -> Account:
 
     :raises AuthenticationError: the cluster does not accept the token any more.
     """
-    said = client.who_am_i()
     try:
+        said = client.who_am_i()
         return Account(str(said["id"]), str(said["name"]), frozenset(said["privileges"] or ()))
     except (KeyError, TypeError) as exc:
         raise ProtocolError("The cluster does not say whose login this is.") from exc
