@@ -350,12 +350,12 @@ def test_a_full_disk_leaves_no_half_line(host: Host, monkeypatch: pytest.MonkeyP
 
     def full(fd: int, data: bytes) -> int:
         if len(data) < 100:
-            raise OSError(errno.ENOSPC, "No space left on device")
+            raise OSError(errno.ENOSPC, "the disk is full")
         return real(fd, data[: len(data) - 50])
 
     with monkeypatch.context() as patched:
         patched.setattr(records.os, "write", full)
-        with pytest.raises(InputError, match="No space left"):
+        with pytest.raises(InputError, match="the disk is full"):
             host.write(2)
     assert host.path.read_bytes().count(b"\n") == 1 and host.path.read_bytes().endswith(b"\n")
     host.write(3)

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
+from .common import os_reasons
 from .errors import (
     AuthenticationError,
     BusyError,
@@ -83,6 +84,12 @@ def connecting(host: str, port: int, exc: Exception, *, alone: bool) -> Failure:
             f"{where} does not speak TLS: check host and port (the REST API is on 8000)."
         )
         return Failure(error, retryable=False, refused=True)
+    if isinstance(exc, OSError) and os_reasons.is_shortage(exc):
+        text = os_reasons.explain(f"Cannot open a connection to {where}", exc, "Try again.")
+        reason = os_reasons.cause(exc)
+        return Failure(
+            UnreachableError(text), retryable=True, refused=True, connect=True, reason=reason
+        )
     if isinstance(exc, (socket.gaierror, UnicodeError)):
         error = unresolved(f"host name '{host}'", "'host'", exc)
         passing = getattr(exc, "errno", None) == socket.EAI_AGAIN or not alone

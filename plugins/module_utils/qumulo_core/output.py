@@ -11,7 +11,7 @@ import stat
 from types import TracebackType
 from typing import BinaryIO
 
-from .common import safe_paths
+from .common import os_reasons, safe_paths
 from .common.drafts import Draft, remove_leftovers
 from .errors import InputError
 
@@ -44,7 +44,12 @@ _KINDS = (
 
 def write_error(path: str, exc: OSError) -> InputError:
     """Return the error for an output file that cannot be written; nothing of it is left."""
-    return _refusal(path, _REASONS.get(exc.errno or 0, str(exc)))
+    if exc.errno in _REASONS:
+        return _refusal(path, _REASONS[exc.errno])
+    if not os_reasons.is_known(exc):
+        return _refusal(path, str(exc))
+    step = os_reasons.step(exc, "").rstrip(".")
+    return _refusal(path, f"{os_reasons.cause(exc)}; {step[:1].lower()}{step[1:]}")
 
 
 def _refusal(path: str, reason: str) -> InputError:

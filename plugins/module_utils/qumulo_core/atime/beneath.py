@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum
 
+from ..common import os_reasons
 from .mounts import MountError, mount_id
 from .syscalls import Syscalls
 
@@ -292,7 +293,6 @@ def _is_plain(path: bytes) -> bool:
 
 
 def _stop(exc: OSError) -> MountError:
-    return MountError(
-        f"The mount can not be worked on ({exc.strerror or exc}): look at the mount, the network "
-        "and the cluster; what is to be done is kept."
-    )
+    step = "Check the mount, the network and the cluster."
+    explained = os_reasons.explain("Cannot work on the mount", exc, step)
+    return MountError(f"{explained} What is to be done is kept.")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Collection
 from functools import partial
 
 from ..common import heartbeats as beats
+from ..common import os_reasons
 from ..common.heartbeats import Heartbeats
 from ..errors import InputError
 from ..service.spool import SpoolError
@@ -104,10 +105,9 @@ class Receiver:
                 (address, port), family=socket.AF_INET6 if six else socket.AF_INET
             )
         except OSError as exc:
-            raise InputError(
-                f"The RELP port {port} of {address} can not be used ({exc.strerror}): choose "
-                "another one, here and in rsyslog."
-            ) from exc
+            failed = f"Cannot use the RELP port {port} of {address}"
+            step = "Choose another one, here and in rsyslog."
+            raise InputError(os_reasons.explain(failed, exc, step)) from exc
         self._socket.settimeout(_POLL / 1000)
         self.port: int = self._socket.getsockname()[1]
         self._threads = Threads(heartbeats)
@@ -142,7 +142,8 @@ class Receiver:
             except socket.timeout:
                 continue
             except OSError as exc:  # such as too many open files
-                self._say(f"A sender could not be let in ({exc.strerror}).")
+                step = "It is tried again."
+                self._say(os_reasons.explain("Cannot accept a connection", exc, step))
                 self._stopped.wait(AGAIN)
                 continue
             try:

@@ -37,6 +37,17 @@ _KNOWN = {
 _DENIED = (errno.EACCES, errno.EPERM)
 
 
+def is_known(exc: BaseException) -> bool:
+    """Tell whether the error has a cause that calls for a step of its own."""
+    return isinstance(exc, OSError) and exc.errno in (*_KNOWN, *_DENIED)
+
+
+def is_shortage(exc: BaseException) -> bool:
+    """Tell whether this process or its host lacks the means, whatever it works on."""
+    shortages = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+    return isinstance(exc, OSError) and exc.errno in shortages
+
+
 def cause(exc: OSError) -> str:
     """Return the cause in words."""
     if exc.errno in _KNOWN:

@@ -9,6 +9,7 @@ import os
 import traceback
 
 from ..errors import QumuloError
+from . import os_reasons
 from .redaction import redact
 
 _PACKAGE = f"{os.sep}qumulo_core{os.sep}"
@@ -24,6 +25,8 @@ def sentence(exc: BaseException, step: str) -> str:
     if isinstance(exc, MemoryError):
         return f"Out of memory{_where(exc)}: give the process more memory, or less work at a time."
     if isinstance(exc, OSError) and isinstance(exc.errno, int):
+        if os_reasons.is_shortage(exc):
+            step = os_reasons.step(exc, step)
         return f"{os.strerror(exc.errno)} ({type(exc).__name__}{_where(exc)}): {step}"
     return (
         f"Unexpected {type(exc).__name__}{_where(exc)}, a defect of the collection or an unknown "

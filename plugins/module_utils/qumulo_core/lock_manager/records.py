@@ -9,7 +9,6 @@ the end are missed when the next ones are written.
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from ..common import hash_chain, record_files
+from ..common import hash_chain, os_reasons, record_files
 from ..common.hash_chain import GENESIS, MISSING, PREVIOUS
 from ..common.safe_paths import check_own
 from ..errors import InputError, QumuloError
@@ -67,11 +66,9 @@ class Records:
                 finally:
                     os.close(fd)
             except OSError as exc:
-                raise InputError(
-                    f"Cannot write the record of closed handles {self.path} "
-                    f"({os.strerror(exc.errno or errno.EIO)}): check its directory, its owner "
-                    "and the free space."
-                ) from exc
+                failed = f"Cannot write the record of closed handles {self.path}"
+                step = "Check its directory and its owner."
+                raise InputError(os_reasons.explain(failed, exc, step)) from exc
             if last is not None:
                 self._store(last)
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from ..common import os_reasons
 from ..common.heartbeats import Heartbeats
 from ..common.regular_files import check_regular
 from ..errors import InputError, LibraryMissingError
@@ -203,10 +204,9 @@ def _bind(config: Config) -> socket.socket:
         made.listen(_BACKLOG)
     except OSError as exc:
         made.close()
-        raise InputError(
-            f"The page can not listen on {config.listen_address} port {config.listen_port} "
-            f"({exc.strerror}): choose another 'listen_port' or stop what is there."
-        ) from exc
+        failed = f"Cannot listen on {config.listen_address} port {config.listen_port}"
+        step = "Choose another 'listen_port' or stop what is there."
+        raise InputError(os_reasons.explain(failed, exc, step)) from exc
     return made
 
 

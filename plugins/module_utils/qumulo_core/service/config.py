@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from ..common import os_reasons
 from ..common.secrets import read_password
 from ..domain.file_refs import FileRef, by_id, by_path
 from ..durations import FixedEnd, Span, parse_period, parse_span, parse_timedelta
@@ -247,10 +248,8 @@ def load(path: str) -> Section:
         finally:
             os.close(fd)
     except OSError as exc:
-        raise InputError(
-            f"The configuration {path} can not be read ({exc.strerror}): check path and "
-            "permissions."
-        ) from exc
+        failed = f"Cannot read the configuration {path}"
+        raise InputError(os_reasons.explain(failed, exc, "Check the path.")) from exc
     if not is_regular:
         raise InputError(
             f"The configuration {path} is not a regular file: name a YAML file, also instead of a "

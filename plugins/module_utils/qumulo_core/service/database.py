@@ -50,6 +50,7 @@ class Database:
         #: Why the database is lost: the service must end.
         self.failure: SpoolError | None = None
         self._instance: SingleInstance | None = None
+        self._is_open = False
         #: The files as they were opened.
         self._files: dict[str, os.stat_result] = {}
         if self._own:
@@ -65,7 +66,7 @@ class Database:
                 self.failure = None
                 self._open()
         except BaseException:
-            self._release()
+            self.close()
             raise
 
     def _open(self) -> None:
@@ -85,6 +86,7 @@ class Database:
             self._connection = sqlite3.connect(
                 uri, timeout=_BUSY, isolation_level=None, check_same_thread=False, uri=True
             )
+            self._is_open = True
             self._connection.execute("PRAGMA journal_mode = WAL")
             # An entry that was taken must survive a loss of power, too.
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -100,7 +102,7 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if not isinstance(self.failure, SpoolGoneError):
+            if self._is_open and not isinstance(self.failure, SpoolGoneError):
                 self._connection.close()
         self._release()
 
@@ -163,7 +165,8 @@ class Database:
         try:
             self._files = {path: os.stat(path) for path in paths}
         except OSError as exc:
-            raise self._gone(exc.filename) from exc
+            self.failure = self._gone(exc.filename)
+            raise self.failure from exc
 
     def _check_files(self) -> None:
         """Make sure that the paths still name the open files.

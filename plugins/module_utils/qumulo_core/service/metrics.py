@@ -16,7 +16,7 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from ..common import heartbeats as beats
-from ..common import unexpected
+from ..common import os_reasons, unexpected
 from ..common.heartbeats import Heartbeats
 from ..errors import InputError, LibraryMissingError
 
@@ -115,9 +115,8 @@ class Server:
                 LOOPBACK, port, self._serve, server_class=_Server, handler_class=_Handler
             )
         except OSError as exc:
-            raise InputError(
-                f"The metrics port {port} can not be used ({exc.strerror}): choose another one."
-            ) from exc
+            failed = f"Cannot use the metrics port {port}"
+            raise InputError(os_reasons.explain(failed, exc, "Choose another one.")) from exc
         self.port: int = self._server.server_port
         self._server.heartbeats = heartbeats
         self._thread = threading.Thread(target=self._server.run, name="metrics", daemon=True)

@@ -115,7 +115,7 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, text: str, told: s
 
 
 def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path) -> None:
-    assert "can not be read" in refused(lambda: config.load(str(tmp_path / "none")))
+    assert "Cannot read the configuration" in refused(lambda: config.load(str(tmp_path / "none")))
     large = tmp_path / "large"
     large.write_bytes(b"#" * (config.MAX_BYTES + 1))
     assert "larger than" in refused(lambda: config.load(str(large)))

@@ -144,7 +144,7 @@ def test_what_can_not_be_written_leaves_the_chain_whole(
         with monkeypatch.context() as patch:
             for name in broken:
                 patch.setattr(os, name, refuse)
-            with pytest.raises(EvidenceError, match="Input/output error"):
+            with pytest.raises(EvidenceError, match="reports an I/O error"):
                 made.append([record("lost")])
         made.append([record("kept")])
     made.close()
