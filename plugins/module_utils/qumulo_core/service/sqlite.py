@@ -258,6 +258,12 @@ class SqliteSpool(Store):
             row = database.execute(query, (key,)).fetchone()
         return None if row is None else (found[0], row[0] == GIVEN_UP)
 
+    def keys(self, after: str, limit: int) -> list[Key]:
+        """Return keys that have an entry and are greater than ``after``, in order."""
+        query = "SELECT key FROM item WHERE key > ? ORDER BY key LIMIT ?"
+        with self.reading() as database:
+            return [row[0] for row in database.execute(query, (after, limit))]
+
     def known(self, keys: Sequence[Key]) -> list[Key]:
         """Return those of some keys that have an entry."""
         found: list[Key] = []

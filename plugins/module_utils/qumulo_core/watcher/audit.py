@@ -1,39 +1,48 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The answer to "prove that nothing slipped through": each file that is not locked, and why."""
+"""Audit the watched directories: is each file locked as its rules require, and if not, why.
+
+Files that were locked once are looked at wherever they are now, so that an audit also finds those
+that a narrowed rule no longer covers, and those whose lock was destroyed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .. import file_locks, files
 from ..client import Client
+from ..common.disk_set import DiskSet
+from ..domain.file_refs import by_id
 from ..errors import InputError, NotFoundError, QumuloError
 from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
-from ..service.spool import Spool
+from ..service.sqlite import SqliteSpool
+from ..times import format_rfc3339
+from .comparison import Times, Verdict, compare_gone, contradiction
+from .lock_record import LockRecord
 from .requests import HOLD_RELEASED, request_of, was_released
-from .rules import Root, Rule, RuleSet
-from .versions import Versions
+from .rules import Decision, Root, Rule, RuleSet
+from .versions import Version, Versions
 
-PENDING, FAILED, EXCLUDED, RELEASED, MISSED, UNREADABLE = (
-    "pending",
-    "failed",
-    "excluded",
-    "released",
-    "missed",
-    "unreadable",
-)
+#: Why a file is listed. A locked one is, if no rule covers it any more.
+LOCKED, PENDING, FAILED, EXCLUDED, RELEASED = "locked", "pending", "failed", "excluded", "released"
+MISSED, UNCOVERED, LOST = "missed", "uncovered", "lost"
+UNREADABLE, UNPROVEN, NO_DIRECTORY = "unreadable", "unproven", "no_directory"
+#: What disproves that all files are locked as they should be, and what cannot be checked.
+DISPROVED = (FAILED, MISSED, UNCOVERED, LOST)
+UNCHECKED = (UNREADABLE, UNPROVEN, NO_DIRECTORY)
+#: Recorded versions that are compared with the files that were found, at a time.
+_BATCH = 1000
 
 
 @dataclass(frozen=True)
-class Unlocked:
-    """A file in a watched directory that is not locked, or what could not be looked at."""
+class Finding:
+    """A file that is not locked as its rules require, or what could not be looked at."""
 
     path: str
     file_id: str
@@ -56,16 +65,29 @@ class Totals:
     excluded: int = 0
     released: int = 0
     missed: int = 0
+    uncovered: int = 0
+    lost: int = 0
     unreadable: int = 0
+    unproven: int = 0
+    no_directory: int = 0
+
+    def count(self, why: str) -> None:
+        """Count a finding."""
+        setattr(self, why, getattr(self, why) + 1)
+
+    def sum(self, whys: Sequence[str]) -> int:
+        """Return how many findings there are of some kinds."""
+        return sum(getattr(self, why) for why in whys)
 
     def describe(self) -> str:
-        """Return the numbers for a person."""
-        return (
-            f"{self.files} files: {self.locked} locked, {self.pending} pending, "
-            f"{self.failed} failed, {self.excluded} excluded, {self.released} released, "
-            f"{self.missed} missed"
-            + (f"; {self.unreadable} could not be looked at" if self.unreadable else "")
-        )
+        """Return the numbers for a person; of rare kinds only if there are any."""
+        rare = (UNCOVERED, LOST, UNREADABLE, UNPROVEN, NO_DIRECTORY)
+        parts = [
+            f"{getattr(self, each.name)} {each.name.replace('_', ' ')}"
+            for each in fields(self)
+            if each.name != "files" and (each.name not in rare or getattr(self, each.name))
+        ]
+        return f"{self.files} files: {', '.join(parts)}"
 
 
 def find_roots(client: Client, rules: Sequence[Rule]) -> RuleSet:
@@ -81,58 +103,149 @@ def find_roots(client: Client, rules: Sequence[Rule]) -> RuleSet:
     return RuleSet(rules, roots)
 
 
-def judge(
-    info: FileInfo,
-    state: LockState,
-    rules: RuleSet,
-    spool: Spool,
-    versions: Versions,
-    now: datetime,
-) -> Unlocked | None:
-    """Decide about one file; None if it is locked, with the hold that its rule requires."""
-    rule = rules.decide(info.path, info.size).rule
-    locked = state.is_locked(now)
-    if locked and (rule is None or state.hold or not rule.hold):
-        return None
-    waiting = spool.get(info.id)
-    if waiting is not None:
+@dataclass(frozen=True)
+class Judge:
+    """Decides about files, by what the watcher knows of them."""
+
+    rules: RuleSet
+    spool: SqliteSpool
+    versions: Versions
+    times: Callable[[], Times]
+
+    def judge(self, info: FileInfo) -> Finding | None:
+        """Return what there is to say about a file; None if it is locked as its rules require.
+
+        :param info: read with its lock.
+        """
+        found = self._judge(info, LockState.of(info))
+        return None if found is None else Finding(info.path, info.id, *found)
+
+    def _judge(self, info: FileInfo, state: LockState) -> tuple[str, str] | None:
+        times = self.times()
+        known = self.versions.get(info.id)
+        if known is not None:
+            running = known.until is not None and not times.is_over(known.until)
+            wrong = contradiction(_record(info, known), known.until, info, state, running)
+            if wrong:
+                return LOST, wrong
+        locked = state.is_locked(times.cluster)
+        decision = self.rules.decide(info.path, info.size)
+        if decision.rule is None:
+            return self._without_rule(info, state, known, decision, locked)
+        rule = decision.rule
+        request, over = None, ""
+        try:
+            request = request_of(rule, info, state, known, times.cluster)
+        except InputError as exc:  # the date of the rule is over
+            over = exc.message
+        todo = None if request is None else file_locks.plan(info.path, state, request)
+        released = rule.hold and was_released(info, state, known)
+        if locked and not released and (todo is None or not todo.changes):
+            return None
+        waiting = self._waiting(info)
+        if waiting is not None:
+            return waiting
+        if todo is None:
+            return MISSED, over
+        if todo.changes:
+            return MISSED, _requirement(rule, state, todo, locked)
+        if released:
+            return RELEASED, f"{state.describe()}: {HOLD_RELEASED}"
+        return EXCLUDED, "its retention period is over"
+
+    def _waiting(self, info: FileInfo) -> tuple[str, str] | None:
+        waiting = self.spool.get(info.id)
+        if waiting is None:
+            return None
         item, given_up = waiting
-        why, detail = FAILED if given_up else PENDING, item.error
-        return Unlocked(info.path, info.id, why, detail or "it waits until it is quiet")
-    if rule is None:
-        reason = rules.decide(info.path, info.size).reason
-        return Unlocked(info.path, info.id, EXCLUDED, reason)
-    known = versions.get(info.id)
-    try:
-        request = request_of(rule, info, state, known, now)
-    except InputError as exc:  # the date of the rule is over
-        return Unlocked(info.path, info.id, MISSED, exc.message)
-    if file_locks.plan(info.path, state, request).changes:
-        lacking = "requires a legal hold" if locked else "covers it"
-        return Unlocked(info.path, info.id, MISSED, f"rule '{rule.name}' {lacking}")
-    if was_released(info, state, known):
-        return Unlocked(info.path, info.id, RELEASED, f"{state.describe()}: {HOLD_RELEASED}")
-    return Unlocked(info.path, info.id, EXCLUDED, "its retention period is over")
+        return FAILED if given_up else PENDING, item.error or "it waits until it is quiet"
+
+    def _without_rule(
+        self,
+        info: FileInfo,
+        state: LockState,
+        known: Version | None,
+        decision: Decision,
+        locked: bool,
+    ) -> tuple[str, str] | None:
+        """Judge a file that no rule covers; it may have been covered before."""
+        if locked:
+            if known is None:
+                return None
+            return LOCKED, f"no rule covers it any more: {decision.reason}; {state.describe()}"
+        if self.spool.get(info.id) is not None:
+            return UNCOVERED, f"it waits, and will not be locked: {decision.reason}"
+        if known is None:
+            return EXCLUDED, decision.reason
+        if was_released(info, state, known):
+            return RELEASED, f"{state.describe()}: {HOLD_RELEASED}"
+        if known.is_of(info):
+            return EXCLUDED, "its retention period is over, and no rule covers it any more"
+        return UNCOVERED, f"it was locked before its data changed: {decision.reason}"
+
+    def judge_gone(self, file_id: str, known: Version) -> Finding | None:
+        """Return what there is to say about a recorded file that does not exist."""
+        running = known.until is not None and not self.times().is_over(known.until)
+        if not running and not known.held:
+            return None
+        found = compare_gone(LockRecord(file_id, "", known, None, ""), running)
+        why = LOST if found.verdict is Verdict.DISPROVED else UNPROVEN
+        return Finding("", file_id, why, found.text)
 
 
-def audit(
-    client: Client,
-    rules: RuleSet,
-    spool: Spool,
-    versions: Versions,
-    totals: Totals,
-    *,
-    workers: int = 32,
-) -> Iterator[Unlocked]:
-    """Walk the watched directories; yield each file that is not locked, and count all."""
-    now = client.clock().now()
-    troubles: list[Unlocked] = []
+def _record(info: FileInfo, known: Version) -> LockRecord:
+    return LockRecord(info.id, info.path, known, None, "")
+
+
+def _requirement(rule: Rule, state: LockState, todo: file_locks.Plan, locked: bool) -> str:
+    """Return what a rule requires of a file that its lock does not have."""
+    if not locked:
+        return f"rule '{rule.name}' covers it"
+    parts = []
+    if todo.until is not None:
+        parts.append(f"retention until {format_rfc3339(todo.until)}")
+    if todo.hold:
+        parts.append("a legal hold")
+    return f"{state.describe()}, and rule '{rule.name}' requires {' and '.join(parts)}"
+
+
+def audit(client: Client, judge: Judge, totals: Totals, *, workers: int = 32) -> Iterator[Finding]:
+    """Look at each file that a rule covers or that was recorded; yield findings, and count all."""
+    yield from _counted(_absent(judge.rules), totals)
+    with DiskSet() as seen:
+        yield from _counted(_covered(client, judge, totals, seen, workers), totals)
+        yield from _counted(_others(client, judge, seen, workers), totals)
+
+
+def _counted(findings: Iterator[Finding], totals: Totals) -> Iterator[Finding]:
+    for finding in findings:
+        totals.count(finding.why)
+        yield finding
+
+
+def _absent(rules: RuleSet) -> Iterator[Finding]:
+    """Yield the watched directories that do not exist."""
+    for rule, root in zip(rules.rules, rules.roots):
+        if root is None:
+            ref = rule.directory
+            detail = (
+                f"the directory of rule '{rule.name}' does not exist, so no file of it is checked"
+            )
+            path, file_id = (ref.text, "") if ref.is_path else ("", ref.text)
+            yield Finding(path, file_id, NO_DIRECTORY, detail)
+
+
+def _covered(
+    client: Client, judge: Judge, totals: Totals, seen: DiskSet, workers: int
+) -> Iterator[Finding]:
+    """Walk the watched directories."""
+    rules = judge.rules
+    troubles: list[Finding] = []
 
     def on_error(path: str, error: QumuloError) -> None:
-        troubles.append(Unlocked(path, "", UNREADABLE, error.message))
+        troubles.append(Finding(path, "", UNREADABLE, error.message))
 
     def watched() -> Iterator[FileInfo]:
-        seen: set[str] = set()
         for root, recursive, _types in _outermost(rules):
             listing = (
                 files.walk(client, [root.ref], on_error=on_error)
@@ -140,54 +253,69 @@ def audit(
                 else files.entries(client, root.ref)
             )
             for info in listing:
-                if info.type != FILE or not rules.decide(info.path).covered:
-                    continue
-                if info.num_links > 1:
-                    if info.id in seen:
-                        continue
-                    seen.add(info.id)
-                yield info
+                if info.type == FILE and rules.decide(info.path).covered and seen.add(info.id):
+                    yield info
 
-    def read(own: Client, info: FileInfo) -> FileInfo:
-        # By the name it was found under, whichever of its hard links the cluster names it by.
-        return replace(files.get(own, info.ref, lock=True), path=info.path)
-
-    for outcome in map_unordered(client, read, watched(), workers=workers):
+    for outcome in map_unordered(client, _read, watched(), workers=workers):
+        if isinstance(outcome.error, NotFoundError):
+            continue  # deleted meanwhile
         if outcome.error is not None:
-            if isinstance(outcome.error, NotFoundError):
-                continue  # deleted meanwhile
-            troubles.append(
-                Unlocked(outcome.item.path, outcome.item.id, UNREADABLE, outcome.error.message)
-            )
+            item = outcome.item
+            yield Finding(item.path, item.id, UNREADABLE, outcome.error.message)
         elif outcome.value is not None:
             totals.files += 1
-            info = outcome.value
-            unlocked = judge(info, LockState.of(info), rules, spool, versions, now)
-            if unlocked is not None and unlocked.why == MISSED:
+            found = judge.judge(outcome.value)
+            if found is not None and found.why in (MISSED, LOST):
                 # Between the look at the file and that into the spool it may have been locked.
-                unlocked = _look_again(client, info, rules, spool, versions)
-            if unlocked is None:
+                try:
+                    found = judge.judge(_read(client, outcome.value))
+                except NotFoundError:  # deleted meanwhile
+                    totals.files -= 1
+                    continue
+            if found is None:
                 totals.locked += 1
             else:
-                setattr(totals, unlocked.why, getattr(totals, unlocked.why) + 1)
-                yield unlocked
+                yield found
         while troubles:
-            totals.unreadable += 1
             yield troubles.pop()
     while troubles:
-        totals.unreadable += 1
         yield troubles.pop()
 
 
-def _look_again(
-    client: Client, info: FileInfo, rules: RuleSet, spool: Spool, versions: Versions
-) -> Unlocked | None:
-    try:
-        fresh = replace(files.get(client, info.ref, lock=True), path=info.path)
-    except NotFoundError:
-        return None  # deleted meanwhile
-    now = client.clock().now()
-    return judge(fresh, LockState.of(fresh), rules, spool, versions, now)
+def _read(client: Client, info: FileInfo) -> FileInfo:
+    # By the name it was found under, whichever of its hard links the cluster names it by.
+    return replace(files.get(client, info.ref, lock=True), path=info.path)
+
+
+def _others(client: Client, judge: Judge, seen: DiskSet, workers: int) -> Iterator[Finding]:
+    """Look at files that were recorded or wait, and are not in a watched directory."""
+
+    def unseen() -> Iterator[tuple[str, Version | None]]:
+        for some in judge.versions.batches(_BATCH):
+            for file_id in seen.missing(list(some)):
+                seen.add(file_id)
+                yield file_id, some[file_id]
+        after = ""
+        while keys := judge.spool.keys(after, _BATCH):
+            after = str(keys[-1])
+            for file_id in seen.missing([str(key) for key in keys if str(key).isdigit()]):
+                yield file_id, None
+
+    def look(own: Client, item: tuple[str, Version | None]) -> Finding | None:
+        file_id, known = item
+        try:
+            info = files.get(own, by_id(file_id), lock=True)
+        except NotFoundError:
+            info = None
+        if info is None or info.type != FILE:
+            return None if known is None else judge.judge_gone(file_id, known)
+        return judge.judge(info)
+
+    for outcome in map_unordered(client, look, unseen(), workers=workers):
+        if outcome.error is not None:
+            yield Finding("", outcome.item[0], UNREADABLE, outcome.error.message)
+        elif outcome.value is not None:
+            yield outcome.value
 
 
 def _outermost(rules: RuleSet) -> list[tuple[Root, bool, frozenset[str]]]:

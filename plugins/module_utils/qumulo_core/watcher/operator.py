@@ -9,7 +9,10 @@ import argparse
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -17,20 +20,20 @@ from .. import files
 from ..client import Client
 from ..common import record_files
 from ..domain.file_refs import by_id
-from ..errors import InputError, NotFoundError
-from ..file_locks import LockState
+from ..errors import InputError, NotFoundError, QumuloError
 from ..pool import map_unordered
 from ..service import exit_codes, operator
 from ..service.logs import one_line
 from ..service.operator import say
 from ..service.spool import Item
 from ..service.sqlite import SqliteSpool
-from ..times import format_rfc3339, parse_rfc3339
+from ..times import format_rfc3339
 from . import audit, verification
+from .comparison import Comparison, Times, Verdict, compare
 from .config import Config
 from .hidden import hidden
+from .lock_index import LockIndex, RecordedLock
 from .pending import Pending
-from .requests import HOLD_RELEASED
 from .versions import Versions
 
 
@@ -131,24 +134,37 @@ def retry(config: Config, options: argparse.Namespace) -> int:
 
 
 def run_audit(config: Config, options: argparse.Namespace) -> int:
-    """Look at every file that a rule covers; 0 if none was missed or has failed."""
+    """Look at every file that a rule covers; 0 if all are locked as they should be."""
     totals = audit.Totals()
-    with Client(config.cluster) as client:
-        rules = audit.find_roots(client, config.rules)
-        for rule, root in zip(rules.rules, rules.roots):
-            if root is None:
-                say(f"Rule '{rule.name}': {rule.directory} is not there.")
-        spool = _spool(config)
-        for found in audit.audit(client, rules, spool, _versions(config, spool), totals):
-            if found.why == audit.EXCLUDED and not options.excluded:
-                continue
-            if options.json:
-                say(json.dumps(found.render()))
-            else:
-                say(f"{found.why}: {one_line(found.path)} ({one_line(found.detail)})")
+    try:
+        with Client(config.cluster) as client:
+            clock = client.clock()
+            disagreement = Times.of(clock, config.max_clock_skew).disagreement
+            if disagreement:
+                complain(disagreement)
+            spool = _spool(config)
+            judge = audit.Judge(
+                audit.find_roots(client, config.rules),
+                spool,
+                _versions(config, spool),
+                lambda: Times.of(clock, config.max_clock_skew),
+            )
+            for found in audit.audit(client, judge, totals):
+                if found.why == audit.EXCLUDED and not options.excluded:
+                    continue
+                if options.json:
+                    say(json.dumps(found.render()))
+                else:
+                    name = found.path or f"file {found.file_id}"
+                    say(f"{found.why}: {one_line(name)} ({one_line(found.detail)})")
+    except QumuloError as exc:
+        complain(exc.message)
+        return exit_codes.UNCHECKED
     say(json.dumps(vars(totals)) if options.json else f"{totals.describe()}.")
-    bad = totals.missed + totals.failed + totals.unreadable
-    return exit_codes.FAILED if bad else exit_codes.OK
+    if totals.sum(audit.DISPROVED):
+        return exit_codes.FAILED
+    unchecked = disagreement or totals.sum(audit.UNCHECKED)
+    return exit_codes.UNCHECKED if unchecked else exit_codes.OK
 
 
 def verify(config: Config | None, options: argparse.Namespace) -> int:
@@ -170,10 +186,23 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
             complain(f"There is no evidence at {config.evidence} to verify.")
             return exit_codes.FAILED if stored or expected else exit_codes.UNCHECKED
     looked_for = [each for each in (expected, stored) if each is not None]
-    found = verification.verify(paths, complain, look_for=looked_for)
+    with LockIndex() if options.cluster else nullcontext() as index:
+        take = None if index is None else index.add
+        found = verification.verify(paths, complain, look_for=looked_for, take=take)
+        code = _chain_code(found, expected, stored, paths)
+        if index is not None and config is not None and found.lines:
+            code = _worse(code, _compare(config, index))
+    return code
+
+
+def _chain_code(
+    found: verification.Verified, expected: str | None, stored: str | None, paths: Sequence[str]
+) -> int:
+    """Say what was found out about the chain; return the exit code."""
+    failed = bool(found.faults)
     if not found.lines:
         complain(f"There are no records in {', '.join(paths)}.")
-        failed = bool(looked_for or found.faults)
+        failed = failed or expected is not None or stored is not None
         return exit_codes.FAILED if failed else exit_codes.UNCHECKED
     say(found.describe())
     code = exit_codes.UNCHECKED if found.unreadable else exit_codes.OK
@@ -181,11 +210,7 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
         code = _worse(code, _say_expected(expected, "expected hash", found))
     if stored is not None and stored not in found.follow:
         code = _worse(code, _say_expected(stored, "hash that the service has stored", found))
-    if found.faults:
-        code = exit_codes.FAILED
-    if config is not None and options.cluster:
-        code = _worse(code, _compare(config, paths))
-    return code
+    return exit_codes.FAILED if failed else code
 
 
 def complain(text: str) -> None:
@@ -225,52 +250,56 @@ def _stored(config: Config) -> str | None:
     return _spool(config).note("evidence") if os.path.exists(config.spool) else None
 
 
-def _compare(config: Config, paths: Sequence[str]) -> int:
-    with Client(config.cluster) as client:
-        wrong = list(_differences(client, paths))
-    for text in wrong:
-        say(one_line(text))
-    say(f"{len(wrong)} of the recorded locks are not as recorded." if wrong else "All as recorded.")
-    return exit_codes.FAILED if wrong else exit_codes.OK
+def _compare(config: Config, index: LockIndex) -> int:
+    """Compare the recorded locks with the cluster; return the exit code."""
+    counts: Counter[Verdict] = Counter()
+    uncovered = 0
+    try:
+        with Client(config.cluster) as client:
+            clock = client.clock()
+            disagreement = Times.of(clock, config.max_clock_skew).disagreement
+            if disagreement:
+                complain(disagreement)
+            rules = audit.find_roots(client, config.rules)
 
+            def look(own: Client, lock: RecordedLock) -> tuple[Comparison, bool]:
+                record, info = lock.record, None
+                with suppress(NotFoundError):
+                    info = files.get(own, by_id(record.file_id), lock=True)
+                if info is not None and info.num_links > 1:
+                    info = replace(info, path=record.path)
+                times = Times.of(clock, config.max_clock_skew)
+                outside = info is not None and rules.decide(info.path, info.size).rule is None
+                return compare(record, lock.until, info, rules, times), outside
 
-def _differences(client: Client, paths: Sequence[str]) -> Iterable[str]:
-    """Yield what the cluster says that differs from the newest record of each file."""
-    newest: dict[str, dict[str, Any]] = {}
-    for _path, _number, line in record_files.read(paths):
-        record = json.loads(line)
-        newest[record["file_id"]] = record
-    now = client.clock().now()
-
-    def look(own: Client, record: dict[str, Any]) -> str | None:
-        until = record["retention_until"]
-        wanted = None if until is None else parse_rfc3339(until)
-        try:
-            state = LockState.of(files.get(own, by_id(record["file_id"]), lock=True))
-        except NotFoundError:
-            if wanted is not None and wanted <= now:
-                return None  # its time is over, and it was deleted
-            return f"{record['path']}: is gone, though it was {_held(record)}"
-        if wanted is not None and (state.until is None or state.until < wanted):
-            return f"{record['path']}: {state.describe()}, though it was {_held(record)}"
-        if record["legal_hold"] and not state.hold:
-            return f"{record['path']}: {state.describe()}: {HOLD_RELEASED}"
-        return None
-
-    for outcome in map_unordered(client, look, newest.values(), workers=16):
-        if outcome.error is not None:
-            yield f"{outcome.item['path']}: {outcome.error}"
-        elif outcome.value is not None:
-            yield outcome.value
-
-
-def _held(record: dict[str, Any]) -> str:
-    parts = []
-    if record["retention_until"]:
-        parts.append(f"retained until {record['retention_until']}")
-    if record["legal_hold"]:
-        parts.append("under legal hold")
-    return " and ".join(parts)
+            for outcome in map_unordered(client, look, index, workers=16):
+                path = outcome.item.record.path
+                if outcome.error is not None or outcome.value is None:
+                    result = Comparison(Verdict.UNCHECKED, str(outcome.error))
+                else:
+                    result, outside = outcome.value
+                    uncovered += outside
+                    if outside and result.verdict is Verdict.PROVEN:
+                        result = replace(result, text="no rule covers it any more")
+                counts[result.verdict] += 1
+                if result.text:
+                    text = result.text.rstrip(".")
+                    say(f"{result.verdict.value}: {one_line(path)}: {one_line(text)}.")
+    except QumuloError as exc:
+        complain(exc.message)
+        return exit_codes.UNCHECKED
+    total = sum(counts.values())
+    if counts[Verdict.PROVEN] == total:
+        say("All as recorded.")
+    else:
+        parts = [f"{counts[each]} {each.value}" for each in Verdict]
+        say(f"{total} files were recorded: {', '.join(parts)}.")
+    if uncovered:
+        say(f"No rule covers {uncovered} of them any more.")
+    if counts[Verdict.DISPROVED]:
+        return exit_codes.FAILED
+    unchecked = disagreement or counts[Verdict.UNCHECKED]
+    return exit_codes.UNCHECKED if unchecked else exit_codes.OK
 
 
 COMMANDS = {

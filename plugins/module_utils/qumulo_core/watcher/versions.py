@@ -147,6 +147,25 @@ class Versions:
                 self.remember([(file_id, version)])
         return version
 
+    def batches(self, size: int) -> Iterator[dict[str, Version]]:
+        """Yield all versions by file ID, some at a time; other threads can use the database."""
+        after = ""
+        query = "SELECT file, value FROM version WHERE file > ? ORDER BY file LIMIT ?"
+        while True:
+            with self._spool.reading() as database:
+                rows = database.execute(query, (after, size)).fetchall()
+            if not rows:
+                return
+            yield dict(filter(None, (self._loaded(*row) for row in rows)))
+            after = rows[-1][0]
+
+    def _loaded(self, file_id: str, value: str) -> tuple[str, Version] | None:
+        try:
+            return file_id, Version.load(value)
+        except (TypeError, ValueError):
+            version = self.get(file_id)
+            return None if version is None else (file_id, version)
+
     def remember(
         self, versions: Iterable[tuple[str, Version]], notes: Mapping[str, str] | None = None
     ) -> None:
