@@ -5,7 +5,8 @@ STEPS ?=
 
 .DEFAULT_GOAL := help
 SCENARIO ?=
-.PHONY: help setup demo demo-atime demo-watcher lock-manager docs pictures release test test-matrix hosts molecule test-nfs \
+TIMES ?= 20
+.PHONY: help setup demo demo-atime demo-watcher lock-manager docs pictures release test test-matrix hosts molecule test-nfs test-nightly \
   bench lint unit integration clean requirements
 
 help:  ## Show this list
@@ -58,6 +59,10 @@ molecule: setup  ## Test the roles on hosts with systemd (SCENARIO=watcher for o
 
 test-nfs: setup  ## Test the syncer on a virtual machine with a real NFS mount (skipped without root)
 	@.venv/bin/python -m tests.nfs
+
+test-nightly: setup  ## Test with TIMES (default 20) as many random examples, and keep what fails (hours)
+	@LOCKSTEP_EXAMPLES=$(TIMES) LOCKSTEP_FULL_SIZE=1 LOCKSTEP_KILLS=100 .venv/bin/python -m pytest -q -p no:cacheprovider \
+	  -n auto --dist loadfile -m "hypothesis or randomized" tests/unit tests/simulator/tests tests/functional
 
 bench: setup  ## Measure (takes some minutes)
 	@.venv/bin/python -m tests.bench

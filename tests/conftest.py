@@ -1,12 +1,14 @@
 # Copyright: (c) 2026, Lockstep developers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make the checkout importable as a collection, and set up Hypothesis for busy machines."""
+"""Make the checkout importable as a collection, and set up Hypothesis."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,12 +19,14 @@ if ROOT.parts[-3:] != ("ansible_collections", "lockstep", "qumulo"):  # else ans
     sys.path.insert(0, str(linked_tree()))
 
 try:
-    from hypothesis import HealthCheck, settings
-except ImportError:  # the tests that need it say so
-    pass
+    from tests.tools import examples
+except ImportError:  # without Hypothesis, the tests that need it say so
+    examples = None  # type: ignore[assignment]
 else:
-    # How long an example takes depends on what else runs on the machine, so it proves nothing.
-    settings.register_profile(
-        "lockstep", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-    )
-    settings.load_profile("lockstep")
+    examples.use_profile()
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Let randomized tests try as many examples as asked for."""
+    if examples is not None and examples.TIMES > 1 and isinstance(item, pytest.Function):
+        examples.enlarge(item)

@@ -66,6 +66,7 @@ class Cluster(threading.Thread):
                 time.sleep(0.05)  # there is none at the moment
 
 
+@pytest.mark.randomized
 @pytest.mark.usefixtures("rsyslogd_missing")
 def test_no_newest_time_is_lost(tmp_path: Path) -> None:
     chance = random.Random(KILLS)
@@ -116,6 +117,7 @@ def test_no_newest_time_is_lost(tmp_path: Path) -> None:
             assert [path for path in newest if os.stat(path).st_atime_ns != newest[path]] == []
 
 
+@pytest.mark.randomized
 @pytest.mark.usefixtures("rsyslogd_missing")
 def test_what_is_in_the_queue_of_rsyslogd_is_not_lost(tmp_path: Path) -> None:
     """Nothing is sent again here: what rsyslogd has taken is all that there is."""

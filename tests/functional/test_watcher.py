@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import urllib.request
 
+import pytest
+
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
 from tests.simulator.harness import Simulator
 from tests.tools.services import free_port, wait_for
@@ -177,6 +179,7 @@ def test_a_file_that_somebody_has_open_waits(watched: Make, simulator: Simulator
         watcher.wait_recorded("/w/open.xlsx")
 
 
+@pytest.mark.randomized
 def test_a_burst_is_locked_each_file_once(watched: Make, simulator: Simulator) -> None:
     watcher = watched(workers=32)
     since = simulator.control("state")["requests"]

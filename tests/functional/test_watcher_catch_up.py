@@ -156,6 +156,7 @@ def test_another_host_goes_on_where_a_dead_one_ended(
         watcher.wait_recorded("/w/pending.pdf", "/w/meanwhile.pdf")
 
 
+@pytest.mark.randomized
 def test_a_stream_that_drops_again_and_again_loses_nothing(
     watched: Make, simulator: Simulator
 ) -> None:
@@ -171,6 +172,7 @@ def test_a_stream_that_drops_again_and_again_loses_nothing(
     watcher.assert_chain()
 
 
+@pytest.mark.randomized
 def test_killed_again_and_again_it_loses_nothing(watched: Make, simulator: Simulator) -> None:
     watcher = watched({"path": "/w", "quiet": "1s"})
     with watcher.running():
