@@ -252,3 +252,42 @@ def test_the_page_can_have_all_connections_and_bounded_memory(
     assert "MemoryMax=3G" in lines
     (limit,) = [int(line.partition("=")[2]) for line in lines if line.startswith("LimitNOFILE=")]
     assert limit >= MOST + RESERVED
+
+
+@pytest.mark.parametrize(
+    ("way", "ordered"),
+    [
+        ("mount", ["After=remote-fs.target", "Before=rsyslog.service"]),
+        ("api", ["Before=rsyslog.service"]),
+    ],
+)
+def test_rsyslog_stops_before_the_syncer(way: str, ordered: list[str], tmp_path: Path) -> None:
+    """Units stop in the reverse order of their start. Nobody waits for the network at boot."""
+    (task,) = load("atime", "tasks", "service.yml")
+    wanted = ("_service_name", "_service_description", "_service_unit", "_service_after_network")
+    variables = {name: task["vars"][name] for name in wanted}
+    play = {
+        "hosts": "localhost",
+        "gather_facts": False,
+        "vars_files": [
+            str(ROOT / "roles" / "_service" / "defaults" / "main.yml"),
+            str(ROOT / "roles" / "_service" / "vars" / "main.yml"),
+        ],
+        "tasks": [
+            {
+                "ansible.builtin.template": {
+                    "src": str(ROOT / "roles" / "_service" / "templates" / "service.j2"),
+                    "dest": str(tmp_path / "unit"),
+                },
+                "vars": {**variables, "atime_set": way},
+            }
+        ],
+    }
+    (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+    command = [PLAYBOOK, "-c", "local", "play.yml"]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    unit = (tmp_path / "unit").read_text()
+    assert sorted(re.findall("^(?:After|Before|Wants)=.*$", unit, re.MULTILINE)) == ordered

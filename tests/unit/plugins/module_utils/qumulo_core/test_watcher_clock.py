@@ -98,3 +98,12 @@ def test_what_waits_too_long_is_brought_forward() -> None:
     assert spool.bring_forward(600.0, 10.0) == 1
     assert [item.key for item in spool.due(20.0, 9)] == ["c"]
     assert spool.counts().waiting == 3
+
+
+@pytest.mark.parametrize("seconds", [-4, -1, 1, 4])
+def test_a_small_step_is_not_noticed(seconds: int) -> None:
+    clock, cluster, calls = measured(HOUR)
+    cluster.ahead = timedelta(seconds=seconds)
+    clock.check(clock.now(), cluster.date())
+    assert calls == []
+    assert not clock.is_due
