@@ -46,7 +46,7 @@ def is_running(pid: int) -> bool:
 def test_lanes_go_on_beside_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "WORK", tmp_path)
     together = threading.Barrier(1 + len(run.LANES), timeout=60)
-    firsts = {"eda", "units", "hosts"}
+    firsts = {"eda", "units", "hosts", "matrix"}
     done: list[str] = []
 
     def step(name: str) -> Callable[[Log], Counts]:
@@ -59,7 +59,7 @@ def test_lanes_go_on_beside_each_other(tmp_path: Path, monkeypatch: pytest.Monke
 
         return work
 
-    names = ["pytest", "eda", "units", "sanity", "integration", "demo", "image", "hosts"]
+    names = ["pytest", "eda", "units", "sanity", "integration", "demo", "matrix", "image", "hosts"]
     monkeypatch.setattr(run, "STEPS", {name: step(name) for name in names})
     with run.Progress() as progress:
         outcomes = run._run_all(names, progress)

@@ -29,6 +29,7 @@ from .steps import STEPS, WORK
 LANES = (
     {"image": "pytest", "hosts": "eda"},
     {"units": "eda", "sanity": "eda", "integration": "eda"},
+    {"matrix": "eda"},
 )
 BESIDE = {name: other for lane in LANES for name, other in lane.items()}
 #: Steps that are run if they are named alone, for they take too long for every change.
