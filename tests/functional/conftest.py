@@ -31,6 +31,11 @@ SLOW = (
     "test_changelist_apply.py",
     "test_job_templates.py",
     "test_search_index.py",
+    "test_incremental_copy.py",
+    "test_secrets.py",
+    "test_examples.py",
+    "test_free_locked_file.py",
+    "test_service_role.py",
 )
 
 

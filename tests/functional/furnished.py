@@ -17,6 +17,7 @@ from pathlib import Path
 import yaml
 
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.tree import linked_tree
 
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -118,7 +119,7 @@ def environment(simulator: Simulator, place: Path, python: Path | None = None) -
     :param python: the interpreter that runs modules, if it is another one
     """
     chosen = str(python or os.environ.get("LOCKSTEP_HOST_PYTHON", sys.executable))
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     return {
         **kept,
         **simulator.environment(),

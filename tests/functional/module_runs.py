@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.tree import linked_tree
 
 Module = Callable[..., list[dict[str, Any]]]
@@ -24,7 +24,7 @@ Module = Callable[..., list[dict[str, Any]]]
 @pytest.fixture
 def module(simulator: Simulator, tmp_path: Path) -> Module:
     """Runs a module once for each set of options, in one playbook, and returns the results."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     environment = {
         **kept,
         **simulator.environment(),

@@ -21,6 +21,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client
 from tests.functional import search_engine
 from tests.functional.furnished import play, playbook, recap
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.services import wait_for
 from tests.tools.tree import ROOT, linked_tree
 
@@ -30,7 +31,7 @@ DEFINITION = ROOT / "playbooks" / "awx" / "execution-environment.yml"
 
 def run(command: Sequence[object], **variables: str) -> str:
     """Return what a command prints."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [str(part) for part in command],
@@ -169,7 +170,7 @@ def test_the_event_source_runs_with_what_is_in_it(
         "try: asyncio.run(main(Queue(), {'path': '/p', 'checkpoint': 'c'}))\n"
         "except Done: pass\n"
     )
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     process = subprocess.Popen(
         [str(python), "-c", code, str(source)],
         env={**kept, **simulator.environment()},

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.tree import ROOT, linked_tree
 
 from .furnished import PLAYBOOK
@@ -99,7 +100,7 @@ def plan_of(done: Played) -> list[str]:
 @pytest.fixture
 def playbook(simulator: Simulator, tmp_path: Path) -> Iterator[Playbook]:
     simulator.control("files/put", path=FILE)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     environment = {
         **kept,
         **simulator.environment(),

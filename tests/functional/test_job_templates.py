@@ -35,6 +35,7 @@ from tests.functional.controller import default, inject, problem, running_contro
 from tests.functional.documented import shown
 from tests.hosts import molecule
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.tree import ROOT, linked_tree
 
 PLAYBOOKS = ROOT / "playbooks"
@@ -361,7 +362,7 @@ def test_a_credential_that_is_left_out_is_no_credential(
     given = {name: value for name, value in values.items() if name not in left_out}
     variables, _content = inject(DEFINITIONS["awx_credential_type"], given, simulator.ca_file)
     assert all(isinstance(value, str) for value in variables.values())
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible"),

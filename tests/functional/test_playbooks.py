@@ -26,6 +26,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.domain
     by_path,
 )
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.tree import ROOT, linked_tree
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
@@ -33,7 +34,7 @@ Play = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def play(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Play:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     environment = {
         **kept,
         **simulator.environment(),

@@ -20,6 +20,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client
 from tests.functional import search_engine
 from tests.functional.search_engine import SearchEngine
 from tests.simulator.harness import Simulator
+from tests.tools.environment import clean_environment
 from tests.tools.tree import ROOT, linked_tree
 
 Play = Callable[..., subprocess.CompletedProcess[str]]
@@ -36,7 +37,7 @@ def engine() -> Iterator[SearchEngine]:
 @pytest.fixture
 def feed(simulator: Simulator, engine: SearchEngine, tmp_path: Path) -> Play:
     """Runs the playbook, with variables as text, as surveys and ``-e`` give them."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
 
     def run(*options: str, env: dict[str, str] | None = None, **variables: Any) -> Any:
         given = {

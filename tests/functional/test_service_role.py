@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.environment import clean_environment
 from tests.tools.tree import ROOT, linked_tree
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the role writes files of root")
@@ -104,7 +105,7 @@ class Host:
                 Path(sys.executable).with_name("ansible-playbook"),
                 *("-i", "localhost,", "-e", json.dumps(variables), self.place / "play.yml"),
             ],
-            env={**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(linked_tree())},
+            env={**clean_environment(), "ANSIBLE_COLLECTIONS_PATH": str(linked_tree())},
             capture_output=True,
             text=True,
             timeout=300,

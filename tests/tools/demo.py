@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from tests.simulator.harness import Simulator, start
 
+from .environment import clean_environment
 from .tree import CACHE, NAME, NAMESPACE, ROOT, linked_tree
 
 DIRECTORY = CACHE / "demo"
@@ -35,7 +35,7 @@ def _prepare(simulator: Simulator) -> None:
 
 
 def _environment(simulator: Simulator, collections: Path) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     return {
         **kept,
         **simulator.environment(),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from typing import Any
 
 from tests.simulator.harness import Simulator, start
 
+from .environment import clean_environment
 from .tree import ROOT, linked_tree
 
 TARGETS = ROOT / "tests" / "integration" / "targets"
@@ -60,7 +60,7 @@ def run(simulator: Simulator, python: str, targets: Sequence[str], place: Path) 
     # this name says otherwise; a setting or an environment variable does not count.
     given = {**variables(simulator), "ansible_python_interpreter": python}
     (place / "variables.yml").write_text(json.dumps(given), encoding="utf-8")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ANSIBLE_", "QUMULO_"))}
+    kept = clean_environment()
     done = subprocess.run(
         [
             str(Path(sys.executable).parent / "ansible-playbook"),
