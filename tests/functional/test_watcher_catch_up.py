@@ -328,7 +328,7 @@ def test_a_full_disk_holds_the_work_up_and_nothing_is_lost(
                 except OSError:
                     pass  # full
             simulator.control("files/bulk", directory="/w/many", count=500)
-            wait_for(lambda: "make room" in process.output())
+            wait_for(lambda: "the disk is full. Free some space" in process.output())
             (small / "filler").unlink()
             wait_for(lambda: len(watcher.recorded()) == 500, 240)
             watcher.wait_idle(process)
