@@ -57,6 +57,8 @@ class Model:
         self.directories = ["/w", "/w/a", "/w/a/b", "/out", "/out/a"]
         self.files: dict[str, File] = {}
         self.counter = 0
+        #: The cluster does not have all checkpoints, and the watcher not all that it knew.
+        self.checkpoints_lost = self.state_lost = False
         #: Files that were moved with a directory since everything was seen.
         self.carried: set[File] = set()
         self.forbidden = False
@@ -166,6 +168,7 @@ class Model:
 
     def lose_checkpoints(self) -> None:
         """Only times can tell what has changed; they do not tell all of what was moved."""
+        self.checkpoints_lost = True
         for snapshot in snapshots.list_all(self.client):
             snapshots.delete(self.client, snapshot)
         for file in self.carried:
@@ -204,7 +207,10 @@ class Model:
             path
             for file, paths in self.names().items()
             for path in paths
-            if file.touched and not file.doubtful and all(covered(each) for each in paths)
+            if file.touched
+            and not file.doubtful
+            and not (file.linked and self.state_lost)  # some of its names are forgotten
+            and all(covered(each) for each in paths)
         }
 
     def must_not(self) -> set[str]:
@@ -271,6 +277,20 @@ class Life:
             self.end()
         elif chance < 0.1:
             self.process.signal(signal.SIGHUP)
+        elif chance < 0.2 and not self.model.forbidden:
+            self.lose_state(self.process)
+
+    def lose_state(self, process: Process) -> None:
+        """Delete the spool of the running service, which must end."""
+        if not self.watched.settings["snapshots"] or self.model.checkpoints_lost:
+            return  # then nothing tells any more what waited
+        if not process.status.startswith("following"):
+            return
+        for path in self.watched.place.glob("spool.db*"):
+            path.unlink()
+        assert process.wait() == 1, process.output()
+        self.end()
+        self.model.state_lost = True
 
 
 @pytest.mark.parametrize("use_snapshots", [True, False])
@@ -303,7 +323,8 @@ def test_whatever_happens_exactly_what_must_be_is_locked(
             wait_for(lambda: not overdue(spool, client))
         counts = spool.counts()
         assert (counts.waiting, counts.oldest) == (0, None)
-        assert counts.given_up <= model.held_back(), watched.command("failed").stdout
+        forgotten = sum(file.linked for file in model.names()) if model.state_lost else 0
+        assert counts.given_up <= model.held_back() + forgotten, watched.command("failed").stdout
         spool.close()
         audit = watched.command("audit", "--json").stdout.splitlines()
     finally:
