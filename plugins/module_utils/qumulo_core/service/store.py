@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import damage
@@ -55,6 +55,20 @@ class Store(Database):
         self._unreadable.add([({"note": name}, reason)])
         with self.writing() as database:
             database.execute("DELETE FROM note WHERE name = ?", (name,))
+
+    def notes(self, prefix: str) -> dict[str, str]:
+        """Return the notes whose names begin with a prefix."""
+        with self.reading() as database:
+            rows = database.execute(
+                "SELECT name, value FROM note WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+            ).fetchall()
+        return {str(name): str(value) for name, value in rows}
+
+    def replace_notes(self, doomed: Iterable[str], notes: Mapping[str, str]) -> None:
+        """Delete notes by their names, and note others, in one transaction."""
+        with self.writing() as database:
+            database.executemany("DELETE FROM note WHERE name = ?", [(name,) for name in doomed])
+            self.note_in(database, notes)
 
     def set_notes(self, **notes: str) -> None:
         """Note something durably."""

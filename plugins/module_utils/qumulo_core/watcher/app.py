@@ -36,6 +36,7 @@ from .links import Names
 from .locking import Context
 from .meters import Gauges, Meters
 from .outcomes import Outcome, What
+from .retirement import Retirement
 from .rules import Root
 from .start_over import restore_times
 from .versions import Versions
@@ -83,6 +84,7 @@ class Watcher:
         self._clock = Clock(lambda: self.config.max_clock_skew, self._wake.set)
         self._message = "connecting to the cluster"
         self._totals: Counter[str] = Counter()
+        self._retirement = Retirement(self.spool, self.config.name)
         self._followers = Followers(self._follower, self._stopped, lambda: self.config.poll)
         self._intake = Intake(
             self.spool,
@@ -248,6 +250,7 @@ class Watcher:
             self._workers = self._start_workers()
         self._followers.ask_settings(self._manager_client, rules)
         self._followers.follow(rules.watched())
+        self._retirement.look(self._manager_client, rules, self._followers.busy())
 
     def _compare_evidence(self) -> bool:
         """See that the evidence ends with what was stored; False if the service stops."""

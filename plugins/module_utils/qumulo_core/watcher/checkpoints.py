@@ -58,7 +58,12 @@ def is_retired(spool: Spool, root: Root) -> bool:
 
 def load(spool: Spool, root: Root) -> list[Mark] | None:
     """Return what is noted of a directory's checkpoints, oldest first; None on a first start."""
-    name = f"checkpoints:{root.id}"
+    return load_by_id(spool, root.id)
+
+
+def load_by_id(spool: Spool, root_id: str) -> list[Mark] | None:
+    """Return what is noted of the checkpoints of a directory by its ID; None if nothing is."""
+    name = f"checkpoints:{root_id}"
     note = spool.note(name)
     if note is None:
         return None

@@ -36,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     retry = commands.add_parser("retry", help="try again what has failed")
     retry.add_argument("ids", nargs="*", metavar="FILE_ID")
     retry.add_argument("--all", action="store_true")
+    commands.add_parser("forget", help="delete the checkpoints of a stopped watcher")
     audit = commands.add_parser("audit", help="look for files that are not locked, and say why")
     audit.add_argument("--excluded", action="store_true", help="show what no rule wants, too")
     for each in (status, pending, failed, audit):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
@@ -20,20 +21,23 @@ from .. import files
 from ..client import Client
 from ..common import record_files
 from ..domain.file_refs import by_id
+from ..domain.pruning import Pruned
 from ..errors import InputError, NotFoundError, QumuloError
 from ..pool import map_unordered
-from ..service import exit_codes, operator
+from ..service import exit_codes, instance, operator
 from ..service.logs import one_line
 from ..service.operator import say
 from ..service.spool import Item
 from ..service.sqlite import SqliteSpool
 from ..times import format_rfc3339
 from . import audit, verification
+from .checkpoints import suffix
 from .comparison import Comparison, Times, Verdict, compare
 from .config import Config
 from .hidden import hidden
 from .lock_index import LockIndex, RecordedLock
 from .pending import Pending
+from .retirement import Retirement
 from .versions import Versions
 
 
@@ -131,6 +135,31 @@ def retry(config: Config, options: argparse.Namespace) -> int:
         say("Name file IDs (see 'failed'), or --all.")
         return exit_codes.USAGE
     return operator.retry(_spool(config), None if options.all else options.ids)
+
+
+def forget(config: Config, options: argparse.Namespace) -> int:
+    """Delete the checkpoints: the watcher is removed, or starts over."""
+    with instance.SingleInstance(config.lock_file), Client(config.cluster) as client:
+        try:
+            pruned = _forget(config, client)
+        except QumuloError as exc:
+            sys.stderr.write(
+                f"Cannot delete the snapshots {suffix(config.name)}: {exc} Delete them with "
+                "qumulo_snapshot, or wait until they expire (60 days at most).\n"
+            )
+            return exit_codes.FAILED
+    say(f"{len(pruned.deleted)} checkpoint snapshots were deleted.")
+    for left in pruned.left:
+        say(f"Snapshot {left.snapshot.name} cannot be deleted: {one_line(left.reason)}.")
+    return exit_codes.FAILED if pruned.left else exit_codes.OK
+
+
+def _forget(config: Config, client: Client) -> Pruned:
+    with contextlib.closing(_spool(config)) as spool:
+        retirement = Retirement(spool, config.name)
+        retirement.retire_all()
+        roots = audit.find_roots(client, config.rules).roots if config.use_snapshots else ()
+        return retirement.delete_all(client, {root.id for root in roots if root is not None})
 
 
 def run_audit(config: Config, options: argparse.Namespace) -> int:
@@ -307,6 +336,7 @@ COMMANDS = {
     "pending": listing,
     "failed": listing,
     "retry": retry,
+    "forget": forget,
     "audit": run_audit,
     "verify": verify,
 }

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..service.sqlite import SqliteSpool
 from .rules import Root
 
@@ -25,6 +27,15 @@ _BATCH = 2000
 def note_name(root_id: str) -> str:
     """Return the name of the note of the walk whose places are complete."""
     return f"places:{root_id}"
+
+
+def forget(spool: SqliteSpool, root_ids: Iterable[str]) -> None:
+    """Delete what is known of directories that are watched no more."""
+    with spool.writing() as database:
+        database.execute(_SCHEMA)
+        database.executemany(
+            "DELETE FROM place WHERE root = ?", [(root_id,) for root_id in root_ids]
+        )
 
 
 class Places:
