@@ -308,6 +308,62 @@ def test_a_slow_taker_makes_the_cluster_give_up_and_misses_nothing(
         wait_for(lambda: len(set(taker.told())) >= 5000 * count + 1)
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_lost_checkpoint_is_told(
+    simulator: Simulator,
+    client: Client,
+    feeding: Callable[..., Any],
+    caplog: pytest.LogCaptureFixture,
+    running: bool,
+) -> None:
+    def lose() -> None:
+        for snapshot in snapshots.list_all(client):
+            snapshots.delete(client, snapshot)
+
+    options = {"checkpoint": "c", "include": ["*.mov"], **FOLLOWING}
+    with feeding(**options) as taker:
+        assert taker.told("gap") == [None]  # nothing is known of what was before the first start
+        lose()
+        if running:
+            simulator.control("streams/drop")
+            wait_for(lambda: taker.told("gap") == [None, None])
+            (record, _later) = [r for r in taker.records if r["change"] == "gap"]
+    if not running:
+        put(simulator, "/p/lost.mov")
+        with feeding(**options) as taker:
+            wait_for(lambda: taker.told("gap") == [None])
+            put(simulator, "/p/new.mov")
+            taker.wait_told("/p/new.mov")
+            assert "/p/lost.mov" not in taker.told()
+            record = taker.records[0]
+    assert "no checkpoint 'c' of /p" in record["reason"]
+    assert caplog.messages.count(record["reason"]) == 2
+    with feeding(**options) as taker:  # once
+        put(simulator, "/p/last.mov")
+        taker.wait_told("/p/last.mov")
+        assert taker.told("gap") == []
+
+
+def test_an_older_checkpoint_that_is_deleted_is_told(
+    simulator: Simulator, client: Client, feeding: Callable[..., Any]
+) -> None:
+    with feeding(checkpoint="c", **FOLLOWING) as taker:
+        (first,) = checkpoints(simulator, "c")
+        root = client.rest.fs.get_file_attr(path="/p")["id"]
+        client.rest.snapshot.create_snapshot(name="c", source_file_id=root)
+        client.rest.snapshot.delete_snapshot(first)
+        simulator.control("streams/drop")
+        wait_for(lambda: len(taker.told("gap")) == 2)
+        assert "since 20" in [r for r in taker.records if r["change"] == "gap"][1]["reason"]
+
+
+def test_a_gap_is_told_at_once_with_quiet_folders(
+    simulator: Simulator, feeding: Callable[..., Any]
+) -> None:
+    with feeding(checkpoint="c", quiet="1h", ready=False) as taker:
+        wait_for(lambda: taker.told("gap") == [None])
+
+
 def test_a_checkpoint_makes_way_for_a_newer_one(
     simulator: Simulator, feeding: Callable[..., Any]
 ) -> None:

@@ -20,6 +20,7 @@ if _LIBRARY not in sys.path:
 from qumulo_core import errors  # noqa: E402
 from qumulo_core.change_feed import config  # noqa: E402
 from qumulo_core.change_feed.feed import Feed  # noqa: E402
+from qumulo_core.change_feed.records import events_of  # noqa: E402
 from qumulo_core.common import unexpected  # noqa: E402
 
 DOCUMENTATION = r"""
@@ -38,10 +39,12 @@ description:
     Without any, the credentials are used that C(qq login) has stored.
   - The account needs the rights of a data administrator to follow what is below directories. With O(checkpoint) it needs C(PRIVILEGE_SNAPSHOT_READ),
     C(PRIVILEGE_SNAPSHOT_WRITE) and C(PRIVILEGE_SNAPSHOT_DIFFERENCE_READ), too.
-  - An event has C(change) (V(added), V(removed), V(moved_from), V(moved_to), V(written), V(attributes), V(streams), V(quiet) or V(self_removed)),
+  - An event has C(change) (V(added), V(removed), V(moved_from), V(moved_to), V(written), V(attributes), V(streams), V(quiet), V(gap) or V(self_removed)),
     C(type) as the cluster names it, C(object) (V(file), V(directory), or null where the cluster does not say), C(path), C(relative_path),
     C(name), C(directory) (the one that is watched), C(file_id) (null for what is gone and caught up), and C(origin), which is V(stream),
     V(catch_up), or V(walk) for what came with a directory that was moved in.
+  - An event with C(change) V(gap) says in C(reason) that changes of C(directory) were lost. Its C(path) is null. O(types), O(include) and O(exclude) do not leave it
+    out, and it comes by itself even with O(batch_size) above 1.
   - With O(batch_size) above 1 an event has C(events), a list of such events, and C(count) instead.
   - Whoever writes files chooses their names. Quote a name that is handed to a playbook (C(urlencode)), or else it is a template of the play.
 options:
@@ -94,7 +97,8 @@ options:
   checkpoint:
     description:
       - Switches catching up on, and names the snapshots by which it is done. Each rulebook wants a name of its own.
-      - The first time, what happens from then on is told. The snapshots expire after 60 days.
+      - Without a checkpoint, only changes from then on are reported. That is so the first time, and also if somebody has deleted the snapshot, or if no rulebook
+        ran for 60 days, after which snapshots expire. An event with C(change) V(gap) and a warning in the log say so.
       - Needs O(recursive=true).
     type: str
   checkpoint_interval:
@@ -228,10 +232,8 @@ async def _follow(queue: asyncio.Queue[Any], args: dict[str, Any]) -> None:
         feed.start()
         try:
             while records := await loop.run_in_executor(executor, feed.take):
-                if wanted.batch > 1:
-                    await queue.put({"events": records, "count": len(records)})
-                else:
-                    await queue.put(records[0])
+                for event in events_of(records, together=wanted.batch > 1):
+                    await queue.put(event)
                 feed.done(len(records))
         finally:
             feed.stop()

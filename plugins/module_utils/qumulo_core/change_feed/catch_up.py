@@ -28,9 +28,10 @@ from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
 from ..snapshots import Expiration, Snapshot
+from ..times import format_rfc3339
 from ..watcher.checkpoints import EXPIRES_AFTER
 from ..watcher.rules import Root
-from .records import Record, of_difference
+from .records import Record, of_difference, of_gap
 
 _LOG = logging.getLogger("lockstep.change_feed")
 _WORKERS = 16
@@ -102,6 +103,8 @@ class CatchUp:
         self._told = told
         self._all_is_new = all_is_new
         self._cancelled = False
+        #: The checkpoint up to which everything was told, as far as this process knows.
+        self._reached = 0
 
     def cancel(self) -> None:
         """End a run early; the next one begins where it did."""
@@ -125,11 +128,13 @@ class CatchUp:
         taken = self._take()
         try:
             if present:
+                if present[0].id > self._reached > 0:
+                    self._begin_here(present[0].taken)  # an older one was deleted
                 count = self._hand_over(self._differences(present[0].id, taken.id))
-            elif self._all_is_new:
+            elif self._all_is_new and not self._reached:
                 count = self._hand_over(self._differences(None, taken.id))
             else:
-                count = 0  # from now on
+                count = self._begin_here()
         except QumuloError:
             snapshots.delete(self._client, taken)
             raise
@@ -138,6 +143,20 @@ class CatchUp:
         else:
             self._replace(taken, present)
         return count
+
+    def _begin_here(self, moment: datetime | None = None) -> int:
+        """Tell that changes are lost: there is no checkpoint to compare with.
+
+        :param moment: changes before it are lost; None: up to now.
+        """
+        when = "from now on" if moment is None else f"since {format_rfc3339(moment)}"
+        reason = (
+            f"There is no checkpoint '{self._name}' of {self._root.path}, as on a first start, "
+            f"after it was deleted, or after 60 days: only changes {when} are reported."
+        )
+        _LOG.warning("%s", reason)
+        self._told.put([of_gap(self._root, reason)])
+        return 1
 
     def take(self) -> int:
         """Take a snapshot that may become the checkpoint; return its ID."""
@@ -158,12 +177,16 @@ class CatchUp:
     def _replace(self, taken: Snapshot, before: list[Snapshot]) -> None:
         """Delete older checkpoints if all has arrived; otherwise the new one."""
         if not before:
+            self._reached = taken.id
             return
         doomed = before
         if not self._told.arrived():
             # A folder that is never quiet can keep a checkpoint for longer than checkpoints live.
             doomed = [taken]
+            self._reached = before[0].id
             snapshots.set_expiration(self._client, before[0], Expiration(taken.expires))
+        else:
+            self._reached = taken.id
         for left in prune(self._client, doomed).left:
             _LOG.warning(
                 "checkpoint %s cannot be deleted: %s. Changes since then are reported again after "

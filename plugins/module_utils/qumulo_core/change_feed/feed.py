@@ -35,7 +35,7 @@ from .catch_up import CatchUp, NoCatchUp, Told, go_on_without
 from .config import Config
 from .handover import Handover, StoppedError
 from .quiet import QuietFolders
-from .records import MOVED_IN, Record, of_event, of_quiet, of_walk
+from .records import ALWAYS, GAP, MOVED_IN, Record, of_event, of_quiet, of_walk
 
 _LOG = logging.getLogger("lockstep.change_feed")
 #: Seconds between looks at where the directory is.
@@ -308,14 +308,16 @@ class Feed:
         :raises StoppedError: nobody takes them any more.
         """
         matches = self._names.matches
-        wanted = (r for r in records if r["type"] == SELF_REMOVED or matches(r["path"]))
+        wanted = (r for r in records if r["type"] in ALWAYS or matches(r["path"]))
         if self._quiet is None:
             self._handover.put(wanted)
             return
         with self._quiet_lock:
             now = time.monotonic()
             for record in wanted:
-                if record["type"] != SELF_REMOVED:
+                if record["type"] == GAP:
+                    self._handover.put([record])
+                elif record["type"] != SELF_REMOVED:
                     self._quiet.note(record, now)
 
     def _tell_quiet(self) -> float:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..changelist.entries import CREATE, DELETE
@@ -19,6 +19,10 @@ Record = dict[str, Any]
 STREAM, CATCH_UP, WALK = "stream", "catch_up", "walk"
 MOVED_IN = "child_dir_moved_to"
 QUIET = "quiet"
+#: Changes before this moment were lost.
+GAP = "gap"
+#: What is told whatever paths and types were asked for.
+ALWAYS = frozenset([SELF_REMOVED, GAP])
 #: Groups of notifications that can be asked for by one name.
 GROUPS: dict[str, tuple[str, ...]] = {
     "added": ("child_file_added", "child_dir_added"),
@@ -115,11 +119,34 @@ def of_walk(kind: str, root: Root, path: str, file_id: str) -> Record:
     return _record("moved_to", f"child_{noun}_moved_to", kind, root, path, file_id, WALK)
 
 
+def of_gap(root: Root, reason: str) -> Record:
+    """Return the record that changes were lost, and why.
+
+    It has no path, so that nothing takes it for a change of the watched directory itself.
+    """
+    record = _record(GAP, GAP, None, root, "", None, CATCH_UP)
+    record.update(path=None, relative_path=None, name=None, reason=reason)
+    return record
+
+
 def of_quiet(root: Root, path: str, changes: int) -> Record:
     """Return the record of a folder in which nothing happens any more."""
     record = _record(QUIET, QUIET, DIRECTORY, root, path, None, STREAM)
     record["changes"] = changes
     return record
+
+
+def events_of(records: Sequence[Record], *, together: bool) -> list[Record]:
+    """Return the events that tell of records.
+
+    :param together: in one event, except for gaps: what works on a list of changes must not meet
+        one in it.
+    """
+    if not together:
+        return list(records)
+    gaps = [record for record in records if record["type"] == GAP]
+    others = [record for record in records if record["type"] != GAP]
+    return [*gaps, {"events": others, "count": len(others)}] if others else gaps
 
 
 def _record(
