@@ -73,6 +73,37 @@ def test_changed_evidence_is_reported_at_the_start(recorded: Watched, simulator:
     assert recorded.command("verify").returncode == 0
 
 
+@pytest.mark.parametrize("left", [0, 1])
+def test_evidence_that_is_cut_while_the_watcher_runs(
+    watched: Make, simulator: Simulator, left: int
+) -> None:
+    watcher = watched(metrics_port=free_port())
+    port = watcher.settings["metrics_port"]
+    with watcher.running() as process:
+        for name in "abc":
+            put(simulator, f"/w/{name}.pdf")
+            watcher.wait_recorded(f"/w/{name}.pdf")
+        watcher.wait_idle(process)
+        kept = watcher.evidence.read_bytes()
+        os.truncate(watcher.evidence, len(b"".join(kept.splitlines(keepends=True)[:left])))
+        assert watcher.command("verify").returncode == 1
+        put(simulator, "/w/d.pdf")
+        watcher.wait_recorded("/w/d.pdf")
+        assert metric(port, "lockstep_watcher_evidence_gaps") == 1
+        (gap,) = [line for line in lines(watcher) if "missing" in line]
+        assert f"its size went from {len(kept)} to " in str(gap["message"])
+        wait_for(lambda: str(gap["message"]) in process.output())
+        done = watcher.command("verify")
+        assert done.returncode == 1
+        assert f"line {left + 1}: records before this line are missing" in done.stderr
+    assert watcher.command("verify").returncode == 1
+    ours = watcher.evidence.read_bytes().splitlines(keepends=True)
+    watcher.evidence.write_bytes(kept + b"".join(ours[left:]))
+    assert watcher.command("verify").returncode == 0
+    with watcher.running():
+        assert metric(port, "lockstep_watcher_evidence_gaps") == 1
+
+
 def test_stopped_before_it_has_looked_at_the_evidence_it_forgets_nothing(
     recorded: Watched,
 ) -> None:

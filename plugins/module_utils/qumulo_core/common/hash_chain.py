@@ -55,7 +55,7 @@ class Fault(Enum):
         "the chain is broken. The line before it is not the one that was there when it was "
         "written: a line was changed, removed or inserted"
     )
-    GAP = "records before this line are missing, as the service noticed when it started"
+    GAP = "records before this line are missing or were changed, as the service noticed"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class Checker:
             fault = Fault.FOREIGN
         elif MISSING in record:
             # Whole if the lost lines are back; otherwise it must follow what was left of them.
-            if record[MISSING] != expected:
+            if record[MISSING] != (GENESIS if expected is None else expected):
                 fault = Fault.GAP if expected in (None, record[PREVIOUS]) else Fault.BROKEN
         elif expected is not None and record[PREVIOUS] != expected:
             fault = Fault.BROKEN

@@ -5,7 +5,8 @@
 
 The chain goes on over the files that were put aside. With each batch the service stores the hash
 of the last line in its spool. When it starts, that line must be in the evidence: otherwise somebody
-has removed or changed records since.
+has removed or changed records since. While it runs, only it writes to the file, so a size that is
+not that of its last write shows a change, too.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Position:
 
     def describe(self) -> str:
         """Return it for a person."""
+        if self.hash == GENESIS:
+            return "no record"
         return f"record {self.number} ({self.hash})" if self.number else f"the record {self.hash}"
 
 
@@ -104,11 +107,15 @@ class Evidence:
         self._max_bytes = max_bytes
         self._lock = threading.RLock()
         self._fd: int | None = None
+        #: Size of the open file after the last write.
+        self._size = 0
         self._directory: os.stat_result | None = None
         #: Why the evidence is lost: the service must end, because its lines would be lost, too.
         self.failure: EvidenceGoneError | None = None
         #: The newline at the end of the last record was missing.
         self._mended = False
+        #: How the open file was changed by somebody else, until that is reported.
+        self._change = ""
         notes = notes or {}
         #: How often records were found to be missing.
         gaps = notes.get(_GAPS) or ""
@@ -145,11 +152,13 @@ class Evidence:
         :raises EvidenceError: that is not possible.
         """
         with self._lock:
-            if self._fd is not None and not self._check_place(self._fd, self.last):
-                self._begin_file()
-            else:
-                self._close()
-                self._resume(self._open())
+            if self._fd is not None:
+                if not self._check_place(self._fd, self.last):
+                    self._begin_file()
+                    return
+                self._check_size(self._fd)
+            self._close()
+            self._resume(self._open())
 
     def append(self, records: Iterable[dict[str, Any]]) -> None:
         """Write records, durably.
@@ -174,7 +183,9 @@ class Evidence:
             expected = self._expected
             if expected is None:
                 return
-            if expected.hash != self._position.hash:
+            if self._change:
+                self._note_gap(expected, self._change)
+            elif expected.hash != self._position.hash:
                 yield from self._search(expected)
             elif self._mended:
                 self._note_gap(
@@ -182,7 +193,7 @@ class Evidence:
                     f"The newline at the end of the evidence {self.path} was missing after "
                     f"{expected.describe()}: somebody has changed the file. The newline was added.",
                 )
-            self._expected, self._mended = None, False
+            self._expected, self._mended, self._change = None, False, ""
 
     def _search(self, expected: Position) -> Iterator[int]:
         searched, unread = 0, ""
@@ -207,14 +218,16 @@ class Evidence:
             self._report(expected)
 
     def _report(self, expected: Position) -> None:
-        there = self._position
-        ends = "is empty" if there.hash == GENESIS else f"ends with {there.describe()}"
         self._note_gap(
             expected,
-            f"Records are missing from the evidence {self.path}: it {ends}, and "
+            f"Records are missing from the evidence {self.path}: it {self._ends()}, and "
             f"{expected.describe()} was written. Find out who has changed or removed its files, "
             "and restore them.",
         )
+
+    def _ends(self) -> str:
+        there = self._position
+        return "is empty" if there.hash == GENESIS else f"ends with {there.describe()}"
 
     def _note_gap(self, expected: Position, message: str) -> None:
         """Write a record that tells of a difference, and log it."""
@@ -225,12 +238,12 @@ class Evidence:
             "message": message,
             MISSING: expected.hash,
         }
-        self._expected = None
+        change, self._expected, self._change = self._change, None, ""
         try:
             self._position = Position(there.hash, max(there.number, expected.number))
             self._append([record])
         except EvidenceError:
-            self._expected = expected
+            self._expected, self._change = expected, change
             raise
         self.gaps += 1
         _LOG.error("%s", message)
@@ -243,6 +256,8 @@ class Evidence:
             self._resume(self._open())
         elif not self._check_place(self._fd, self.last):
             self._begin_file()
+        else:
+            self._check_size(self._fd)
         for _searched in self.compare():
             pass
         fd = self._opened()
@@ -252,14 +267,16 @@ class Evidence:
             return
         data, last = hash_chain.append(numbered, self._position.hash)
         try:
-            size = os.fstat(fd).st_size
+            size = self._size
             if size and size + len(data) > self._max_bytes:
                 self._put_aside()
-                fd, size = self._opened(), 0
+                fd = self._opened()
+                size = self._size
             _write(fd, data, size)
         except OSError as exc:
             self._close()  # the next one looks at what is there
             raise EvidenceError(write_error(self.path, exc).message) from exc
+        self._size = size + len(data)
         self._check_place(fd, last)
         self._position = Position(last, number + len(numbered))
 
@@ -274,6 +291,27 @@ class Evidence:
             self._position = there
             if self._expected is None and known.hash != GENESIS:
                 self._expected = known
+
+    def _check_size(self, fd: int) -> None:
+        """See whether somebody else has written to the open file, or cut it off.
+
+        :raises EvidenceError: it cannot be looked at.
+        """
+        size, before, known = os.fstat(fd).st_size, self._size, self._position
+        if size == before:
+            return
+        self._close()
+        last = self._open()
+        self._resume(last)
+        if last is None and self._position.hash == known.hash:
+            return  # it was copied and emptied, as logrotate's "copytruncate" does
+        if self._expected is None:
+            self._expected = known
+        self._change = (
+            f"The evidence {self.path} was changed while the service was running: its size went "
+            f"from {before} to {size} bytes. It {self._ends()}, and {known.describe()} was written "
+            "last. Find out who has changed it, and restore it from a backup."
+        )
 
     def _begin_file(self) -> None:
         """Open a new file, after the open one was put aside."""
@@ -321,7 +359,9 @@ class Evidence:
             self._fd = os.open(self.path, flags, 0o640)
             self._directory = os.stat(os.path.dirname(os.path.abspath(self.path)))
             check_own(self._fd, self.path)
-            return self._mend(self._fd)
+            last = self._mend(self._fd)
+            self._size = os.fstat(self._fd).st_size
+            return last
         except OSError as exc:
             self._close()
             raise EvidenceError(write_error(self.path, exc).message) from exc

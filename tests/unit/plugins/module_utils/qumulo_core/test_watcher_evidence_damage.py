@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import record_files
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.hash_chain import (
     GENESIS,
+    append,
     digest,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import (
@@ -94,10 +95,13 @@ class Writer:
         self.notes.update(self.evidence.notes())
 
 
-def faults_of(*paths: Path | str) -> list[str]:
+def verified(*paths: Path | str) -> tuple[verification.Verified, list[str]]:
     faults: list[str] = []
-    verification.verify(map(str, paths), faults.append)
-    return faults
+    return verification.verify(map(str, paths), faults.append), faults
+
+
+def faults_of(*paths: Path | str) -> list[str]:
+    return verified(*paths)[1]
 
 
 def recorded(path: Path) -> list[str]:
@@ -232,6 +236,66 @@ def test_a_change_while_the_service_runs_is_noticed_by_a_reload(tmp_path: Path) 
     assert writer.evidence.gaps == 1
     assert writer.restart().gaps == 1
     assert len(faults_of(path)) == 1
+
+
+@settings(max_examples=80)
+@given(st.data())
+def test_a_change_of_size_while_the_service_runs_is_noticed_by_the_next_batch(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("open") / "e.jsonl"
+    writer = Writer(path)
+    count = data.draw(st.integers(0, 4))
+    for _batch in range(count):
+        writer.write()
+    text = path.read_bytes()
+    kinds = ["append", "forge", *(["cut", "empty", "lines", "head"] if count else [])]
+    kind = data.draw(st.sampled_from(kinds))
+    if kind in ("cut", "empty"):
+        os.truncate(path, 0 if kind == "empty" else data.draw(st.integers(0, len(text) - 1)))
+    elif kind in ("lines", "head"):
+        lines = text.splitlines(keepends=True)
+        lost = data.draw(st.integers(1, count))
+        path.write_bytes(b"".join(lines[:-lost] if kind == "lines" else lines[lost:]))
+    else:
+        added = b"foreign\n" * data.draw(st.integers(1, 3))
+        if kind == "forge":
+            added, _last = append([record("forged")], writer.evidence.last)
+        with open(path, "ab") as file:
+            file.write(added)
+    changed = path.read_bytes()
+    writer.write(2)
+    assert writer.evidence.gaps == 1
+    (gap,) = (each for each in map(parsed, path.read_bytes().splitlines()) if GAP in each.values())
+    assert f"its size went from {len(text)} to {len(changed)} bytes" in gap["message"]
+    if not (kind == "cut" and len(changed) == len(text) - 1):  # the lost newline is back
+        found, faults = verified(path)
+        assert faults or found.first != GENESIS
+    # It is reported once, and a restart finds nothing new.
+    writer.write()
+    assert writer.restart().gaps == 1
+    # Once the file holds again what the service had written, the chain is whole.
+    ours = path.read_bytes().splitlines(keepends=True)[-4:]
+    path.write_bytes(text + b"".join(ours))
+    assert not faults_of(path)
+
+
+def parsed(line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {}
+
+
+def test_a_copied_and_emptied_file_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    writer = Writer(path)
+    writer.write(3)
+    shutil.copy(path, tmp_path / "e.jsonl.1")  # logrotate's copytruncate
+    os.truncate(path, 0)
+    writer.write(2)
+    assert writer.evidence.gaps == 0
+    assert not faults_of(*record_files.series(str(path)))
 
 
 # -- no damage ----------------------------------------------------------------------------------
@@ -404,7 +468,7 @@ from qumulo_core.watcher.evidence import Evidence
 from qumulo_core.watcher.versions import Versions
 
 spool = SqliteSpool(sys.argv[2], postpone=True)
-versions = Versions(spool)
+versions = Versions(spool, list)
 evidence = Evidence(
     sys.argv[1], notes={name: spool.note(name) for name in Evidence.NOTES}, max_bytes=50_000
 )
