@@ -336,6 +336,26 @@ def test_a_crash_is_no_false_alarm(host: Host) -> None:
     assert host.shown() == ["/file 4", "/file 3", "/file 2", "/file 1"]
 
 
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_rotated_file_that_is_none_is_named(host: Host, make: Any) -> None:
+    host.write(1)
+    host.path.rename(host.path.with_name("closed.jsonl-20260301"))
+    host.write(2)
+    middle = host.path.with_name("closed.jsonl-20260302")
+    make(middle)
+    code, said = host.verify()
+    assert code == 4 and f"{middle} is not a regular file" in said
+    assert "2 lines verified, from the beginning" in said
+    middle.rmdir() if middle.is_dir() else middle.unlink()
+    middle.touch()
+    code, said = host.verify()
+    assert code == 0 and f"{middle} is empty" in said  # the chain is whole without it
+    os.truncate(host.path.with_name("closed.jsonl-20260301"), 0)
+    host.path.unlink()
+    code, said = host.verify()
+    assert code == 1 and "closed.jsonl-20260301 is empty" in said
+
+
 def test_a_removed_newline_costs_no_record(host: Host) -> None:
     host.write(1, 2)
     host.path.write_bytes(host.path.read_bytes()[:-1])

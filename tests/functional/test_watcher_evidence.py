@@ -11,6 +11,8 @@ import os
 import random
 import signal
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -166,6 +168,79 @@ def test_verify_takes_the_configured_files(recorded: Watched, simulator: Simulat
     done = recorded.command("verify")
     assert done.returncode == 1
     assert "There is no evidence" in done.stderr
+
+
+def in_three_files(watcher: Watched) -> list[Path]:
+    """Put each record of the evidence into a file of its own, as rotations do."""
+    whole = watcher.evidence.read_bytes().splitlines(keepends=True)
+    paths = [watcher.evidence.with_name(f"evidence.jsonl.00000{n}") for n in (1, 2)]
+    for path, line in zip([*paths, watcher.evidence], whole):
+        path.write_bytes(line)
+    return paths
+
+
+def test_verify_finds_that_the_oldest_files_are_gone(recorded: Watched) -> None:
+    first, second = in_three_files(recorded)
+    kept = first.read_bytes()
+    assert recorded.command("verify").returncode == 0
+    first.unlink()
+    for arguments in ((), ("--cluster",)):
+        done = recorded.command("verify", *arguments)
+        assert done.returncode == 1
+        assert "does not begin with its first record: 1 earlier record is not in" in done.stderr
+    # Who has archived it, names it.
+    done = recorded.command("verify", str(second), str(recorded.evidence))
+    assert done.returncode == 0, done.stderr
+    archived = recorded.place / "archived"
+    archived.write_bytes(kept)
+    done = recorded.command("verify", str(archived), str(second), str(recorded.evidence))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 lines verified, from the beginning" in done.stdout
+    # Emptied files are named; without a fault in the chain they prove nothing.
+    first.touch()
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert f"{first} is empty" in done.stderr and "1 earlier record is" in done.stderr
+    compressed = first.with_name(first.name + ".gz")
+    first.rename(compressed)
+    done = recorded.command("verify")
+    assert done.returncode == 1 and f"{compressed} is damaged (it is empty)" in done.stderr
+    compressed.write_bytes(gzip.compress(b""))
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert f"{compressed} is empty" in done.stderr and "1 earlier record is" in done.stderr
+    compressed.write_bytes(gzip.compress(kept))
+    os.truncate(second, 0)
+    done = recorded.command("verify")
+    assert done.returncode == 1
+    assert f"{second} is empty" in done.stderr and "the chain is broken" in done.stderr
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
+def test_a_file_of_the_evidence_that_is_none_is_named(
+    recorded: Watched, make: Callable[[Path], None]
+) -> None:
+    first, second = in_three_files(recorded)
+    for path, lines_left in ((first, 2), (second, 2), (recorded.evidence, 2)):
+        kept = path.read_bytes()
+        path.unlink()
+        make(path)
+        done = recorded.command("verify")
+        assert done.returncode == 4, done.stderr
+        assert f"{path} is not a regular file" in done.stderr
+        assert f"{lines_left} lines verified" in done.stdout
+        path.rmdir() if path.is_dir() else path.unlink()
+        path.write_bytes(kept)
+
+
+def test_verify_of_a_watcher_that_has_locked_nothing_yet(watched: Make) -> None:
+    watcher = watched()
+    with watcher.running() as process:
+        watcher.wait_idle(process)
+        done = watcher.command("verify")
+        assert done.returncode == 4, done.stderr
+        assert f"There is no evidence at {watcher.evidence}" in done.stderr
+    assert watcher.command("verify").returncode == 4
 
 
 def test_verify_without_evidence_proves_nothing(watched: Make) -> None:

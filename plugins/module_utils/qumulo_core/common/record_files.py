@@ -18,7 +18,7 @@ import os
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
@@ -95,10 +95,8 @@ def series(path: str) -> list[str]:
 
     If several programs have put files aside, their names do not tell the order: then each file
     follows the one whose last line its first line names. Copies of the beginning of another file,
-    as logrotate's ``copy`` makes them, are left out.
-
-    :raises UnreadableError: a file cannot be read that tells the order.
-    :raises InputError: a compressed file is damaged.
+    as logrotate's ``copy`` makes them, are left out. A file that cannot be read keeps its place;
+    reading it tells why.
     """
     aside = _aside(path)
     names = [each.path for each in aside]
@@ -114,7 +112,7 @@ def _linked(paths: Sequence[str]) -> list[str]:
     ends: dict[str, str] = {}
     followers: dict[str, list[str]] = {}
     for path in paths:
-        first, last = first_line(path), last_line(path)
+        first, last = _ends(path)
         record = None if first is None else hash_chain.parse(first)
         heads[path] = set() if record is None else _before(record)
         ends[path] = "" if last is None else hash_chain.digest(last)
@@ -137,17 +135,31 @@ def _linked(paths: Sequence[str]) -> list[str]:
     return list(ordered)
 
 
+def _ends(path: str) -> tuple[bytes | None, bytes | None]:
+    """Return the first and the last line of a file; None for one that cannot be read."""
+    try:
+        return first_line(path), last_line(path)
+    except (UnreadableError, InputError):
+        return None, None
+
+
 def _before(record: dict[str, object]) -> set[str]:
     """Return the hashes that a record names as those of the line before it."""
     return {str(record[name]) for name in (PREVIOUS, MISSING) if name in record}
 
 
 def _without_copies(paths: Sequence[str], current: str) -> list[str]:
-    """Return files that have lines, without those that begin as a longer one does."""
-    found: dict[bytes, str] = {}
+    """Return files without those that begin as a longer one does, and without an empty current."""
+    found: dict[bytes | str, str] = {}
     for path in paths:
-        first = first_line(path)
+        try:
+            first = first_line(path)
+        except (UnreadableError, InputError):
+            found[path] = path
+            continue
         if first is None:
+            if path != current:
+                found[path] = path
             continue
         other = found.get(first)
         if other is None or path == current or _size(path) > _size(other):
@@ -157,8 +169,9 @@ def _without_copies(paths: Sequence[str], current: str) -> list[str]:
 
 
 def _size(path: str) -> int:
+    """Return how long the contents of a file are, as far as they can be read."""
     size = 0
-    with opened(path) as file:
+    with suppress(UnreadableError, InputError), opened(path) as file:
         while block := file.read(1 << 20):
             size += len(block)
     return size
@@ -190,6 +203,8 @@ def _open(path: str) -> BinaryIO:
     if not os.path.exists(path):  # it may have been compressed since it was listed
         path = next((each for each in _compressed(path) if os.path.exists(each)), path)
     suffix = os.path.splitext(path)[1]
+    if suffix in (*_OPENERS, _ZSTD) and os.path.getsize(path) == 0:
+        raise EOFError("it is empty")  # the modules differ in what they say
     if suffix == _ZSTD:
         module = _zstd()
         if module is None:
@@ -219,6 +234,11 @@ def _damaged() -> tuple[type[Exception], ...]:
     """Return the errors that a damaged file causes."""
     module = _zstd()
     return _DAMAGED if module is None else (*_DAMAGED, module.ZstdError)
+
+
+def empty(path: str) -> str:
+    """Say that a file of a record has no lines."""
+    return f"{path} is empty: restore it from a backup if there were records in it."
 
 
 def first_line(path: str) -> bytes | None:

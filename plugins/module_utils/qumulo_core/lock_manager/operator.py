@@ -10,7 +10,6 @@ import sys
 from collections.abc import Sequence
 
 from ..common import record_files
-from ..errors import InputError
 from ..service import exit_codes
 from ..service.logs import one_line
 from ..service.operator import say
@@ -39,14 +38,16 @@ def verify(config: Config, files: Sequence[str], expected: str | None) -> int:
         stored = records.stored_hash(config.audit_file)
         if stored is not None:
             wanted.setdefault(stored, "hash of the last record that the page has written,")
-        try:
-            paths = record_files.series(config.audit_file)
-        except (InputError, record_files.UnreadableError) as exc:
-            say(exc.message)
-            return exit_codes.UNCHECKED
+        paths = record_files.series(config.audit_file)
     found = verify_record(paths, _complain, list(wanted))
     missing = [name for name in wanted if name not in found.found]
     for each in missing:
+        if found.unreadable:
+            _complain(
+                f"The {wanted[each]} {each} was not found; it may be in a file that could not be "
+                "read."
+            )
+            continue
         _complain(
             f"The {wanted[each]} {each} is not in the record: records were changed or are missing. "
             "Restore the files from a backup, and find out who has changed them."

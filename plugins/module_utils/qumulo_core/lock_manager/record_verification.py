@@ -67,6 +67,7 @@ def verify(
             report(text)
 
     for path in paths:
+        before = checker.count
         try:
             for _path, number, line in record_files.read([path]):
                 link = checker.check(line)
@@ -83,6 +84,8 @@ def verify(
                     fault(f"{path}, line {number}: {link.fault.value.rstrip('.')}.")
                 elif record is None:
                     fault(f"{path}, line {number}: {Fault.FOREIGN.value}.")
+            if checker.count == before:
+                report(record_files.empty(path))
         except record_files.UnreadableError as exc:
             checker.last = None  # what follows cannot be compared with it
             result.unreadable += 1

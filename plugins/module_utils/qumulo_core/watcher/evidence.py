@@ -197,11 +197,7 @@ class Evidence:
 
     def _search(self, expected: Position) -> Iterator[int]:
         searched, unread = 0, ""
-        try:
-            paths = record_files.series(self.path)
-        except QumuloError as exc:
-            paths, unread = [self.path], exc.message
-        for path in reversed(paths):
+        for path in reversed(record_files.series(self.path)):
             try:
                 for _path, _number, line in record_files.read([path]):
                     if _is_or_misses(line, expected.hash):

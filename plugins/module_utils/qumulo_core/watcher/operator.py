@@ -20,6 +20,7 @@ from typing import Any
 from .. import files
 from ..client import Client
 from ..common import record_files
+from ..common.hash_chain import GENESIS
 from ..domain.file_refs import by_id
 from ..domain.pruning import Pruned
 from ..errors import InputError, NotFoundError, QumuloError
@@ -203,7 +204,7 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
     except InputError as exc:
         complain(exc.message)
         return exit_codes.USAGE
-    paths, stored = list(options.files), None
+    paths, stored, whole = list(options.files), None, False
     if config is None and (options.cluster or not paths):
         say("Name the configuration with --config.")
         return exit_codes.USAGE
@@ -211,6 +212,7 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
         # Read before the files: what is written meanwhile follows it.
         stored = _stored(config)
         paths = record_files.series(config.evidence)
+        whole = True
         if not paths:
             complain(f"There is no evidence at {config.evidence} to verify.")
             return exit_codes.FAILED if stored or expected else exit_codes.UNCHECKED
@@ -219,6 +221,9 @@ def verify(config: Config | None, options: argparse.Namespace) -> int:
         take = None if index is None else index.add
         found = verification.verify(paths, complain, look_for=looked_for, take=take)
         code = _chain_code(found, expected, stored, paths)
+        if whole and found.cut:
+            complain(_beginning(found))
+            code = exit_codes.FAILED
         if index is not None and config is not None and found.lines:
             code = _worse(code, _compare(config, index))
     return code
@@ -231,7 +236,8 @@ def _chain_code(
     failed = bool(found.faults)
     if not found.lines:
         complain(f"There are no records in {', '.join(paths)}.")
-        failed = failed or expected is not None or stored is not None
+        wanted = expected is not None or stored is not None
+        failed = failed or (wanted and not found.unreadable)
         return exit_codes.FAILED if failed else exit_codes.UNCHECKED
     say(found.describe())
     code = exit_codes.UNCHECKED if found.unreadable else exit_codes.OK
@@ -240,6 +246,18 @@ def _chain_code(
     if stored is not None and stored not in found.follow:
         code = _worse(code, _say_expected(stored, "hash that the service has stored", found))
     return exit_codes.FAILED if failed else code
+
+
+def _beginning(found: verification.Verified) -> str:
+    """Say that the configured evidence does not begin with its first record."""
+    lost = f"{found.earlier} earlier records are" if found.earlier else "Earlier records are"
+    if found.earlier == 1:
+        lost = "1 earlier record is"
+    return (
+        f"The evidence does not begin with its first record: {lost} not in its directory. Restore "
+        "the missing files from a backup, or, if you have archived them, verify them with the "
+        "others: name all files, the oldest first."
+    )
 
 
 def complain(text: str) -> None:
@@ -276,7 +294,10 @@ def _say_expected(text: str, what: str, found: verification.Verified) -> int:
 
 def _stored(config: Config) -> str | None:
     """Return the hash of the last line that the service has stored, if it has."""
-    return _spool(config).note("evidence") if os.path.exists(config.spool) else None
+    if not os.path.exists(config.spool):
+        return None
+    stored = _spool(config).note("evidence")
+    return None if stored == GENESIS else stored  # which it stores before the first record
 
 
 def _compare(config: Config, index: LockIndex) -> int:

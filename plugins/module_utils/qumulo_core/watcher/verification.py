@@ -28,6 +28,7 @@ class Verified:
     :param lines: how many there are.
     :param first: what the first line names as the one before it.
     :param earlier: records before the first line, as far as its number tells.
+    :param cut: the files do not begin with the first record, and no fault tells that.
     :param last: hash of the last line.
     :param faults: how many lines are not as they were written.
     :param unreadable: files that could not be read.
@@ -37,6 +38,7 @@ class Verified:
     lines: int = 0
     first: str | None = None
     earlier: int = 0
+    cut: bool = False
     last: str | None = None
     faults: int = 0
     unreadable: int = 0
@@ -92,12 +94,17 @@ def verify(
     wanted = frozenset(look_for)
     at: dict[str, int] = {}
     for path in paths:
+        before = checker.count
         try:
             for _path, number, line in record_files.read([path]):
                 where = f"{path}, line {number}"
                 link = checker.check(line)
                 if checker.count == 1 and link.record is not None:
                     result.earlier = max(0, number_of(link.record) - 1)
+                    # What could not be read may have been the beginning.
+                    result.cut = not (result.unreadable or result.faults or link.fault) and (
+                        result.earlier > 0 or checker.first != GENESIS
+                    )
                 if link.hash in wanted:
                     at[link.hash] = checker.count
                 if link.fault is not None:
@@ -113,6 +120,8 @@ def verify(
                         continue
                     if take is not None:
                         take(record)
+            if checker.count == before:
+                report(record_files.empty(path))
         except UnreadableError as exc:
             checker.last = None  # what follows cannot be compared with it
             result.unreadable += 1
