@@ -137,7 +137,7 @@ def log_in_now(services: Services, visit: Visit) -> Response:
     session, cookie = services.sessions.open(account, client)
     services.counters.add("logins")
     log.info("%s has logged in from %s", account.name, visit.address)
-    services.watches.attach(account.id, session.id, client)
+    services.checks.watch(session)
     answer = RedirectResponse(goal, 303)
     _set_cookie(answer, COOKIE, cookie)
     answer.delete_cookie(LOGIN_COOKIE, path="/", secure=True, httponly=True, samesite="strict")

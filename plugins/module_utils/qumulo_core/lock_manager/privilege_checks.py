@@ -84,6 +84,17 @@ class PrivilegeChecks:
         with self._lock:
             self._due.pop(session_id, None)
 
+    def watch(self, session: Session) -> None:
+        """Use the session's token for the list, or not, as its account is allowed."""
+        account = session.account
+        if not account.may_see:
+            self._watches.detach(account.id, session.id)
+        elif not self._watches.uses(account.id, session.id):
+            self._watches.attach(account.id, session.id, session.client)
+            # It may have ended before its token was there to be forgotten.
+            if self._sessions.find_by_id(session.id) is None:
+                self._watches.detach(account.id, session.id)
+
     def stop(self) -> None:
         """End; nobody waits for requests that are under way."""
         for _worker in range(_WORKERS):
@@ -133,7 +144,7 @@ class PrivilegeChecks:
                 account = read_account(client)
             if self._note(session, self.every):
                 session.account = account
-                self._watch(session)
+                self.watch(session)
         except AuthenticationError as exc:
             log.info("the cluster does not accept the token of a session any more: %s", exc)
             self._sessions.close(session.id)
@@ -155,13 +166,3 @@ class PrivilegeChecks:
         if self._sessions.find_by_id(session.id) is None:
             self.forget(session.id)
         return True
-
-    def _watch(self, session: Session) -> None:
-        """Use the session's token for the list, or not, as its account is allowed."""
-        account = session.account
-        if not account.may_see:
-            self._watches.detach(account.id, session.id)
-        elif not self._watches.uses(account.id, session.id):
-            self._watches.attach(account.id, session.id, session.client)
-            if self._sessions.find_by_id(session.id) is None:  # it has just ended
-                self._watches.detach(account.id, session.id)
