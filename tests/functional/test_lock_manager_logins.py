@@ -126,6 +126,21 @@ def test_a_cluster_that_is_away_counts_no_tries(
     assert visitor.post("/login", form).status_code == 303
 
 
+def test_a_proxy_is_trusted_in_each_spelling_of_its_address(
+    simulator: Simulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    here = {"listen_address": "::1", "allowed_hosts": ["[0:0:0:0:0:0:0:1]"]}
+    proxies = ["0:0:0:0:0:0:0:1", "FD00::10"]
+    with running_page(simulator, tmp_path, **{**PLAIN, **here, "trusted_proxies": proxies}) as made:
+        assert made.places._unlimited == {"::1", "fd00::10"}
+        visitor = Visitor(made.url, "")
+        visitor.http.headers.update({"X-Forwarded-For": OFFICE, "X-Forwarded-Proto": "https"})
+        visitor.trust_plain_http()
+        with caplog.at_level("INFO"):
+            assert visitor.try_login("admin", "wrong").status_code == 401
+    assert f"a login from {OFFICE} was refused" in caplog.text
+
+
 # -- the end --------------------------------------------------------------------------------------
 
 
@@ -144,6 +159,24 @@ def test_a_logout_ends_the_use_of_the_token(
     with simulator.recorded(changes=False) as seen:
         assert visitor.get("/api/v1/status").status_code == 401
     assert seen == []
+
+
+def test_a_login_that_is_replaced_at_once_leaves_no_token(
+    page: Any, simulator: Simulator, visit: Callable[..., Visitor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit().log_in("admin", simulator.password())
+    (first,) = page.services.sessions._sessions.values()
+    attach = page.services.watches.attach
+
+    def overtaken(account_id: str, session_id: str, client: Any) -> Any:
+        page.services.sessions.close(session_id)  # as another login of the account does
+        return attach(account_id, session_id, client)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(page.services.watches, "attach", overtaken)
+        assert visit().try_login("admin", simulator.password()).status_code == 303
+    watch = page.services.watches.of(first.account.id)
+    assert list(watch._clients) == [first.id]
 
 
 # -- HSTS -----------------------------------------------------------------------------------------

@@ -31,9 +31,12 @@ def parse_address(text: str) -> Address | None:
 
 
 def canonical(text: str) -> str:
-    """Return an IPv4-mapped address in its IPv4 form, and any other text unchanged."""
-    address = parse_address(text) if ":" in text else None
-    return str(address) if isinstance(address, ipaddress.IPv4Address) else text
+    """Return the one spelling of an address, an IPv4-mapped one as IPv4; other text unchanged.
+
+    Addresses are compared as texts, and IPv6 has many spellings of each (RFC 5952).
+    """
+    address = parse_address(text)
+    return text if address is None else str(address)
 
 
 #: Bits of an IPv6 network that one client usually has (RFC 6177): all of its addresses are its own.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
+from ..common.addresses import canonical
 from .counters import Counters
 from .lib import (
     ASGIApp,
@@ -68,9 +69,10 @@ def harden(headers: MutableHeaders, *, tls: bool) -> None:
 
 
 def hostname(host: str) -> str:
-    """Return a Host header without its port, in lower case."""
-    name = host.rpartition("]")[0] + "]" if host.startswith("[") else host.partition(":")[0]
-    return name.lower()
+    """Return a Host header without its port, in lower case, an IPv6 address in its one spelling."""
+    if host.startswith("["):
+        return f"[{canonical(host[1:].rpartition(']')[0].lower())}]"
+    return host.partition(":")[0].lower()
 
 
 def _site(origin: str) -> str | None:
@@ -119,7 +121,7 @@ class Shield:
         tls: bool,
     ) -> None:
         self._app = app
-        self._hosts = frozenset(host.lower() for host in hosts)
+        self._hosts = frozenset(map(hostname, hosts))
         self._counters = counters
         self._limits = limits
         self._tls = tls

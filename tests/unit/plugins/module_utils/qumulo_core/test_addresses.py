@@ -4,13 +4,19 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.addresses import (
     canonical,
+    client_block,
     is_within,
     parse_network,
 )
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.errors import InputError
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.shield import (  # noqa: E501
+    hostname,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_locks.filters import (
     HandleFilter,
 )
@@ -31,13 +37,48 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.smb_lo
         ("::ffff:a01:203", "10.1.2.3"),
         ("0:0:0:0:0:ffff:10.1.2.3", "10.1.2.3"),
         ("fd00::1", "fd00::1"),
+        ("FD00::10", "fd00::10"),
+        ("0:0:0:0:0:0:0:1", "::1"),
         ("::1", "::1"),
         ("a:b", "a:b"),
         ("", ""),
     ],
 )
-def test_a_mapped_address_has_its_ipv4_form(text: str, form: str) -> None:
+def test_an_address_has_one_spelling(text: str, form: str) -> None:
     assert canonical(text) == form
+
+
+@st.composite
+def spellings(draw: st.DrawFn) -> tuple[str, str]:
+    """Two spellings of one IPv6 address."""
+    # Groups of zeros are what can be left out.
+    groups = draw(
+        st.lists(st.sampled_from([0, 0, 0, 1, 0xA, 0xFD00, 0xFFFF]), min_size=8, max_size=8)
+    )
+
+    def spelling() -> str:
+        texts = [format(group, draw(st.sampled_from(["x", "X", "04x", "04X"]))) for group in groups]
+        begin = draw(st.integers(0, 7))
+        end = begin
+        while end < 8 and groups[end] == 0 and draw(st.booleans()):
+            end += 1
+        if end == begin:
+            return ":".join(texts)
+        return ":".join(texts[:begin]) + "::" + ":".join(texts[end:])
+
+    return spelling(), spelling()
+
+
+@given(spellings())
+def test_all_spellings_of_an_address_are_one(texts: tuple[str, str]) -> None:
+    one, other = texts
+    assert canonical(one) == canonical(other)
+    assert canonical(canonical(one)) == canonical(one)
+    assert hostname(f"[{one}]:8443") == hostname(f"[{other}]")
+    assert client_block(one) == client_block(other)
+    grant = ShareGrant.of({"owner_address": one, "node_address": "10.0.0.1", "mode": []})
+    handle = Handle("1", "2", "/f", Identity("3"), (), 0, (grant.address,), (), ())
+    assert HandleFilter.make(clients=[other]).matches_client(handle)
 
 
 @pytest.mark.parametrize(
