@@ -107,6 +107,7 @@ def handles(services: Services, visit: Visit) -> Response:
 
 def closing(services: Services, visit: Visit) -> Response:
     """One's own closing: how far it has come, and what became of each handle."""
+    watch_of(services, visit.session.account)
     job = services.jobs.of(visit.request.path_params["job"], visit.session.account)
     if job is None:
         return message(services, visit, 404, "", "There is no such closing of yours.")

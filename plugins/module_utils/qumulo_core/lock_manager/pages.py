@@ -276,6 +276,7 @@ def close(services: Services, visit: Visit) -> Response:
 
 def closing_page(services: Services, visit: Visit) -> Response:
     """Show how a closing goes, or went."""
+    watch_of(services, visit.session.account)
     job = services.jobs.of(visit.request.path_params["job"], visit.session.account)
     if job is None:
         return message(
