@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -694,6 +695,23 @@ def test_metrics(through_mount: Synced, mount: Path) -> None:
         "lockstep_atime_taking 1.0",
     ):
         assert line in text.splitlines()
+
+
+def test_no_line_takes_away_the_metrics(through_mount: Synced, mount: Path) -> None:
+    """Whoever sends a line chooses its words: they may be no text, very long, or very many."""
+    path = make(mount, "a")
+    odd = ["fs_\udcff", "x" * 60_000, 'fs_"\n', "\0", *(f"op{number}" for number in range(300))]
+    with through_mount.running(), Sender(through_mount.port) as sender:
+        sender.put([csv_line(NEW, "/a", operation=text) for text in odd])
+        sender.put([csv_line(NEW, "/a", status=text) for text in odd[:4]])
+        sender.put([csv_line(NEW, "/a")])
+        wait_for(lambda: atime(path) == NEW)
+        address = f"http://127.0.0.1:{through_mount.settings['metrics_port']}/metrics"
+        with urllib.request.urlopen(address, timeout=60) as response:
+            text = response.read().decode()
+    assert 'lockstep_atime_operations_total{operation="fs_read_data"} 4.0' in text
+    found = re.findall(r'lockstep_atime_operations_total\{operation="(.*?)"\}', text)
+    assert len(found) <= 102 and "other" in found and max(map(len, found)) <= 64
 
 
 @pytest.mark.parametrize(

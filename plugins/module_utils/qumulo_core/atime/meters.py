@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..common.heartbeats import Heartbeats
+from ..domain.log_words import OPERATIONS
 from ..service import metrics
 from .batches import Batch
 from .setting import STATES, Result
@@ -22,8 +24,10 @@ try:
 except ImportError:  # the metrics' registry says so when it is made
     Collector = object  # type: ignore[assignment,misc]
 
-#: Operations that have a number of their own: their names come from outside.
+#: Operations that have a number of their own beside the known ones, and how their names look:
+#: whoever sends a line chooses its words, and one that is not Unicode would end all metrics.
 _OPERATIONS = 100
+_NAME = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 OTHER = "other"
 FAILED = "failed"
 
@@ -76,8 +80,13 @@ class Totals:
             self.skipped += batch.skipped
             self.malformed += batch.malformed
             for name, count in batch.operations.items():
-                known = name in self.operations or len(self.operations) < _OPERATIONS
-                self.operations[name if known else OTHER] += count
+                self.operations[name if self._has_number(name) else OTHER] += count
+
+    def _has_number(self, name: str) -> bool:
+        """Tell whether an operation is counted by its name; what the list has always is."""
+        if name in OPERATIONS or name in self.operations:
+            return True
+        return len(self.operations) < _OPERATIONS and _NAME.fullmatch(name) is not None
 
     def ignore(self) -> None:
         """Count a time that was set and was not there when it was read back."""
