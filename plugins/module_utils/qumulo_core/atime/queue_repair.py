@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import itertools
 import os
 import re
+import stat
 import sys
 import time
 from collections.abc import Sequence
@@ -64,10 +66,14 @@ class Queue:
 
         :raises OSError: a file cannot be read or written.
         """
+        result = Repair([], 0, self._aside())
+        if self._fresh.is_dir() and not self._fresh.is_symlink():
+            result.reasons.append(f"{self._fresh.name} is not a file")
+            self._keep_aside(self._fresh, None, result)
         _remove(self._fresh)
         segments = self._segments()
         index, reason = self._read_index(bool(segments))
-        result = Repair([reason] if reason else [], 0, self._aside())
+        result.reasons += [reason] if reason else []
         if index is not None:
             result.messages = index.messages
             result.reasons += self._damage(index, segments)
@@ -80,15 +86,17 @@ class Queue:
         stamp = time.strftime("damaged-%Y%m%dT%H%M%SZ", time.gmtime())
         found = self._directory / stamp
         for number in itertools.count(2):
-            if not found.exists():
+            if not os.path.lexists(found):
                 break
             found = self._directory / f"{stamp}-{number}"
         return found
 
     def _segments(self) -> list[int]:
         pattern = re.compile(re.escape(self._name) + r"\.(\d{8,18})")
-        found = (pattern.fullmatch(path.name) for path in self._directory.iterdir())
-        return sorted(int(match[1]) for match in found if match is not None)
+        names = [path.name for path in self._directory.iterdir()]
+        found = {int(match[1]) for match in map(pattern.fullmatch, names) if match is not None}
+        # Some numbers have more zeros than rsyslogd writes: it does not read these files.
+        return sorted(number for number in found if self._segment(number).name in names)
 
     def _segment(self, number: int) -> Path:
         return self._directory / f"{self._name}.{number:08d}"
@@ -96,9 +104,11 @@ class Queue:
     def _read_index(self, needed: bool) -> tuple[Index | None, str]:
         """Return the index, and what is wrong with it."""
         try:
-            data = self._index.read_bytes()
+            data = _content(self._index)
         except FileNotFoundError:
             return None, f"{self._index.name} is missing" if needed else ""
+        if data is None:
+            return None, f"{self._index.name} cannot be read as a file"
         index = parse_index(data)
         if index is None:
             return None, f"{self._index.name} is {'damaged' if data else 'empty'}"
@@ -118,7 +128,10 @@ class Queue:
         reasons = []
         messages = 0
         for number in segments:
-            data = self._segment(number).read_bytes()
+            data = _content(self._segment(number))
+            if data is None:
+                reasons.append(f"{self._segment(number).name} cannot be read as a file")
+                continue
             begin = index.read.offset if number == first else 0
             end = index.write.offset if number == last else len(data)
             pieces = list(intact(data, begin))
@@ -136,11 +149,14 @@ class Queue:
         first = number = segments[0] if segments else 1
         for found in segments:
             path, target = self._segment(found), self._segment(number)
-            data = path.read_bytes()
+            data = _content(path)
+            if data is None:
+                self._keep_aside(path, None, result)
+                continue
             pieces = list(intact(data))
             kept = sum(end - begin for begin, end, _count in pieces)
             if kept != len(data):
-                self._keep_aside(path, result)
+                self._keep_aside(path, data, result)
             if not kept:
                 _remove(path)
                 continue
@@ -152,8 +168,8 @@ class Queue:
                 _remove(path)
             result.messages += sum(count for _begin, _end, count in pieces)
             size, number = size + kept, number + 1
-        if self._index.exists():
-            self._keep_aside(self._index, result)
+        with contextlib.suppress(FileNotFoundError):
+            self._keep_aside(self._index, _content(self._index), result)
         _sync(self._directory)
         if result.messages:
             index = Index(result.messages, Position(number, 0), Position(first, 0))
@@ -162,10 +178,20 @@ class Queue:
             _remove(self._index)
         _sync(self._directory)
 
-    def _keep_aside(self, path: Path, result: Repair) -> None:
-        """Keep a damaged file under another directory; it is replaced or removed afterwards."""
+    def _keep_aside(self, path: Path, data: bytes | None, result: Repair) -> None:
+        """Keep a damaged file under another directory; it is replaced or removed afterwards.
+
+        :param data: its content; None moves what is no file that can be read.
+        """
         result.aside.mkdir(mode=0o700, exist_ok=True)
-        os.link(path, result.aside / path.name)
+        target = result.aside / path.name
+        if data is None:
+            os.rename(path, target)
+        else:
+            try:
+                os.link(path, target)
+            except PermissionError:  # it is another account's
+                self._write(data, target)
         result.moved.append(path.name)
 
     def _write(self, data: bytes, target: Path) -> None:
@@ -176,6 +202,28 @@ class Queue:
             file.flush()
             os.fsync(number)
         os.replace(self._fresh, target)
+
+
+def _content(path: Path) -> bytes | None:
+    """Return what is in a file; None if it is none, or another account's that cannot be read.
+
+    rsyslogd has made no symbolic link and no pipe: the one leads to a file of somebody else, and
+    who reads from the other waits for ever.
+
+    :raises FileNotFoundError: there is nothing of that name.
+    """
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        number = os.open(path, flags)
+    except OSError as exc:
+        if exc.errno in (errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM):
+            return None
+        raise
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        return None
+    with open(number, "rb") as file:
+        return file.read()
 
 
 def _remove(path: Path) -> None:
