@@ -15,8 +15,12 @@ from typing import Any
 import yaml
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.records import (  # noqa: E501
+    Records,
+)
 from tests.simulator.certificates import create
 from tests.simulator.harness import Simulator
+from tests.tools.lock_manager_page import configuration
 from tests.tools.services import core_environment, free_port, start_service, wait_for
 from tests.tools.tree import copied_tree
 
@@ -54,17 +58,8 @@ def test_what_is_typed_every_day_works(
     watched.evidence = tmp_path / "evidence.jsonl"
     synced = Synced(tmp_path / "atime", simulator=simulator)
     for name, config in (("watcher", watched.config), ("atime", synced.config)):
-        library = f"PYTHONPATH={core_environment()['PYTHONPATH']}"
-        command = [
-            "env",
-            library,
-            sys.executable,
-            "-m",
-            f"qumulo_core.{name}.main",
-            "--config",
-            config,
-        ]
-        stand_in(tmp_path, f"lockstep-{name}", *command)
+        stand_in(tmp_path, f"lockstep-{name}", *_command(name, config))
+    stand_in(tmp_path, "lockstep-lock-manager", *_lock_manager(simulator, tmp_path))
     simulator.control("files/bulk", directory="/archive/many", count=30)
     with synced.running(), watched.running() as process:
         wait_for(lambda: len(watched.records()) >= 31, 60)
@@ -73,14 +68,40 @@ def test_what_is_typed_every_day_works(
         simulator.control("files/bulk", directory="/archive/more", count=30)
         wait_for((tmp_path / "evidence.jsonl.000001").exists, 60)
         watched.wait_idle(process)
-        texts = [shown("docs/worm.md", "lockstep-watcher verify").script()]
+        texts, afterwards = [shown("docs/worm.md", "lockstep-watcher verify").script()], []
         for line in shown("docs/operations.md", "systemctl status").script().splitlines():
-            if line.split()[0] not in LEFT_OUT:
+            if line.startswith("lockstep-watcher forget"):  # of a stopped watcher
+                afterwards.append(line)
+            elif line.split()[0] not in LEFT_OUT:
                 texts.append(line.replace("FILE...", "/var/lib/lockstep/watcher/evidence.jsonl"))
         done = typed(simulator, tmp_path, "\n".join(["set -x", *texts]))
     assert done.returncode == 0, done.stdout
-    for words in ("All as recorded.", "Nothing has failed.", "locked since start", "oldest:"):
+    stopped = typed(simulator, tmp_path, "\n".join(afterwards))
+    assert stopped.returncode == 0, stopped.stdout
+    assert "checkpoint snapshots were deleted." in stopped.stdout
+    for words in (
+        "All as recorded.",
+        "Nothing has failed.",
+        "locked since start",
+        "oldest:",
+        "1 lines verified",
+    ):
         assert words in done.stdout, done.stdout
+
+
+def _lock_manager(simulator: Simulator, place: Path) -> list[str]:
+    """Return the command of a lock manager that has closed a file."""
+    settings = configuration(simulator, place)
+    Records(settings["audit_file"]).write([{"event": "asked", "closing": "1", "handles": 1}])
+    config = place / "lock_manager.yml"
+    config.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return _command("lock_manager", str(config))
+
+
+def _command(name: str, config: str) -> list[str]:
+    library = f"PYTHONPATH={core_environment()['PYTHONPATH']}"
+    main = f"qumulo_core.{name}.main"
+    return ["env", library, sys.executable, "-m", main, "--config", config]
 
 
 # -- roles --------------------------------------------------------------------------------------

@@ -43,8 +43,8 @@ description:
     C(type) as the cluster names it, C(object) (V(file), V(directory), or null where the cluster does not say), C(path), C(relative_path),
     C(name), C(directory) (the one that is watched), C(file_id) (null for what is gone and caught up), and C(origin), which is V(stream),
     V(catch_up), or V(walk) for what came with a directory that was moved in.
-  - An event with C(change) V(gap) says in C(reason) that changes of C(directory) were lost. Its C(path) is null. O(types), O(include) and O(exclude) do not leave it
-    out, and it comes by itself even with O(batch_size) above 1.
+  - An event with C(change) V(gap) says in C(reason) that changes of C(directory) were lost. Its C(path) is null. It is sent whatever O(types), O(include)
+    and O(exclude) are, and on its own even with O(batch_size) above 1.
   - With O(batch_size) above 1 an event has C(events), a list of such events, and C(count) instead.
   - Whoever writes files chooses their names. Quote a name that is handed to a playbook (C(urlencode)), or else it is a template of the play.
 options:
@@ -97,8 +97,8 @@ options:
   checkpoint:
     description:
       - Switches catching up on, and names the snapshots by which it is done. Each rulebook wants a name of its own.
-      - Without a checkpoint, only changes from then on are reported. That is so the first time, and also if somebody has deleted the snapshot, or if no rulebook
-        ran for 60 days, after which snapshots expire. An event with C(change) V(gap) and a warning in the log say so.
+      - Without a checkpoint, only changes from then on are reported. That is so the first time, and also if somebody has deleted the snapshot, or if no
+        rulebook ran for 60 days, after which snapshots expire. An event with C(change) V(gap) and a warning in the log say so.
       - Needs O(recursive=true).
     type: str
   checkpoint_interval:
