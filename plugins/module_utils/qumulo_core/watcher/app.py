@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timezone
@@ -258,7 +257,7 @@ class Watcher:
             return True
         self._message = "reading the evidence"
         for _lines in self._evidence.compare():
-            self._beat = time.monotonic()
+            heartbeats.working("reading the evidence")
             if self._stopped.is_set():
                 return False
         self.spool.set_notes(**self._evidence.notes())

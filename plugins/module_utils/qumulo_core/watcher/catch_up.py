@@ -18,6 +18,7 @@ from ..files import FileInfo
 from ..service.spool import Entry
 from ..service.sqlite import SqliteSpool
 from ..snapshots import Snapshot
+from ..times import format_rfc3339
 from . import checkpoints
 from .changed_since import ChangedSince
 from .checkpoints import Mark
@@ -144,7 +145,7 @@ class CatchUp:
         :param found: the checkpoints that the cluster has, oldest first.
         """
         marks = checkpoints.load(self._spool, self._root)
-        since = self._spool.note(checkpoints.walked(self._root.id))
+        since = checkpoints.walked_until(self._spool, self._root)
         if marks is None and since is None:
             if not self._all_is_new and not checkpoints.is_retired(self._spool, self._root):
                 start = checkpoints.begin_at(found, None)
@@ -162,7 +163,7 @@ class CatchUp:
                 "the checkpoint of %s is gone: looking for files that have changed since it was "
                 "taken, %s",
                 self._root.path,
-                since,
+                format_rfc3339(since),
             )
         return self._changed_since(since, snapshot=taken.id)
 
@@ -178,12 +179,12 @@ class CatchUp:
         _LOG.warning("%s has no checkpoint yet: %s", self._root.path, meaning)
 
     def _changed_since(
-        self, since: str | None, *, snapshot: int | None, places: Places | None = None
+        self, since: datetime | None, *, snapshot: int | None, places: Places | None = None
     ) -> Iterator[FileInfo]:
         return ChangedSince(
             self._client,
             self._root,
-            None if since is None else datetime.fromisoformat(since),
+            since,
             self._rules,
             self._unlisted,
             snapshot=snapshot,
@@ -209,9 +210,9 @@ class CatchUp:
         Times of files are compared with it, and clocks of nodes differ a little. What was there
         before the first start must not count, though.
         """
-        before = self._spool.note(checkpoints.walked(self._root.id))
+        before = checkpoints.walked_until(self._spool, self._root)
         if before is not None:
-            moment = max(datetime.fromisoformat(before), moment - CLOCK_ERROR)
+            moment = max(before, moment - CLOCK_ERROR)
         notes = {checkpoints.walked(self._root.id): moment.isoformat()}
         for name in (places_note(self._root.id), checkpoints.retired(self._root.id)):
             if self._spool.note(name):
@@ -242,12 +243,12 @@ class CatchUp:
 
     def _by_walk(self) -> int:
         """Compare the times of files, and the places of directories."""
-        since = self._spool.note(checkpoints.walked(self._root.id))
+        since = checkpoints.walked_until(self._spool, self._root)
         began = self._now()
         if since is None:
             self._say_first()
             if not self._all_is_new:
-                since = began.isoformat()
+                since = began
                 self._spool.set_notes(**self._time_notes(began))
         # Nothing is kept of a dry run, so that it need not learn anything.
         places = None if self._leave_no_trace else Places(self._spool, self._root)

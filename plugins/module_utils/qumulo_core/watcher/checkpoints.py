@@ -17,8 +17,10 @@ from datetime import datetime, timedelta
 
 from .. import snapshots
 from ..client import Client
+from ..errors import InputError
 from ..service.spool import Spool
 from ..snapshots import Expiration, Snapshot
+from ..times import parse_rfc3339
 from .rules import Root
 
 #: A host that is gone for good leaves nothing behind for longer.
@@ -44,6 +46,19 @@ class Mark:
 def walked(root_id: str) -> str:
     """Return the name of the note of the time up to which everything is in the spool."""
     return f"walked:{root_id}"
+
+
+def walked_until(spool: Spool, root: Root) -> datetime | None:
+    """Return the time up to which everything is in the spool; None if it is unknown."""
+    name = walked(root.id)
+    note = spool.note(name)
+    if note is None:
+        return None
+    try:
+        return parse_rfc3339(note)
+    except InputError as exc:
+        spool.drop_note(name, exc.message)
+        return None
 
 
 def retired(root_id: str) -> str:

@@ -75,7 +75,7 @@ class Position:
             return None
         number, _space, noted = (note.get(_POSITION) or "").partition(" ")
         # An earlier release may have stored another hash since.
-        return cls(stored, int(number) if noted == stored and number.isdigit() else 0)
+        return cls(stored, int(number) if noted == stored and number.isdecimal() else 0)
 
     def describe(self) -> str:
         """Return it for a person."""

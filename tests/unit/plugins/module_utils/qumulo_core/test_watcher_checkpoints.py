@@ -8,8 +8,15 @@ from datetime import datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.sqlite import (
+    SqliteSpool,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.snapshots import Snapshot
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.times import (
+    format_rfc3339,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import checkpoints
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.rules import Root
 
 Mark, begin_at, spare = checkpoints.Mark, checkpoints.begin_at, checkpoints.spare
 
@@ -81,3 +88,25 @@ def test_the_newest_stays_and_one_from_before_all_that_waits(
     start = begin_at([s for s in found if s.id in left], after)
     assert start is not None
     assert start.id == newest
+
+
+MOMENTS = st.datetimes(
+    min_value=datetime(1970, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.just(timezone.utc)
+)
+
+
+@given(MOMENTS)
+def test_the_time_of_the_last_walk_is_read_in_both_notations(moment: datetime) -> None:
+    spool, root = SqliteSpool(":memory:", postpone=True), Root("5", "/w")
+    assert checkpoints.walked_until(spool, root) is None
+    for note in (moment.isoformat(), format_rfc3339(moment)):
+        spool.set_notes(**{checkpoints.walked("5"): note})
+        assert checkpoints.walked_until(spool, root) == moment
+
+
+@given(st.sampled_from(["", "x", "2026-01-31", "2026-02-30T00:00:00Z", "2026-01-31T00:00:00"]))
+def test_a_time_that_cannot_be_read_is_set_aside(note: str) -> None:
+    spool, root = SqliteSpool(":memory:", postpone=True), Root("5", "/w")
+    spool.set_notes(**{checkpoints.walked("5"): note})
+    assert checkpoints.walked_until(spool, root) is None
+    assert spool.note(checkpoints.walked("5")) is None
