@@ -120,7 +120,7 @@ def parse(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict) or not isinstance(record.get(PREVIOUS), str):
         return None
-    return record
+    return record if isinstance(record.get(MISSING, ""), str) else None
 
 
 def lines(file: BinaryIO) -> Iterator[bytes]:

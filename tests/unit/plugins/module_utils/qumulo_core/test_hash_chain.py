@@ -136,3 +136,11 @@ def test_longest_line_is_taken_and_a_longer_one_is_not() -> None:
     assert not faults(of(MAX_LINE))
     assert faults(of(MAX_LINE + 1)) == [(1, Fault.TOO_LONG)]
     assert faults(of(MAX_LINE + 2) + of(90)) == [(1, Fault.TOO_LONG), (2, Fault.BROKEN)]
+
+
+@pytest.mark.parametrize("value", [None, 5, [GENESIS], {GENESIS: 1}])
+def test_a_missing_hash_that_is_not_text_is_foreign(value: object) -> None:
+    line = json.dumps({"previous": GENESIS, MISSING: value}).encode()
+    checker = Checker()
+    link = checker.check(line + b"\n")
+    assert (link.fault, link.record, checker.first) == (Fault.FOREIGN, None, None)
