@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -165,3 +166,16 @@ def test_many_requests_of_a_session_share_a_check(
         for thread in threads:
             thread.join(120)
     assert len([entry for entry in seen if "who-am-i" in entry["uri"]]) == 1
+
+
+def test_a_defect_does_not_end_the_checks_of_a_session(
+    simulator: Simulator, page: Any, clerk: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[type(page.services.checks).__module__]
+    page.services.checks.every = 0.0
+    with monkeypatch.context() as broken:
+        broken.setattr(module, "_REST", 0.0)
+        broken.delattr(module, "read_account")
+        assert clerk.get("/closings").status_code == 500
+    simulator.control("users/privileges", name="clerk", privileges=[])
+    assert clerk.get("/closings").status_code == 403

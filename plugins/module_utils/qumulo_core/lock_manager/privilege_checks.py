@@ -156,6 +156,8 @@ class PrivilegeChecks:
         finally:
             with self._lock:
                 self._running.pop(session.id, None)
+                if self._due.get(session.id) == _READING:  # a defect ended it
+                    self._due[session.id] = time.monotonic() + _REST
 
     def _note(self, session: Session, seconds: float) -> bool:
         """Note when the next check is due; False if the answer is older than a refusal."""
