@@ -138,6 +138,8 @@ def lines(file: BinaryIO) -> Iterator[bytes]:
 class Tail:
     """The end of a file of lines.
 
+    Of a line that is too long there is only the beginning, as :func:`lines` yields it.
+
     :param line: the last complete line, without its newline; None if there is none.
     :param rest: what follows it: part of a line that a crash has cut off.
     :param whole: bytes of the file up to the end of the last complete line.
@@ -150,15 +152,26 @@ class Tail:
 
 def tail(fd: int) -> Tail:
     """Return the end of an open file."""
-    end = size = os.fstat(fd).st_size
-    blocks: list[bytes] = []
-    newlines = 0
-    while end and newlines < 2:
+    size = os.fstat(fd).st_size
+    whole = _line_start(fd, size)
+    rest = _read(fd, whole, size)
+    if not whole:
+        return Tail(None, rest, 0)
+    end = whole - 1
+    return Tail(_read(fd, _line_start(fd, end), end), rest, whole)
+
+
+def _line_start(fd: int, end: int) -> int:
+    """Return where the line that ends at an offset begins."""
+    while end:
         begin = max(0, end - _BLOCK)
-        blocks.append(os.pread(fd, end - begin, begin))
-        newlines += blocks[-1].count(b"\n")
+        newline = os.pread(fd, end - begin, begin).rfind(b"\n")
+        if newline >= 0:
+            return begin + newline + 1
         end = begin
-    data = b"".join(reversed(blocks))
-    cut = data.rfind(b"\n") + 1
-    line = data[: cut - 1].rpartition(b"\n")[2] if cut else None
-    return Tail(line, data[cut:], size - len(data) + cut)
+    return 0
+
+
+def _read(fd: int, begin: int, end: int) -> bytes:
+    """Return a part of a file, at most as much as :func:`lines` yields of a line."""
+    return os.pread(fd, min(end - begin, MAX_LINE + 2), begin)

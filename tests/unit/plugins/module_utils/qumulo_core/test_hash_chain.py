@@ -70,7 +70,16 @@ def test_each_removed_line_breaks_the_chain_once(count: int, data: st.DataObject
 
 @pytest.mark.parametrize(
     "foreign",
-    [b"hello\n", b"\n", b"[]\n", b"{}\n", b"\0\0\n", b'{"previous": 1}\n', b"[" * 100_000 + b"\n"],
+    [
+        b"hello\n",
+        b"\n",
+        b"[]\n",
+        b"{}\n",
+        b"\0\0\n",
+        b'{"previous": 1}\n',
+        b'{"previous": "", "missing": ["a"]}\n',
+        b"[" * 100_000 + b"\n",
+    ],
 )
 def test_chain_restarts_after_a_foreign_line(foreign: bytes) -> None:
     one, last = append([{"n": 1}], GENESIS)
@@ -124,6 +133,37 @@ def test_tail_tells_the_last_line_and_what_a_crash_has_left(
         found = tail(file.fileno())
     assert found.line == (complete[-1] if complete else None)
     assert (found.rest, found.whole) == (rest, len(whole))
+
+
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_the_end_of_a_file_does_not_fill_the_memory(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "foreign"
+    one, last = append([{"n": 1}], GENESIS)
+    with open(path, "wb") as file:
+        file.write(one)
+        file.truncate(200 << 20)
+        file.seek(0, os.SEEK_END)
+        file.write(end)
+    tracemalloc.start()
+    try:
+        with open(path, "rb") as file:
+            found = tail(file.fileno())
+        assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    finally:
+        tracemalloc.stop()
+    if not end:
+        assert found.line is not None and digest(found.line) == last
+        assert (found.whole, len(found.rest)) == (len(one), MAX_LINE + 2)
+        return
+    # A writer continues after such a line, and the chain has one fault.
+    assert found.line is not None and not found.rest
+    two, _last = append([{"n": 2}], digest(found.line))
+    with open(path, "ab") as file:
+        file.write(two)
+    with open(path, "rb") as file:
+        checker = Checker(GENESIS)
+        told = [checker.check(line).fault for line in lines(file)]
+    assert told == [None, Fault.TOO_LONG, None]
 
 
 def test_longest_line_is_taken_and_a_longer_one_is_not() -> None:

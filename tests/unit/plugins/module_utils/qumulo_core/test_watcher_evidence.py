@@ -17,6 +17,15 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common.hash_chain import (
     GENESIS,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import (
+    record_verification,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager.records import (  # noqa: E501
+    Records,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.service.logs import (
+    one_line,
+)
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher import (
     verification,
 )
@@ -24,6 +33,9 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watche
     Evidence,
     EvidenceError,
     EvidenceGoneError,
+)
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.watcher.lock_index import (  # noqa: E501
+    LockIndex,
 )
 
 
@@ -229,6 +241,60 @@ def test_whatever_is_done_to_a_record_is_found(
     done, faults = checked_with_faults(path)
     # At its ends a chain holds; that it is another one is told by what it begins and ends with.
     assert faults or done != whole
+
+
+HASHES = st.sampled_from([GENESIS, "a" * 64, ""])
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), HASHES),
+    lambda each: st.one_of(
+        st.lists(each, max_size=3), st.dictionaries(st.text(max_size=3), each, max_size=3)
+    ),
+    max_leaves=5,
+)
+NAMES = ("time", "size", "message", "number", "outcome", "event", "data_revision", *record(""))
+
+
+@settings(max_examples=300)
+@given(
+    st.lists(
+        st.one_of(
+            VALUES,
+            st.fixed_dictionaries(
+                {"previous": HASHES | VALUES},
+                optional={"missing": HASHES | VALUES, **dict.fromkeys(NAMES, VALUES)},
+            ),
+            st.dictionaries(st.sampled_from(NAMES), VALUES).map(
+                lambda changes: {**record("/w/a"), "previous": GENESIS, **changes}
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_each_json_line_gives_sentences(
+    tmp_path_factory: pytest.TempPathFactory, values: list[Any]
+) -> None:
+    place = tmp_path_factory.mktemp("any")
+    path = place / "e.jsonl"
+    path.write_text("".join(json.dumps(value) + "\n" for value in values))
+    path.chmod(0o640)
+    (place / "e.jsonl.1").write_bytes(path.read_bytes())
+    (place / "e.jsonl.000001").write_bytes(path.read_bytes() + b"{}\n")
+    with LockIndex() as index:
+        reports: list[str] = []
+        found = verification.verify([str(path)], reports.append, take=index.add)
+        assert found.lines == len(values) and found.describe()
+        assert all(one_line(each) for each in reports)
+        for _lock in index:
+            pass
+    page = record_verification.verify([str(path)], reports.append)
+    assert page.lines == len(values) and page.describe()
+    assert record_files.series(str(path))
+    made = Evidence(str(path), notes={"evidence": "b" * 64})
+    made.append([record("next")])
+    made.close()
+    assert made.gaps == 1
+    Records(str(path)).write([record("next")])
 
 
 @pytest.mark.parametrize("mode", [0o660, 0o646])
