@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import threading
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 from tests.simulator.harness import Simulator
 from tests.tools.lock_manager_page import running_page
-from tests.tools.visitor import Visitor, until
+from tests.tools.visitor import TIMEOUT, Visitor, until
 
 PLAIN = {"certificate": None, "private_key": None, "trusted_proxies": ["127.0.0.1"]}
 OFFICE = "192.0.2.7"
@@ -139,6 +141,39 @@ def test_a_proxy_is_trusted_in_each_spelling_of_its_address(
         with caplog.at_level("INFO"):
             assert visitor.try_login("admin", "wrong").status_code == 401
     assert f"a login from {OFFICE} was refused" in caplog.text
+
+
+def test_logins_of_an_address_do_not_hold_up_others(
+    page: Any, simulator: Simulator, visit: Callable[..., Visitor]
+) -> None:
+    attacker, stranger = visit(), visit("192.0.2.8")
+    form = {"csrf": attacker.token("/login"), "password": "wrong"}
+    headers = dict(attacker.http.headers)
+    refused: list[Any] = []
+
+    def attack(number: int) -> None:
+        with contextlib.suppress(requests.ConnectionError):  # the page ends first
+            answer = requests.post(
+                f"{page.url}/login",
+                {**form, "username": f"user-{number}"},
+                headers=headers,
+                timeout=TIMEOUT,
+            )
+            refused.append(answer)
+
+    # The cluster answers none of them.
+    simulator.control("faults/add", route="POST /v1/session/login", kind="delay", delay=3600)
+    threads = [threading.Thread(target=attack, args=(at,), daemon=True) for at in range(30)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(refused) >= 27)
+    simulator.control("faults/clear")
+    assert stranger.try_login("admin", simulator.password()).status_code == 303
+    assert {answer.status_code for answer in refused} == {429}
+    assert {answer.headers["Retry-After"] for answer in refused} == {"5"}
+    assert "too many logins under way" in refused[0].text
+    assert page.services.counters.read()["logins_throttled"] == 27
+    assert sum(thread.is_alive() for thread in threads) == 3
 
 
 # -- the end --------------------------------------------------------------------------------------

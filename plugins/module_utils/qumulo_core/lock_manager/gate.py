@@ -179,11 +179,7 @@ def gate(
             try:
                 if inspect.iscoroutinefunction(handler):
                     return cast(Response, await handler(services, visit))
-                # Logins have threads of their own, so that those that wait for the cluster hold
-                # nobody else up.
-                own = services.login_threads if public and request.method == "POST" else None
-                work = in_thread(services, handler, services, visit, limiter=own)
-                return cast(Response, await work)
+                return cast(Response, await in_thread(services, handler, services, visit))
             except errors.QumuloError as exc:
                 return _failed(services, visit, exc)
             except Exception as exc:  # pylint: disable=broad-exception-caught

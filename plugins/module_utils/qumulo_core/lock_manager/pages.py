@@ -21,9 +21,10 @@ from ..errors import (
 )
 from . import export, record_reader, views
 from .accounts import Account, accept_token, log_in
-from .gate import Visit, message, render, safe_next
+from .gate import Visit, in_thread, message, render, safe_next
 from .jobs import OUTCOMES, Order
 from .lib import RedirectResponse, Response, StreamingResponse
+from .login_queue import RETRY_AFTER
 from .plans import Choice, choose, look, people
 from .record_lines import ASKED, OUTCOME
 from .search import Query
@@ -81,7 +82,21 @@ def _login_form(
     return answer
 
 
-def log_in_now(services: Services, visit: Visit) -> Response:
+async def log_in_now(services: Services, visit: Visit) -> Response:
+    """Ask the cluster who somebody is, unless too many logins of the address are under way."""
+    if not services.logins.enter(visit.address):
+        services.counters.add("logins_throttled")
+        error = "Your address has too many logins under way: try again in a few seconds."
+        goal = safe_next(visit.sent("next"))
+        return _login_form(services, visit, goal, error, status=429, retry=RETRY_AFTER)
+    try:
+        threads = services.logins.threads
+        return await in_thread(services, check_login, services, visit, limiter=threads)
+    finally:
+        services.logins.leave(visit.address)
+
+
+def check_login(services: Services, visit: Visit) -> Response:
     """Ask the cluster whether somebody is who they say; if so, begin a session."""
     goal = safe_next(visit.sent("next"))
     nonce = visit.request.cookies.get(LOGIN_COOKIE, "")

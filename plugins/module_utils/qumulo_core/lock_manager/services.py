@@ -14,7 +14,8 @@ from ..errors import QumuloError
 from .config import Config
 from .counters import Counters
 from .jobs import Jobs
-from .lib import CapacityLimiter, Environment, FileSystemLoader, StrictUndefined
+from .lib import Environment, FileSystemLoader, StrictUndefined
+from .login_queue import LoginQueue
 from .plans import Plans
 from .privilege_checks import PrivilegeChecks
 from .records import Records
@@ -23,8 +24,6 @@ from .throttle import Throttle
 from .visible import visible
 from .watch import Watches
 
-#: Logins that the cluster is asked about at a time; others wait.
-_LOGINS = 10
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -41,7 +40,7 @@ class Services:
     watches: Watches
     checks: PrivilegeChecks
     throttle: Throttle
-    login_threads: CapacityLimiter
+    logins: LoginQueue
     plans: Plans
     jobs: Jobs
     records: Records
@@ -85,7 +84,7 @@ class Services:
             watches=watches,
             checks=checks,
             throttle=Throttle(),
-            login_threads=CapacityLimiter(_LOGINS),
+            logins=LoginQueue(),
             plans=Plans(config.max_close),
             jobs=Jobs(records, counters, heartbeats),
             records=records,
