@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import base64
+import grp
 import json
 import os
+import pwd
 import re
 import subprocess
 from pathlib import Path
@@ -291,3 +293,32 @@ def test_rsyslog_stops_before_the_syncer(way: str, ordered: list[str], tmp_path:
     assert done.returncode == 0, done.stdout + done.stderr
     unit = (tmp_path / "unit").read_text()
     assert sorted(re.findall("^(?:After|Before|Wants)=.*$", unit, re.MULTILINE)) == ordered
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to an account")
+def test_a_link_in_place_of_the_queue_is_not_followed(mount_tasks: MountTasks) -> None:
+    """The account of rsyslogd could otherwise become the owner of any directory."""
+    target, queue = mount_tasks.place / "target", mount_tasks.place / "lockstep"
+    target.mkdir(mode=0o755)
+    queue.symlink_to(target)
+    tasks = load("atime", "tasks", "rsyslog.yml")
+    block = next(task["block"] for task in tasks if "block" in task)
+    task = next(t for t in block if t["name"] == "Have a place for its queue")
+    task["ansible.builtin.file"]["path"] = str(queue)
+    done = {}
+    for account in ("nobody", "root"):
+        owner = {"stat": {"pw_name": account, "gr_name": pwd_group(account)}}
+        there = {"atime_rsyslog_queues": {"results": [{}, {}, owner]}}
+        play = {"hosts": "localhost", "gather_facts": False, "vars": there, "tasks": [task]}
+        done[account] = mount_tasks.run(play)
+        if account == "nobody":
+            found = target.stat()
+            assert (found.st_uid, found.st_mode & 0o777) == (0, 0o755), done[account].stdout
+    assert done["nobody"].returncode != 0 and "exists as a link" in done["nobody"].stdout
+    # Root's own link is where an administrator wants the queue.
+    assert done["root"].returncode == 0, done["root"].stdout
+    assert target.stat().st_mode & 0o777 == 0o700
+
+
+def pwd_group(account: str) -> str:
+    return grp.getgrgid(pwd.getpwnam(account).pw_gid).gr_name
