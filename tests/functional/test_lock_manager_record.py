@@ -279,6 +279,25 @@ def test_a_removed_tail_is_noticed_and_recorded(host: Host) -> None:
     assert host.shown() == ["/file 4", "gap", "/file 2", "/file 1"]  # once
 
 
+def test_a_record_that_is_cut_while_the_page_runs_is_noticed(host: Host) -> None:
+    host.write(1, 2, 3)
+    whole = host.path.read_bytes()
+    stored = host.path.with_name("closed.jsonl.last")
+    kept = stored.read_bytes()
+    # One byte less is a newline that was removed, which costs nothing.
+    for size in (*range(0, len(whole) - 1, 50), len(whole) - 2):
+        host.path.write_bytes(whole)
+        stored.write_bytes(kept)
+        host.records.write([])
+        os.truncate(host.path, size)
+        host.records.write([outcome(4)])
+        assert host.shown()[:2] == ["/file 4", "gap"]
+        ours = host.path.read_bytes().splitlines(keepends=True)[-2:]
+        assert host.verify()[0] == 1
+        host.path.write_bytes(whole + b"".join(ours))  # the lost lines are back
+        assert host.verify()[0] == 0
+
+
 def test_a_deleted_record_is_noticed(host: Host) -> None:
     host.write(1)
     host.path.unlink()
@@ -354,6 +373,33 @@ def test_a_rotated_file_that_is_none_is_named(host: Host, make: Any) -> None:
     host.path.unlink()
     code, said = host.verify()
     assert code == 1 and "closed.jsonl-20260301 is empty" in said
+
+
+@pytest.mark.parametrize("rotations", [1, 3])
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_hash_that_was_not_kept_before_rotations_is_no_false_alarm(
+    host: Host, rotations: int, compress: bool
+) -> None:
+    host.write(1)
+    kept = host.path.with_name("closed.jsonl.last")
+    stored = kept.read_bytes()
+    for number in range(rotations):  # the hash cannot be kept: the disk is full
+        host.write(10 + number)
+        aside = host.path.with_name(f"closed.jsonl-2026030{number + 1}")
+        host.path.rename(aside)
+        if compress:
+            aside.with_name(aside.name + ".gz").write_bytes(gzip.compress(aside.read_bytes()))
+            aside.unlink()
+        kept.write_bytes(stored)
+    host.records.check()
+    host.write(2)
+    assert host.shown() == ["/file 2"]
+    code, said = host.verify()
+    assert code == 0 and f"{rotations + 2} lines verified, from the beginning" in said
+    # What was lost with the hash is missed still.
+    kept.write_text("a" * 64 + "\n")
+    host.write(3)
+    assert host.shown() == ["/file 3", "gap", "/file 2"]
 
 
 def test_a_removed_newline_costs_no_record(host: Host) -> None:

@@ -102,18 +102,24 @@ class Records:
     def _misses(self, fd: int, previous: str, stored: str) -> bool:
         """Tell whether the line that was written last is not there any more.
 
-        A crash may have come between a line and its hash, so that newer lines follow it.
+        A crash may have come between a line and its hash, so that newer lines follow it, and the
+        file may have been rotated since.
         """
         if previous == stored:
             return False
         with open(os.dup(fd), "rb") as file:
             file.seek(0)
-            for line in hash_chain.lines(file):
-                record = hash_chain.parse(line) or {}
-                if stored in (record.get(PREVIOUS), record.get(MISSING)):
+            if any(_is_or_follows(line, stored) for line in hash_chain.lines(file)):
+                return False
+        # The last one is the open file, unless it is empty.
+        for path in reversed(record_files.series(self.path)):
+            try:
+                lines = record_files.read([path])
+                if any(_is_or_follows(line, stored) for _path, _number, line in lines):
                     return False
-                if hash_chain.digest(line.rstrip(b"\n")) == stored:
-                    return False
+            except QumuloError as exc:
+                log.error("the record cannot be compared with its stored hash: %s", exc)
+                return False  # the line may be in there; "verify" tells
         return True
 
     def _gap(self, missing: str) -> dict[str, Any]:
@@ -133,6 +139,14 @@ class Records:
         except QumuloError as exc:
             # The records are safe, and newer lines than the stored one are no fault.
             log.error("cannot keep the hash of the last record: %s", exc)
+
+
+def _is_or_follows(line: bytes, stored: str) -> bool:
+    """Tell whether a line has a hash, or names it as that of the line before it."""
+    if hash_chain.digest(line.rstrip(b"\n")) == stored:
+        return True
+    record = hash_chain.parse(line) or {}
+    return stored in (record.get(PREVIOUS), record.get(MISSING))
 
 
 def stored_hash(path: str) -> str | None:
