@@ -12,14 +12,15 @@ another one can stand behind the same methods.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Union
+from typing import NamedTuple, Protocol, TypeVar, Union
 
 from ..errors import QumuloError
 
 #: What an entry is about: text, or bytes such as a path that need not be Unicode.
 Key = Union[str, bytes]
+T = TypeVar("T")
 
 
 class SpoolError(QumuloError):
@@ -161,8 +162,10 @@ class Spool(Protocol):
     def set_notes(self, **notes: str) -> None:
         """Note something durably."""
 
-    def drop_note(self, name: str, reason: str) -> None:
-        """Forget a note that makes no sense."""
+    def parsed_note(
+        self, name: str, parse: Callable[[str], T], *, instead: str | None = None
+    ) -> T | None:
+        """Return what was noted under a name; set a note aside that cannot be parsed."""
 
     # -- for operators --------------------------------------------------------------------------
 

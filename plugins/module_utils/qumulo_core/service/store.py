@@ -6,14 +6,18 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
 
+from ..errors import InputError
 from . import damage
 from .database import MEMORY, Database
 from .spool import SpoolUnreadableError
 from .unreadable import Unreadable
 
+T = TypeVar("T")
+#: What a parser of a note raises if the note is damaged.
+_SENSELESS = (TypeError, ValueError, ArithmeticError, LookupError, RecursionError, InputError)
 NOTE = """
 INSERT INTO note (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value
 """
@@ -48,21 +52,46 @@ class Store(Database):
             return None
         return None if row is None else str(row[0])
 
-    def drop_note(self, name: str, reason: str) -> None:
-        """Forget a note that makes no sense; only the owner does."""
+    def parsed_note(
+        self, name: str, parse: Callable[[str], T], *, instead: str | None = None
+    ) -> T | None:
+        """Return what was noted under a name; set a note aside that cannot be parsed.
+
+        :param instead: what counts, and is noted, in place of such a note.
+        """
+        try:
+            with self.reading() as database:
+                row = database.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+            if row is None:
+                return None
+            if not isinstance(row[0], str):
+                raise ValueError(f"the note is of type {type(row[0]).__name__}")
+            return parse(row[0])
+        except SpoolUnreadableError as exc:
+            self.drop_note(name, exc.message, instead=instead)
+        except _SENSELESS as exc:
+            self.drop_note(name, str(exc), instead=instead)
+        return None if instead is None else parse(instead)
+
+    def drop_note(self, name: str, reason: str, *, instead: str | None = None) -> None:
+        """Set a note aside that makes no sense; only the owner does.
+
+        :param instead: what to note in its place.
+        """
         if not self.mends:
             return
         self._unreadable.add([({"note": name}, reason)])
-        with self.writing() as database:
-            database.execute("DELETE FROM note WHERE name = ?", (name,))
+        self.replace_notes([name], {} if instead is None else {name: instead})
 
     def notes(self, prefix: str) -> dict[str, str]:
         """Return the notes whose names begin with a prefix."""
         with self.reading() as database:
             rows = database.execute(
-                "SELECT name, value FROM note WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
+                "SELECT name FROM note WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
             ).fetchall()
-        return {str(name): str(value) for name, value in rows}
+        # One by one: a note that cannot be read must not hide the others.
+        found = {str(name): self.note(str(name)) for (name,) in rows}
+        return {name: value for name, value in found.items() if value is not None}
 
     def replace_notes(self, doomed: Iterable[str], notes: Mapping[str, str]) -> None:
         """Delete notes by their names, and note others, in one transaction."""

@@ -11,6 +11,7 @@ are still not locked: if host and spool are lost together, it tells what was.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from ..snapshots import Expiration, Snapshot
 from ..times import parse_rfc3339
 from .rules import Root
 
+_LOG = logging.getLogger("lockstep.watcher")
 #: A host that is gone for good leaves nothing behind for longer.
 EXPIRES_AFTER = timedelta(days=60)
 
@@ -48,19 +50,6 @@ def walked(root_id: str) -> str:
     return f"walked:{root_id}"
 
 
-def walked_until(spool: Spool, root: Root) -> datetime | None:
-    """Return the time up to which everything is in the spool; None if it is unknown."""
-    name = walked(root.id)
-    note = spool.note(name)
-    if note is None:
-        return None
-    try:
-        return parse_rfc3339(note)
-    except InputError as exc:
-        spool.drop_note(name, exc.message)
-        return None
-
-
 def retired(root_id: str) -> str:
     """Return the name of the note that a directory was watched before, and starts over."""
     return f"retired:{root_id}"
@@ -78,15 +67,30 @@ def load(spool: Spool, root: Root) -> list[Mark] | None:
 
 def load_by_id(spool: Spool, root_id: str) -> list[Mark] | None:
     """Return what is noted of the checkpoints of a directory by its ID; None if nothing is."""
-    name = f"checkpoints:{root_id}"
-    note = spool.note(name)
-    if note is None:
-        return None
-    try:
-        return [Mark(int(snapshot_id), int(number)) for snapshot_id, number in json.loads(note)]
-    except (TypeError, ValueError) as exc:
-        spool.drop_note(name, str(exc))
-        return None
+    # Without a note that can be read, the oldest checkpoint counts, as after a lost spool.
+    return spool.parsed_note(f"checkpoints:{root_id}", _marks, instead="[]")
+
+
+def _marks(note: str) -> list[Mark]:
+    return [Mark(int(snapshot_id), int(number)) for snapshot_id, number in json.loads(note)]
+
+
+def walked_until(spool: Spool, root: Root) -> datetime | None:
+    """Return the time up to which everything is in the spool; None if it is unknown."""
+
+    def parse(note: str) -> datetime:
+        try:
+            return parse_rfc3339(note)
+        except InputError:
+            _LOG.error(
+                "the time of the last catch-up with directory %s cannot be read. Without a "
+                "checkpoint, files that changed while the watcher was off are locked only when "
+                "they change again. 'lockstep-watcher audit' lists them",
+                root.id,
+            )
+            raise
+
+    return spool.parsed_note(walked(root.id), parse)
 
 
 def save(spool: Spool, root: Root, marks: Sequence[Mark], **notes: str) -> None:

@@ -34,8 +34,15 @@ NUMBER = "number"
 GAP = "records are missing"
 #: Lines between two steps of a search.
 _STEP = 100_000
+#: Most digits of a count in a note.
+_DIGITS = 18
 #: Names of the notes in the spool. An earlier release knows only the first one.
 _HASH, _POSITION, _GAPS = "evidence", "evidence_position", "evidence_gaps"
+
+
+def _count(text: str) -> int:
+    """Return the count in a note; 0 if the note makes no sense."""
+    return int(text) if text.isdecimal() and len(text) <= _DIGITS else 0
 
 
 class EvidenceError(QumuloError):
@@ -75,7 +82,7 @@ class Position:
             return None
         number, _space, noted = (note.get(_POSITION) or "").partition(" ")
         # An earlier release may have stored another hash since.
-        return cls(stored, int(number) if noted == stored and number.isdecimal() else 0)
+        return cls(stored, _count(number) if noted == stored else 0)
 
     def describe(self) -> str:
         """Return it for a person."""
@@ -119,7 +126,7 @@ class Evidence:
         notes = notes or {}
         #: How often records were found to be missing.
         gaps = notes.get(_GAPS) or ""
-        self.gaps = int(gaps) if gaps.isdecimal() else 0
+        self.gaps = _count(gaps)
         #: The line that must be in the evidence; None once that is certain.
         self._expected = Position.stored(notes)
         self._position = self._expected or Position(GENESIS)

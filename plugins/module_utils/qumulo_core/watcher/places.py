@@ -22,6 +22,8 @@ DELETE FROM place WHERE root = ? AND walk <> ? AND directory IN
 """
 #: Rows that are written or deleted at a time, so that nobody waits long for the database.
 _BATCH = 2000
+#: Numbers of walks are less: the database holds 64 bits.
+_MOST = 2**62
 
 
 def note_name(root_id: str) -> str:
@@ -55,11 +57,15 @@ class Places:
     @property
     def known(self) -> bool:
         """True if there was a complete walk, and nothing else has found changes since."""
-        return bool(self._spool.note(note_name(self._root.id)))
+        return self._walk() > 0
+
+    def _walk(self) -> int:
+        """Return the number of the last complete walk, 0 if there was none."""
+        return self._spool.parsed_note(note_name(self._root.id), _number) or 0
 
     def begin(self) -> None:
         """Begin a walk; what one has left that was cut short does not count."""
-        self._last = int(self._spool.note(note_name(self._root.id)) or 0)
+        self._last = self._walk()
         self._found = []
         self._forget(self._last)
 
@@ -82,7 +88,7 @@ class Places:
 
     def tidy(self) -> None:
         """Delete what older walks have found."""
-        self._forget(int(self._spool.note(note_name(self._root.id)) or 0))
+        self._forget(self._walk())
 
     def _write(self) -> None:
         with self._spool.writing() as database:
@@ -95,3 +101,10 @@ class Places:
         while deleted > 0:
             with self._spool.writing() as database:
                 deleted = database.execute(_FORGET, (root, walk, root, walk, _BATCH)).rowcount
+
+
+def _number(note: str) -> int:
+    number = int(note or 0)
+    if not 0 <= number < _MOST:
+        raise ValueError(f"{number} is not the number of a walk")
+    return number
