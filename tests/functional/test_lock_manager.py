@@ -10,6 +10,7 @@ import csv
 import http.client
 import io
 import json
+import signal
 import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,9 +19,13 @@ from typing import Any
 import pytest
 
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.client import Client
-from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import pages
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.lock_manager import (
+    jobs,
+    pages,
+)
 from tests.simulator.harness import Simulator
-from tests.tools.lock_manager_page import running_page
+from tests.tools.lock_manager_page import configuration, running_page
+from tests.tools.services import free_port, start_service
 from tests.tools.visitor import Visitor, until
 
 JANE, OMAR = "CORP\\jane", "CORP\\omar"
@@ -662,7 +667,7 @@ def test_what_can_not_be_seen_afterwards_is_not_known(office: Simulator, tmp_pat
         job = admin.close(plan)
         text = admin.get(f"/closings/{job['id']}").text
     assert [r["outcome"] for r in job["results"]] == ["unknown", "unknown"]
-    assert "Not known" in text
+    assert "Outcome not known" in text
     records = (tmp_path / "closed.jsonl").read_text(encoding="utf-8")
     assert records.count('"unknown"') == 2
 
@@ -677,11 +682,15 @@ def test_the_record(office: Simulator, visit: Callable[..., Visitor], tmp_path: 
     helpdesk.close(plan, "  Ticket\n4711 <b>  ")
     lines = (tmp_path / "closed.jsonl").read_text(encoding="utf-8").splitlines()
     records = [json.loads(line) for line in lines]
-    assert [r["event"] for r in records] == ["asked", "outcome", "outcome"]
+    assert [r["event"] for r in records] == ["asked"] * 3 + ["outcome"] * 2
     for record in records:
         assert (record["who"], record["from"]) == ("helpdesk", "127.0.0.1")
         assert record["reason"] == "Ticket 4711 <b>"
-    assert records[1]["path"] == BUDGET and records[1]["outcome"] == "closed"
+    assert records[3]["path"] == BUDGET and records[3]["outcome"] == "closed"
+    named = ("path", "user", "clients", "location")
+    assert [[r[n] for n in named] for r in records[1:3]] == [
+        [r[n] for n in named] for r in records[3:]
+    ]
     assert (tmp_path / "closed.jsonl").stat().st_mode & 0o777 == 0o640
     admin = visit("admin")
     text = admin.get("/closings").text
@@ -689,7 +698,7 @@ def test_the_record(office: Simulator, visit: Callable[..., Visitor], tmp_path: 
     rows = list(csv.DictReader(io.StringIO(admin.get("/closings.csv").content.decode("utf-8-sig"))))
     assert [row["outcome"] for row in rows] == ["closed", "closed"]
     entries = admin.json("/api/v1/closings")
-    assert [entry["event"] for entry in entries["records"]] == ["outcome", "outcome", "asked"]
+    assert [entry["event"] for entry in entries["records"]] == ["outcome"] * 2 + ["asked"] * 3
     assert entries["older"] is None
     assert admin.get("/api/v1/closings?before=x").status_code == 400
     assert admin.get("/api/v1/closings/nothing").status_code == 404
@@ -710,6 +719,71 @@ def test_what_can_not_be_recorded_is_not_closed(
         answer = admin.post("/close", {"csrf": admin.token("/"), "plan": plan})
     assert answer.status_code == 400 and "Cannot write the record" in answer.text
     assert changed == []
+
+
+def test_outcomes_are_kept_until_they_can_be_recorded(
+    office: Simulator,
+    visit: Callable[..., Visitor],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs.closing, "BATCH", 1)
+    admin = visit("admin")
+    wait_for_list(admin)
+    _answer, plan = admin.confirm(close_user="jane")
+    _answer, other = admin.confirm(close_user="omar")
+    office.control("faults/add", route="POST /v1/smb/files/close", kind="delay", delay=5, count=1)
+    form = {"csrf": admin.token("/"), "reason": ""}
+    job = admin.post("/close", {**form, "plan": plan}).headers["location"]
+    record, aside = tmp_path / "closed.jsonl", tmp_path / "aside"
+    record.rename(aside)
+    record.mkdir()
+    until(lambda: admin.json(f"/api/v1{job}")["finished"])
+    results = admin.json(f"/api/v1{job}")["results"]
+    assert sorted(r["outcome"] for r in results) == ["closed", "failed"]
+    assert len(locations(admin, "?user=jane")) == 1  # the second one is not closed
+    assert "The outcomes are not recorded yet" in admin.get(job).text
+    with office.recorded() as changed:
+        answer = admin.post("/close", {**form, "plan": other})
+    assert answer.status_code == 400 and "Cannot write the record" in answer.text
+    assert changed == []
+    record.rmdir()
+    aside.rename(record)
+    until(lambda: record.read_text(encoding="utf-8").count('"outcome":') == 2)
+    until(lambda: admin.json(f"/api/v1{job}")["error"] == "")
+
+
+def test_a_killed_service_leaves_outcomes_that_are_not_known(
+    office: Simulator, tmp_path: Path
+) -> None:
+    port = free_port()
+    settings = {
+        **configuration(office, tmp_path, listen_port=port),
+        "lock_file": str(tmp_path / "lock"),
+    }
+    config = tmp_path / "page.yml"
+    config.write_text(json.dumps(settings), encoding="utf-8")
+    with start_service("lock_manager", "--config", str(config)) as process:
+        process.wait_ready()
+        admin = Visitor(f"https://127.0.0.1:{port}", str(tmp_path / "ca.pem"))
+        admin.log_in("admin", office.password())
+        wait_for_list(admin)
+        _answer, plan = admin.confirm(close_user="jane")
+        office.control("faults/add", route="POST /v1/smb/files/close", kind="delay", delay=3600)
+        admin.post("/close", {"csrf": admin.token("/"), "plan": plan, "reason": "4711"})
+        assert "Outcome not known" not in admin.get("/closings").text  # it is under way
+        process.signal(signal.SIGKILL)
+        process.wait()
+    office.control("faults/clear")
+    for _start in range(2):
+        with running_page(office, tmp_path) as made:
+            admin = Visitor(made.url, str(tmp_path / "ca.pem"))
+            admin.log_in("admin", office.password())
+            assert admin.get("/closings").text.count("Outcome not known") == 2
+            text = admin.get("/closings.csv").content.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    named = [(row["outcome"], row["path"], row["reason"], row["who"]) for row in rows]
+    assert named == [("unknown", BUDGET, "4711", "admin")] * 2
 
 
 # -- sessions over time -----------------------------------------------------------------------

@@ -13,7 +13,7 @@ from typing import cast
 
 from ..common import heartbeats as beats
 from ..common.heartbeats import Heartbeats
-from . import api, lib, pages
+from . import api, lib, pages, record_recovery
 from .config import Config
 from .gate import DEFECT, Handler, Visit, gate, message
 from .lib import (
@@ -74,6 +74,7 @@ def make_app(config: Config, heartbeats: Heartbeats | None = None) -> Starlette:
     lib.require()
     services = Services.make(config, heartbeats)
     services.records.check()
+    record_recovery.complete(services.records)
     tls = config.certificate is not None
 
     @asynccontextmanager

@@ -9,15 +9,16 @@ import logging
 import secrets
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from ..client import Client
+from ..common import heartbeats as beats
 from ..common.heartbeats import Heartbeats
-from ..errors import QumuloError
+from ..errors import InputError, QumuloError
 from ..smb_locks import closing
 from ..smb_locks.handles import Handle
 from ..smb_locks.listing import list_handles
@@ -38,10 +39,13 @@ OUTCOMES = {
     GONE: "Was closed already",
     REOPENED: "Closed, and opened again by its client",
     FAILED: "Still open",
-    UNKNOWN: "Not known",
+    UNKNOWN: "Outcome not known",
 }
 _WORKERS = 4
 _KEPT = 200
+#: Seconds between tries to write outcomes that could not be written, and how many there are.
+_PAUSE, _TRIES = 2.0, 300
+_KEPT_BACK = "The outcomes are not recorded yet; nothing more is closed until they are."
 
 
 @dataclass(frozen=True)
@@ -141,33 +145,47 @@ def outcomes(
     return results
 
 
-def carry_out(client: Client, plan: Plan, watch: Watch, job: Job) -> tuple[list[Result], str]:
-    """Close the handles of a plan; return what became of each, and what went wrong in all.
+def carry_out(
+    client: Client, plan: Plan, watch: Watch, job: Job
+) -> Iterator[tuple[list[Result], str]]:
+    """Close the handles of a plan in batches; yield what became of each, and what went wrong.
 
-    Exactly those that were shown are closed: a handle that has come since is left alone.
+    Exactly those that were shown are closed: a handle that has come since is left alone. Nothing
+    more is closed until the next batch is asked for.
     """
     names = watch.names
     try:
         present = list_handles(client, plan.wanted, names=names)
     except QumuloError as exc:
-        return [Result(handle, FAILED, exc.message) for handle in plan.handles], exc.message
+        yield [Result(handle, FAILED, exc.message) for handle in plan.handles], exc.message
+        return
+    open_now = {handle.location for handle in present}
     meant = {handle.location for handle in plan.handles}
     doomed = [handle for handle in present if handle.location in meant]
-
-    def progress(asked: int) -> None:
-        job.asked = len(plan.handles) - len(doomed) + asked
-
-    if not doomed:
-        return outcomes(plan.handles, present, closing.Closed()), ""
-    try:
-        done = closing.close(
-            client, doomed, plan.wanted, known=present, names=names, progress=progress
-        )
-    except QumuloError as exc:
-        log.warning("what became of handles can not be seen: %s", exc.__cause__)
-        return [Result(handle, UNKNOWN, exc.message) for handle in plan.handles], exc.message
-    error = "" if done.broken is None else done.broken.message
-    return outcomes(plan.handles, present, done), error
+    gone = [handle for handle in plan.handles if handle.location not in open_now]
+    if gone:
+        job.asked = len(gone)
+        yield outcomes(gone, present, closing.Closed()), ""
+    known = list(present)
+    for at in range(0, len(doomed), closing.BATCH):
+        batch, rest = doomed[at : at + closing.BATCH], doomed[at + closing.BATCH :]
+        error = ""
+        try:
+            done = closing.close(client, batch, plan.wanted, known=known, names=names)
+        except QumuloError as exc:
+            log.warning("what became of handles can not be seen: %s", exc.__cause__)
+            error = exc.message
+            results = [Result(handle, UNKNOWN, error) for handle in batch]
+        else:
+            known += done.reopened
+            error = "" if done.broken is None else done.broken.message
+            results = outcomes(batch, present, done)
+        job.asked += len(batch)
+        if error:
+            results += [Result(handle, FAILED, error) for handle in rest]
+            yield results, error
+            return
+        yield results, ""
 
 
 class Jobs:
@@ -181,6 +199,9 @@ class Jobs:
         self._counters = counters
         self._lock = threading.Lock()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
+        #: Outcomes that could not be written yet, with their closings.
+        self._kept: list[tuple[dict[str, Any], Job]] = []
+        self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="closing")
 
     def start(self, order: Order, client: Client, watch: Watch) -> Job:
@@ -190,7 +211,8 @@ class Jobs:
         :raises InputError: it can not be recorded, so nothing is closed.
         """
         job = Job(secrets.token_urlsafe(9), order, datetime.now(timezone.utc))
-        self._records.write([_asked(job)])
+        self._record()  # what is kept in memory has to be written first
+        self._records.write(_asked(job))
         log.info("%s closes %s", order.account.name, order.plan.what)
         with self._lock:
             self._jobs[job.id] = job
@@ -208,20 +230,31 @@ class Jobs:
 
     def stop(self) -> None:
         """Let what is under way come to its end; its requests have time-outs."""
+        self._stopping.set()
         self._pool.shutdown(wait=True)
+        try:
+            self._record()
+        except QumuloError as exc:
+            log.error(
+                "the next start records outcomes as not known, because: %s",
+                exc,
+            )
 
     def _run(self, job: Job, client: Client, watch: Watch) -> None:
+        recorded = False
         try:
             with client:
-                job.results, job.error = carry_out(client, job.order.plan, watch, job)
+                recorded = self._try_to_record(job, [])
+                batches = carry_out(client, job.order.plan, watch, job)
+                while recorded:
+                    results, job.error = next(batches, ([], job.error))
+                    if not results:
+                        break
+                    self._note(job, results, watch)
+                    recorded = self._try_to_record(job, results)
+            if not recorded:
+                recorded = self._leave_open(job)
             job.asked = job.total
-            watch.forget(
-                [r.handle.location for r in job.results if r.outcome not in (FAILED, UNKNOWN)]
-            )
-            self._counters.add("handles_closed", job.count(CLOSED, REOPENED))
-            self._counters.add("handles_failed", job.count(FAILED, UNKNOWN))
-            self._counters.add("handles_reopened", job.count(REOPENED))
-            self._records.write([_outcome(job, result) for result in job.results])
         except QumuloError as exc:
             log.error("closing %s: %s", job.id, exc)
             job.error = exc.message
@@ -230,7 +263,73 @@ class Jobs:
             job.error = "Something went wrong inside: look into the log, and at the list."
             raise
         finally:
+            order = {handle.location: at for at, handle in enumerate(job.order.plan.handles)}
+            job.results = sorted(job.results, key=lambda one: order[one.handle.location])
             job.finished = True
+        if not recorded:
+            self._record_later()
+
+    def _note(self, job: Job, results: list[Result], watch: Watch) -> None:
+        job.results = [*job.results, *results]
+        watch.forget([r.handle.location for r in results if r.outcome not in (FAILED, UNKNOWN)])
+        found = Counter(result.outcome for result in results)
+        self._counters.add("handles_closed", found[CLOSED] + found[REOPENED])
+        self._counters.add("handles_failed", found[FAILED] + found[UNKNOWN])
+        self._counters.add("handles_reopened", found[REOPENED])
+
+    def _leave_open(self, job: Job) -> bool:
+        """Give the handles that are left an outcome: they stay open. Return if it is recorded."""
+        there = {result.handle.location for result in job.results}
+        left = [
+            Result(handle, FAILED, "It was not closed, because that could not be recorded.")
+            for handle in job.order.plan.handles
+            if handle.location not in there
+        ]
+        self._counters.add("handles_failed", len(left))
+        job.results = [*job.results, *left]
+        return self._try_to_record(job, left)
+
+    def _try_to_record(self, job: Job, results: list[Result]) -> bool:
+        try:
+            self._record([(_outcome(job, result), job) for result in results])
+        except QumuloError as exc:
+            log.error("closing %s: %s", job.id, exc)
+            return False
+        return True
+
+    def _record(self, found: Sequence[tuple[dict[str, Any], Job]] = ()) -> None:
+        """Write outcomes, after those that could not be written before.
+
+        :raises InputError: they cannot be written; they are kept.
+        """
+        with self._lock:
+            self._kept += found
+            if not self._kept:
+                return
+            try:
+                self._records.write([record for record, _job in self._kept])
+            except InputError as exc:
+                for _record, late in self._kept:
+                    late.error = f"{exc.message} {_KEPT_BACK}"
+                raise
+            for _record, late in self._kept:
+                if late.error.endswith(_KEPT_BACK):
+                    late.error = ""
+            self._kept.clear()
+
+    def _record_later(self) -> None:
+        """Try again to write what is kept, for some time."""
+        for _turn in range(_TRIES):
+            beats.waiting("waiting to write the record again", _PAUSE)
+            if self._stopping.wait(_PAUSE):
+                return
+            beats.working("writing the record of closed handles")
+            try:
+                self._record()
+            except QumuloError as exc:
+                log.error("the outcomes of closings are still not recorded: %s", exc)
+            else:
+                return
 
 
 def _common(job: Job) -> dict[str, Any]:
@@ -245,18 +344,28 @@ def _common(job: Job) -> dict[str, Any]:
     }
 
 
-def _asked(job: Job) -> dict[str, Any]:
+def _asked(job: Job) -> list[dict[str, Any]]:
+    """Return the records of what is to be closed: one in all, and the handles that are meant."""
     plan = job.order.plan
-    return {**_common(job), "event": ASKED, "what": plan.what, "handles": job.total}
+    common = {**_common(job), "event": ASKED}
+    return [
+        {**common, "what": plan.what, "handles": job.total},
+        *({**common, **_described(handle)} for handle in plan.handles),
+    ]
 
 
 def _outcome(job: Job, result: Result) -> dict[str, Any]:
-    handle = result.handle
     return {
         **_common(job),
         "event": OUTCOME,
         "outcome": result.outcome,
         "error": result.error,
+        **_described(result.handle),
+    }
+
+
+def _described(handle: Handle) -> dict[str, Any]:
+    return {
         "path": handle.path,
         "file_id": handle.file_id,
         "user": handle.holder.label,

@@ -318,7 +318,7 @@ def records_page(services: Services, visit: Visit) -> Response:
     if before and not (before.isascii() and before.isdigit() and len(before) < 16):
         raise InputError("There is no such place in the record: begin at its end.")
     path = services.config.audit_file
-    page = record_reader.newest(path, RECORDS_PAGE, int(before) if before else None)
+    page = record_reader.newest(path, RECORDS_PAGE, int(before) if before else None, without=ASKED)
     return render(
         services,
         "closings.html",
@@ -327,7 +327,6 @@ def records_page(services: Services, visit: Visit) -> Response:
             # A record of another release may have fewer columns.
             {**dict.fromkeys(export.RECORD_COLUMNS, ""), "clients": [], **record}
             for record in page.records
-            if record["event"] != ASKED
         ],
         page=page,
         newest=not before,

@@ -35,16 +35,17 @@ class RecordPage:
     error: str = ""
 
 
-def newest(path: str, limit: int, before: int | None = None) -> RecordPage:
+def newest(path: str, limit: int, before: int | None = None, *, without: str = "") -> RecordPage:
     """Return the newest records of a file.
 
     :param limit: most records.
     :param before: offset from an earlier page; None begins at the end.
+    :param without: kind of records that are left out.
     """
     page = RecordPage()
     try:
         with _open(path) as file:
-            _fill(page, file, limit, before)
+            _fill(page, file, limit, before, without)
     except FileNotFoundError:
         pass
     except InputError as exc:
@@ -102,7 +103,7 @@ def _unreadable(path: str, exc: OSError) -> InputError:
     )
 
 
-def _fill(page: RecordPage, file: BinaryIO, limit: int, before: int | None) -> None:
+def _fill(page: RecordPage, file: BinaryIO, limit: int, before: int | None, without: str) -> None:
     size = 0
     end = file.seek(0, os.SEEK_END)
     at = end if before is None else min(before, end)
@@ -116,7 +117,7 @@ def _fill(page: RecordPage, file: BinaryIO, limit: int, before: int | None) -> N
             seen = False
         elif record is None:
             page.unreadable += 1
-        else:
+        elif record["event"] != without:
             page.records.append(record)
             size += len(line or b"")
         if len(page.records) >= limit or size > _LARGEST_PAGE or start <= lowest:
