@@ -203,3 +203,26 @@ def test_without_snapshots_old_files_are_not_taken(
         watcher.wait_recorded(*(f"/w/d/{name}.pdf" for name in names))
         watcher.wait_idle(process)
     assert watcher.unlocked("/w") == {"/w/old.pdf", "/w/d/old.pdf"}
+
+
+def test_the_time_of_the_checkpoint_outlives_a_lost_state(
+    watched: Make, simulator: Simulator, client: Client
+) -> None:
+    """The state is lost first, and the checkpoint before the catch-up is complete."""
+    put(simulator, "/w/old.pdf")
+    watcher = watched({"path": "/w", "quiet": "1s"})
+    with watcher.running():
+        pass
+    put(simulator, "/w/closed/in.pdf")
+    closed = client.rest.fs.get_file_attr(path="/w/closed")["id"]
+    refused = f"GET /v1/files/({closed}|%2Fw%2Fclosed)/entries/"
+    simulator.control("faults/add", route=refused, kind="403")
+    lose_state(watcher.place)
+    with watcher.running():
+        pass
+    lose_checkpoints(client)
+    simulator.control("faults/clear")
+    with watcher.running() as process:
+        watcher.wait_recorded("/w/closed/in.pdf")
+        watcher.wait_idle(process)
+    assert watcher.unlocked("/w") == {"/w/old.pdf"}

@@ -59,6 +59,8 @@ class Model:
         self.counter = 0
         #: The cluster does not have all checkpoints, and the watcher not all that it knew.
         self.checkpoints_lost = self.state_lost = False
+        #: The watcher knows where it was: from its state, or since a start from a checkpoint.
+        self.known = True
         #: Files that were moved with a directory since everything was seen.
         self.carried: set[File] = set()
         self.forbidden = False
@@ -83,7 +85,12 @@ class Model:
         """What happens to a name counts where a rule covers that name."""
         if covered(path):
             self.files[path].touched = True
-            self.files[path].doubtful = False
+            self.files[path].doubtful = self.nothing_known
+
+    @property
+    def nothing_known(self) -> bool:
+        """State and checkpoints are lost together: the next start is a first one."""
+        return self.checkpoints_lost and not self.known
 
     # -- steps ------------------------------------------------------------------------------
 
@@ -128,6 +135,7 @@ class Model:
                 if not self.files[path].touched:
                     self.carried.add(self.files[path])
                 self.files[path].touched = True
+                self.files[path].doubtful |= self.nothing_known
 
     def make_directory(self) -> None:
         self.counter += 1
@@ -171,7 +179,7 @@ class Model:
         self.checkpoints_lost = True
         for snapshot in snapshots.list_all(self.client):
             snapshots.delete(self.client, snapshot)
-        for file in self.carried:
+        for file in self.carried if self.known else self.files.values():
             file.doubtful = True
 
     def step(self) -> None:
@@ -256,6 +264,7 @@ class Life:
 
     def start(self, *, ready: bool) -> Process:
         self.process = self.stack.enter_context(self.watched.running(ready=ready))
+        self.model.known |= ready
         if ready and not self.model.forbidden:
             self.model.carried.clear()
         return self.process
@@ -277,7 +286,7 @@ class Life:
             self.end()
         elif chance < 0.1:
             self.process.signal(signal.SIGHUP)
-        elif chance < 0.2 and not self.model.forbidden:
+        elif chance < 0.2:
             self.lose_state(self.process)
 
     def lose_state(self, process: Process) -> None:
@@ -290,7 +299,7 @@ class Life:
             path.unlink()
         assert process.wait() == 1, process.output()
         self.end()
-        self.model.state_lost = True
+        self.model.state_lost, self.model.known = True, False
 
 
 @pytest.mark.parametrize("use_snapshots", [True, False])

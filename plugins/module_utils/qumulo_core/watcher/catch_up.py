@@ -150,6 +150,10 @@ class CatchUp:
             if not self._all_is_new and not checkpoints.is_retired(self._spool, self._root):
                 start = checkpoints.begin_at(found, None)
                 if start is not None:  # another host's, or of a spool that is lost
+                    # This run may end early, and the checkpoint be gone at the next one.
+                    since = start.taken
+                    time = {checkpoints.walked(self._root.id): format_rfc3339(since)}
+                    checkpoints.save(self._spool, self._root, [], **time)
                     return self._diff.files(start, taken.id)
             return self._first(taken.id)
         start = None if marks is None else checkpoints.begin_at(found, marks)
