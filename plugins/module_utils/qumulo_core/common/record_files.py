@@ -106,6 +106,14 @@ def series(path: str) -> list[str]:
     return _without_copies([*names, current] if os.path.exists(current) else names, current)
 
 
+def oldest(path: str) -> str | None:
+    """Return the oldest file of a record; None if only reading all files can tell which it is."""
+    aside = _aside(path)
+    if len({each.order[0] for each in aside}) > 1:
+        return None
+    return aside[0].path if aside else os.path.abspath(path)
+
+
 def _linked(paths: Sequence[str]) -> list[str]:
     """Return files in the order of the chain; those that fit nowhere in the order given."""
     heads: dict[str, set[str]] = {}

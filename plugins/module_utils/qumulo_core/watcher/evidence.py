@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..common import hash_chain, record_files
-from ..common.hash_chain import GENESIS, MISSING
+from ..common.hash_chain import GENESIS, MISSING, PREVIOUS
 from ..common.record_files import DIGITS
 from ..common.safe_paths import check_own
 from ..errors import InputError, QumuloError
@@ -201,6 +201,26 @@ class Evidence:
                     f"{expected.describe()}: somebody has changed the file. The newline was added.",
                 )
             self._expected, self._mended, self._change = None, False, ""
+            self._check_beginning()
+
+    def _check_beginning(self) -> None:
+        """Log that the oldest files are gone or empty; "verify" tells how many records are lost."""
+        path = record_files.oldest(self.path)
+        if path is None:
+            return
+        try:
+            line = record_files.first_line(path)
+        except QumuloError as exc:
+            _LOG.error("the beginning of the evidence cannot be checked: %s", exc)
+            return
+        first = {} if line is None else hash_chain.parse(line)
+        if first is None or GENESIS in (first.get(PREVIOUS), first.get(MISSING)):
+            return  # "verify" reports a line that is not valid
+        _LOG.error(
+            "The evidence %s does not begin with its first record: its oldest files are missing or "
+            "empty. Restore them from a backup, unless you have archived them.",
+            self.path,
+        )
 
     def _search(self, expected: Position) -> Iterator[int]:
         searched, unread = 0, ""

@@ -216,6 +216,25 @@ def test_lost_files_are_noticed(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert "is empty" in gaps(path)[0]["message"]
 
 
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_removed_beginning_is_logged_at_the_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, empty: bool
+) -> None:
+    path = tmp_path / "e.jsonl"
+    writer = Writer(path)
+    for number in (1, 2):
+        writer.write()
+        path.rename(tmp_path / f"e.jsonl.00000{number}")
+        writer.restart()
+    writer.write()
+    writer.restart()
+    assert not caplog.text
+    first = tmp_path / "e.jsonl.000001"
+    os.truncate(first, 0) if empty else first.unlink()
+    assert writer.restart().gaps == 0
+    assert f"The evidence {path} does not begin with its first record" in caplog.text
+
+
 def test_an_older_copy_of_the_evidence_is_noticed(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     writer = Writer(path)
