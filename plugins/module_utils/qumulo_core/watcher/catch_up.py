@@ -19,7 +19,7 @@ from ..service.spool import Entry
 from ..service.sqlite import SqliteSpool
 from ..snapshots import Snapshot
 from ..times import format_rfc3339
-from . import checkpoints
+from . import checkpoints, set_back
 from .changed_since import ChangedSince
 from .checkpoints import Mark
 from .config import Config
@@ -185,6 +185,9 @@ class CatchUp:
     def _changed_since(
         self, since: datetime | None, *, snapshot: int | None, places: Places | None = None
     ) -> Iterator[FileInfo]:
+        if since is not None:
+            back = set_back.by_how_much(self._spool, self._root, self._now())
+            since = set_back.begin_earlier(since, back, self._root)
         return ChangedSince(
             self._client,
             self._root,
@@ -215,9 +218,14 @@ class CatchUp:
         before the first start must not count, though.
         """
         before = checkpoints.walked_until(self._spool, self._root)
+        now = self._now()
         if before is not None:
-            moment = max(before, moment - CLOCK_ERROR)
-        notes = {checkpoints.walked(self._root.id): moment.isoformat()}
+            earliest = before - set_back.by_how_much(self._spool, self._root, now)
+            moment = max(earliest, moment - CLOCK_ERROR)
+        notes = {
+            checkpoints.walked(self._root.id): moment.isoformat(),
+            set_back.note_name(self._root.id): set_back.note(now),
+        }
         for name in (places_note(self._root.id), checkpoints.retired(self._root.id)):
             if self._spool.note(name):
                 notes[name] = ""

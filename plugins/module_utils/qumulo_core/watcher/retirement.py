@@ -17,7 +17,7 @@ from ..client import Client
 from ..domain.pruning import Pruned, prune
 from ..errors import QumuloError
 from ..service.sqlite import SqliteSpool
-from . import checkpoints, places
+from . import checkpoints, places, set_back
 from .rules import RuleSet
 
 _LOG = logging.getLogger("lockstep.watcher")
@@ -89,7 +89,7 @@ class Retirement:
         kept = {}
         for root_id in root_ids:
             doomed += [f"checkpoints:{root_id}", checkpoints.walked(root_id)]
-            doomed.append(places.note_name(root_id))
+            doomed += [places.note_name(root_id), set_back.note_name(root_id)]
             if checkpoints.load_by_id(self._spool, root_id) is not None:
                 kept[checkpoints.retired(root_id)] = "1"
             _LOG.info("no rule watches directory %s any more", root_id)
