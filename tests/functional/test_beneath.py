@@ -28,6 +28,7 @@ from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.
 from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.atime.syscalls import (
     Syscalls,
 )
+from ansible_collections.lockstep.qumulo.plugins.module_utils.qumulo_core.common import os_reasons
 
 OLD, NEW = 1_600_000_000_123456789, 1_700_000_000_987654321
 SECOND = 1_000_000_000
@@ -532,7 +533,7 @@ def test_errors_are_about_the_file_or_stop_the_work(
 
     monkeypatch.setattr(Syscalls, "set_access_time", fail)
     if expected is None:
-        with pytest.raises(MountError, match=os.strerror(code)):
+        with pytest.raises(MountError, match=os_reasons.cause(OSError(code, os.strerror(code)))):
             working.set_access_time(b"f", NEW)
     else:
         assert working.set_access_time(b"f", NEW) is expected

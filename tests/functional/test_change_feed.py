@@ -322,7 +322,8 @@ def test_a_lost_checkpoint_is_told(
 
     options = {"checkpoint": "c", "include": ["*.mov"], **FOLLOWING}
     with feeding(**options) as taker:
-        assert taker.told("gap") == [None]  # nothing is known of what was before the first start
+        # Nothing is known of what was before the first start.
+        wait_for(lambda: taker.told("gap") == [None])
         lose()
         if running:
             simulator.control("streams/drop")

@@ -162,13 +162,13 @@ def test_the_event_source_runs_with_what_is_in_it(
     source = ROOT / "extensions/eda/plugins/event_source/change_notify.py"
     simulator.control("files/put", path="/p/a")
     code = (
-        "import asyncio, runpy, sys\n"
+        "import asyncio, os, runpy, sys\n"
         "main = runpy.run_path(sys.argv[1])['main']\n"
-        "class Done(Exception): pass\n"
         "class Queue:\n"
-        "    async def put(self, event): print(event['path'], flush=True); raise Done\n"
-        "try: asyncio.run(main(Queue(), {'path': '/p', 'checkpoint': 'c'}))\n"
-        "except Done: pass\n"
+        "    async def put(self, event):\n"
+        "        print(event['change'], event['path'], flush=True)\n"
+        "        if event['change'] != 'gap': os._exit(0)\n"
+        "asyncio.run(main(Queue(), {'path': '/p', 'checkpoint': 'c'}))\n"
     )
     kept = clean_environment()
     process = subprocess.Popen(
@@ -185,4 +185,4 @@ def test_the_event_source_runs_with_what_is_in_it(
     finally:
         process.kill()
         process.wait()
-    assert output.split() == ["/p/b"]
+    assert output.splitlines() == ["gap None", "added /p/b"]

@@ -57,7 +57,7 @@ def test_a_ca_directory_is_no_file(settings: Make, tmp_path: Path) -> None:
 def test_a_configuration(fifo: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=REFUSED):
         config.load(fifo)
-    with pytest.raises(InputError, match="Is a directory"):
+    with pytest.raises(InputError, match="is a directory"):
         config.load(str(tmp_path))
 
 

@@ -257,20 +257,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         done = Queue(options.directory, options.name).repair()
     except OSError as exc:
-        print(
+        sys.stderr.write(
             f"{_ERROR}Cannot check the queue of rsyslog in {options.directory}: "
             f"{exc.strerror or exc} ({exc.filename or options.name}). Lines may not be handed on: "
-            "correct this, and restart rsyslog.",
-            file=sys.stderr,
+            "correct this, and restart rsyslog.\n"
         )
         return 1
     if done.reasons:
         moved = f" What is damaged is in {done.aside}: {_some(done.moved)}."
-        print(
+        sys.stderr.write(
             f"{_WARNING}The queue of rsyslog in {options.directory} was damaged: "
             f"{_some(done.reasons)}. {done.messages} intact lines are queued again, and the "
-            f"syncer may receive some of them twice.{moved if done.moved else ''}",
-            file=sys.stderr,
+            f"syncer may receive some of them twice.{moved if done.moved else ''}\n"
         )
     return 0
 

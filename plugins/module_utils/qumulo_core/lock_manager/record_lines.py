@@ -67,7 +67,9 @@ def parse(line: bytes) -> dict[str, Any] | None:
                 return None
             record[name] = [_encodable(each) for each in texts]
     handles = found.get("handles", 0)
-    if type(handles) is not int or not 0 <= handles < _MOST_HANDLES:
+    if isinstance(handles, bool) or not isinstance(handles, int):
+        return None
+    if not 0 <= handles < _MOST_HANDLES:
         return None
     if "handles" in found:
         record["handles"] = handles

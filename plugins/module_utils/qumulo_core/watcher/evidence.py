@@ -17,7 +17,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, cast
 
 from ..common import hash_chain, record_files
 from ..common.hash_chain import GENESIS, MISSING, PREVIOUS
@@ -395,8 +395,7 @@ class Evidence:
     def _opened(self) -> int:
         if self._fd is None:
             self._open()
-        assert self._fd is not None
-        return self._fd
+        return cast(int, self._fd)
 
     def _mend(self, fd: int) -> bytes | None:
         """Complete or remove what a crash has left of a line; return the last line."""

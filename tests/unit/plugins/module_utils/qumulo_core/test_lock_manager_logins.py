@@ -127,7 +127,7 @@ def test_ipv6_clients_are_counted_by_their_network(clock: Clock) -> None:
 
 def test_what_was_no_guess_is_not_counted(clock: Clock) -> None:
     throttle = Throttle(monotonic=clock)
-    for _ in range(3 * ADDRESS):  # such as while the cluster does not answer
+    for _number in range(3 * ADDRESS):  # such as while the cluster does not answer
         one = Try.of("10.0.0.1", "jane")
         assert throttle.take(one) == 0
         throttle.give_back(one)
