@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,15 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Let randomized tests try as many examples as asked for."""
     if examples is not None and examples.TIMES > 1 and isinstance(item, pytest.Function):
         examples.enlarge(item)
+
+
+@pytest.fixture(autouse=True)
+def _broken_pipes_end_no_test() -> Iterator[None]:
+    """Ignore SIGPIPE again after a command that was run in this process.
+
+    A command sets it to end the process. Here it would end the run, in whichever test next writes
+    to a closed connection.
+    """
+    before = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, before)
