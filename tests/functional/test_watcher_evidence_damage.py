@@ -75,8 +75,19 @@ class Writer:
         self.count = 0
         self.restart()
 
+    def __del__(self) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """End the service without a word: only its descriptor is closed, as the kernel does."""
+        evidence = getattr(self, "evidence", None)
+        if evidence is not None and evidence._fd is not None:
+            os.close(evidence._fd)
+            evidence._fd = None
+
     def restart(self, **options: int) -> Evidence:
         """Start the service again after it was killed."""
+        self.kill()
         self.evidence = Evidence(str(self.path), notes=self.notes, **options)
         for _lines in self.evidence.compare():
             pass
