@@ -87,7 +87,7 @@ def healthz(port: int) -> tuple[int, str]:
         ("service.sqlite:SqliteSpool.due", "take", "looking for files that are due"),
         ("watcher.workers:handle", r"lock-\d+", r"locking file \d+"),
         ("watcher.evidence:Evidence.append", "write-back", "writing the evidence and the spool"),
-        ("watcher.app:Watcher._take", r"follow-\d+", "storing the events of /w"),
+        ("watcher.intake:Intake.take", r"follow-\d+", "storing the events of /w"),
         ("watcher.catchup:CatchUp.run", r"catch-up-\d+", "catching up with /w"),
     ],
 )
