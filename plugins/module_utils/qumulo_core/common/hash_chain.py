@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -25,6 +26,7 @@ PREVIOUS, MISSING = "previous", "missing"
 #: Most bytes of a line; a longer one was not written by a service.
 MAX_LINE = 1 << 20
 _BLOCK = 1 << 16
+_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def digest(line: bytes) -> str:
@@ -43,6 +45,27 @@ def append(records: Iterable[Mapping[str, Any]], previous: str) -> tuple[bytes, 
         previous = digest(line)
         lines.append(line + b"\n")
     return b"".join(lines), previous
+
+
+def is_hash(text: str) -> bool:
+    """Tell whether a text has the form of a hash."""
+    return _HASH.fullmatch(text) is not None
+
+
+def write(fd: int, data: bytes) -> None:
+    """Append all of the data and sync it, or leave the file as it was.
+
+    :raises OSError: the data cannot be written.
+    """
+    size = os.fstat(fd).st_size
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fsync(fd)
+    except OSError:
+        os.ftruncate(fd, size)  # a part of a line would break the chain
+        raise
 
 
 class Fault(Enum):

@@ -269,6 +269,18 @@ def last_line(path: str) -> bytes | None:
     return None if last is None else last[:-1]
 
 
+def newest_line(path: str) -> bytes | None:
+    """Return the last complete line of a record, whichever file it is in; None if there is none.
+
+    :raises QumuloError: a file that may hold it cannot be read.
+    """
+    for each in reversed(series(path)):
+        line = last_line(each)
+        if line is not None:
+            return line
+    return None
+
+
 def read(paths: Iterable[str]) -> Iterator[tuple[str, int, bytes]]:
     """Yield file, line number and line of files that follow each other.
 

@@ -5,19 +5,16 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 
-from ..common import record_files
+from ..common import hash_chain, record_files
 from ..service import exit_codes
 from ..service.logs import one_line
 from ..service.operator import say
 from . import records
 from .config import Config
 from .record_verification import verify as verify_record
-
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 def verify(config: Config, files: Sequence[str], expected: str | None) -> int:
@@ -26,7 +23,7 @@ def verify(config: Config, files: Sequence[str], expected: str | None) -> int:
     :param files: of the record, the oldest first; none for the configured ones.
     :param expected: hash of a line that must be there.
     """
-    if expected is not None and _HASH.fullmatch(expected.strip().lower()) is None:
+    if expected is not None and not hash_chain.is_hash(expected.strip().lower()):
         say(
             f"'{expected}' is not a hash: give the 64 hexadecimal digits that 'verify' prints last."
         )

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -29,7 +28,6 @@ from .record_lines import GAP
 log = logging.getLogger(__name__)
 
 MODE = 0o640
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 class Records:
@@ -82,7 +80,7 @@ class Records:
         if not lines:
             return None
         data, last = hash_chain.append(lines, previous)
-        _write(fd, data)
+        hash_chain.write(fd, data)
         return last
 
     def _before(self, line: bytes | None, stored: str | None) -> str:
@@ -90,14 +88,11 @@ class Records:
         if line is not None:
             return hash_chain.digest(line)
         try:
-            for path in reversed(record_files.series(self.path)):
-                before = record_files.last_line(path)
-                if before is not None:
-                    return hash_chain.digest(before)
+            before = record_files.newest_line(self.path)
         except QumuloError as exc:
             log.error("the record continues after the hash that is stored: %s", exc)
             return stored or GENESIS
-        return GENESIS
+        return GENESIS if before is None else hash_chain.digest(before)
 
     def _misses(self, fd: int, previous: str, stored: str) -> bool:
         """Tell whether the line that was written last is not there any more.
@@ -159,7 +154,7 @@ def stored_hash(path: str) -> str | None:
             os.close(fd)
     except OSError:
         return None
-    return text if _HASH.fullmatch(text) else None
+    return text if hash_chain.is_hash(text) else None
 
 
 def _hash_path(path: str) -> str:
@@ -177,7 +172,7 @@ def _mended(fd: int) -> bytes | None:
     if tail.rest.startswith(b"{") and not _is_json(tail.rest):
         os.ftruncate(fd, tail.whole)
         return tail.line
-    _write(fd, b"\n")  # somebody has removed it, or has written something else
+    hash_chain.write(fd, b"\n")  # somebody has removed it, or has written something else
     return tail.rest
 
 
@@ -187,16 +182,3 @@ def _is_json(text: bytes) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _write(fd: int, data: bytes) -> None:
-    """Append all of it and sync, or leave the file as it was."""
-    size = os.fstat(fd).st_size
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    except OSError:
-        os.ftruncate(fd, size)  # a part of a line would break the chain
-        raise

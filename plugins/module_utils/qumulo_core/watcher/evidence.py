@@ -295,7 +295,7 @@ class Evidence:
                 self._put_aside()
                 fd = self._opened()
                 size = self._size
-            _write(fd, data, size)
+            hash_chain.write(fd, data)
         except OSError as exc:
             self._close()  # the next one looks at what is there
             raise EvidenceError(write_error(self.path, exc).message) from exc
@@ -419,14 +419,11 @@ class Evidence:
     def _last_aside(self) -> Position:
         """Return the last line that was put aside."""
         try:
-            for path in reversed(record_files.series(self.path)):
-                line = record_files.last_line(path)
-                if line is not None:
-                    return Position.of(line)
+            line = record_files.newest_line(self.path)
         except QumuloError as exc:
             _LOG.error("the evidence continues after the hash that is stored: %s", exc)
             return self._position
-        return Position(GENESIS)
+        return Position(GENESIS) if line is None else Position.of(line)
 
     def _put_aside(self) -> None:
         # Never a number again, though somebody may have taken the first files away.
@@ -440,15 +437,3 @@ def _is_or_misses(line: bytes, expected: str) -> bool:
     if hash_chain.digest(line.rstrip(b"\n")) == expected:
         return True
     return expected.encode() in line and (hash_chain.parse(line) or {}).get(MISSING) == expected
-
-
-def _write(fd: int, data: bytes, size: int) -> None:
-    """Append all of it and sync, or leave the file as it was."""
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(fd, view) :]
-        os.fsync(fd)
-    except OSError:
-        os.ftruncate(fd, size)  # a part of a line would break the chain
-        raise

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ..common import record_files
+from ..common import hash_chain, record_files
 from ..common.hash_chain import GENESIS, MISSING, Checker, Fault
 from ..common.record_files import UnreadableError
 from ..errors import InputError
@@ -18,7 +17,6 @@ from .lock_record import LockRecord
 
 #: Faults that are reported one by one.
 _SHOWN = 100
-_HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -62,7 +60,7 @@ def check_hash(text: str) -> str:
     :raises InputError: it is not one.
     """
     given = text.strip().lower()
-    if _HASH.fullmatch(given) is None:
+    if not hash_chain.is_hash(given):
         raise InputError(
             f"'{text}' is not a hash of the evidence: give the 64 hexadecimal digits that "
             "'verify' prints last."
