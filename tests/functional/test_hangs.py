@@ -88,7 +88,7 @@ def healthz(port: int) -> tuple[int, str]:
         ("watcher.workers:handle", r"lock-\d+", r"locking file \d+"),
         ("watcher.evidence:Evidence.append", "write-back", "writing the evidence and the spool"),
         ("watcher.intake:Intake.take", r"follow-\d+", "storing the events of /w"),
-        ("watcher.catchup:CatchUp.run", r"catch-up-\d+", "catching up with /w"),
+        ("watcher.catch_up:CatchUp.run", r"catch-up-\d+", "catching up with /w"),
     ],
 )
 def test_a_thread_of_the_watcher_that_hangs_is_named(
