@@ -42,6 +42,17 @@ def use(watcher: Watched, *rules: dict[str, str]) -> None:
     watcher.write()
 
 
+def starts_over(watcher: Watched, simulator: Simulator) -> None:
+    """Bring the rule of /other back: only what comes from then on is locked."""
+    put(simulator, "/other/meanwhile.pdf")
+    use(watcher, W, OTHER)
+    with watcher.running() as process:
+        put(simulator, "/other/new.pdf")
+        watcher.wait_recorded("/other/new.pdf")
+        watcher.wait_idle(process)
+    assert watcher.unlocked("/other") == {"/other/old.pdf", "/other/meanwhile.pdf"}
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_removed_rule_takes_its_checkpoint_along(
     watched: Make, simulator: Simulator, client: Client, restarted: bool
@@ -61,14 +72,7 @@ def test_a_removed_rule_takes_its_checkpoint_along(
         watcher.wait_recorded("/w/a.pdf")
     suffixes = [snapshot.suffix for snapshot in snapshots.list_all(client)]
     assert "lockstep-watcher-elsewhere" in suffixes
-    # A rule that comes back starts over.
-    put(simulator, "/other/meanwhile.pdf")
-    use(watcher, W, OTHER)
-    with watcher.running() as process:
-        put(simulator, "/other/new.pdf")
-        watcher.wait_recorded("/other/new.pdf")
-        watcher.wait_idle(process)
-    assert watcher.unlocked("/other") == {"/other/old.pdf", "/other/meanwhile.pdf"}
+    starts_over(watcher, simulator)
 
 
 def test_a_checkpoint_that_cannot_be_deleted_does_not_count_again(
@@ -83,13 +87,7 @@ def test_a_checkpoint_that_cannot_be_deleted_does_not_count_again(
     use(watcher, W)
     with watcher.running() as process:
         wait_for(lambda: "cannot delete checkpoints" in process.output())
-    put(simulator, "/other/meanwhile.pdf")
-    use(watcher, W, OTHER)
-    with watcher.running() as process:
-        put(simulator, "/other/new.pdf")
-        watcher.wait_recorded("/other/new.pdf")
-        watcher.wait_idle(process)
-    assert watcher.unlocked("/other") == {"/other/old.pdf", "/other/meanwhile.pdf"}
+    starts_over(watcher, simulator)
 
 
 def test_a_directory_that_is_not_there_keeps_its_checkpoint(

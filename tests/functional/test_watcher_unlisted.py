@@ -80,10 +80,11 @@ def test_the_rest_is_locked_and_the_directory_reported(
     assert watcher.unlocked("/w") == {"/w/a/old.pdf"}
 
 
-def test_the_stream_is_followed_all_the_same(
-    watched: Make, simulator: Simulator, client: Client
-) -> None:
-    watcher = watched(checkpoint_interval=1, silence=2, metrics_port=free_port())
+def left_with_a_secret(watcher: Watched, simulator: Simulator, client: Client) -> int:
+    """Let a watcher end; create files then, some in a directory that it may not list.
+
+    Return its checkpoint.
+    """
     with watcher.running():
         pass
     (before,) = checkpoint(client)
@@ -92,6 +93,14 @@ def test_the_stream_is_followed_all_the_same(
     secret = client.rest.fs.get_file_attr(path="/w/secret")["id"]
     refused = f"GET /v1/files/({secret}|%2Fw%2Fsecret)/entries/"
     simulator.control("faults/add", route=refused, kind="403")
+    return before
+
+
+def test_the_stream_is_followed_all_the_same(
+    watched: Make, simulator: Simulator, client: Client
+) -> None:
+    watcher = watched(checkpoint_interval=1, silence=2, metrics_port=free_port())
+    before = left_with_a_secret(watcher, simulator, client)
     with watcher.running() as process:
         watcher.wait_recorded("/w/a.pdf")
         wait_for(lambda: "cannot list /w/secret" in process.status)
@@ -110,14 +119,7 @@ def test_a_directory_that_no_rule_wants_does_not_matter(
     watched: Make, simulator: Simulator, client: Client
 ) -> None:
     watcher = watched({"path": "/w", "exclude": ["secret"]}, checkpoint_interval=1, silence=2)
-    with watcher.running():
-        pass
-    (before,) = checkpoint(client)
-    put(simulator, "/w/secret/x.pdf")
-    put(simulator, "/w/a.pdf")
-    secret = client.rest.fs.get_file_attr(path="/w/secret")["id"]
-    refused = f"GET /v1/files/({secret}|%2Fw%2Fsecret)/entries/"
-    simulator.control("faults/add", route=refused, kind="403")
+    before = left_with_a_secret(watcher, simulator, client)
     with watcher.running() as process:
         watcher.wait_recorded("/w/a.pdf")
         watcher.wait_idle(process)
