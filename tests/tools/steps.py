@@ -103,7 +103,7 @@ def _fetch_programs(log: Log) -> None:
             needs.update(log.run)
         programs.fetch(lambda argv, cwd: log.run(argv, cwd=cwd))
     except StepError as exc:
-        log.note(f"{exc}: {' and '.join(programs.missing())} can not be fetched.")
+        log.note(f"{exc}: {' and '.join(programs.missing())} cannot be fetched.")
 
 
 def pytest(log: Log) -> Counts:

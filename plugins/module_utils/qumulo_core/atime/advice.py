@@ -39,7 +39,7 @@ class Advisor:
         self._client = client
         self._account = account
         self._stopped = threading.Event()
-        #: Why the cluster can not be asked; empty if it can.
+        #: Why the cluster cannot be queried; empty if it can.
         self._message = ""
         self.findings: list[Finding] = []
         self._threads = Threads(heartbeats)

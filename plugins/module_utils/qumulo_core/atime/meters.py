@@ -170,16 +170,7 @@ class _Collector(Collector):
         for name, text, number in (
             ("waiting", "Files whose time is to be set.", now.waiting),
             ("given_up", "Files that could not be set and wait for an operator.", now.given_up),
-            (
-                "damaged_spools",
-                "Damaged spools that were moved aside and are still there.",
-                now.damaged_spools,
-            ),
-            (
-                "unreadable_rows",
-                "Rows of the spool that were set aside because they could not be read.",
-                now.unreadable_rows,
-            ),
+            *((name, text, getattr(now, name)) for name, text in metrics.SPOOL_GAUGES),
             ("overdue_seconds", "How long the oldest file has waited too long.", now.overdue),
             ("connections", "Senders that are connected.", now.connected),
             ("taking", "1 while lines are taken, 0 while there is no room for them.", now.taking),

@@ -194,7 +194,7 @@ class Feed:
         try:
             answer = self._client.get("/v1/file-system/settings/notify")
         except (MissingPrivilegeError, NotFoundError, PermissionDeniedError):
-            return False  # can not be asked; the stream itself refuses, if it does
+            return False  # cannot be read; the stream refuses if it is off
         mode = str(answer.get("recursive_mode", ""))
         if mode == "ENABLED":
             return False

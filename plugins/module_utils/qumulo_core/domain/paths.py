@@ -8,6 +8,11 @@ from __future__ import annotations
 from ..errors import InputError
 
 
+def parent(path: str) -> str:
+    """Return the directory that an absolute path is in."""
+    return path.rpartition("/")[0] or "/"
+
+
 def normalize(path: str, *, option: str = "") -> str:
     """Return an absolute path as the cluster spells it.
 

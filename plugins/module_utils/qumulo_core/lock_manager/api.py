@@ -117,11 +117,10 @@ def closing(services: Services, visit: Visit) -> Response:
 def closings(services: Services, visit: Visit) -> Response:
     """The record of who closed what, the newest first."""
     watch_of(services, visit.session.account)
-    before = visit.params.get("before", "")
-    if before and not (before.isascii() and before.isdigit() and len(before) < 16):
-        raise InputError("'before' is the 'older' of the answer before.")
-    path = services.config.audit_file
-    page = record_reader.newest(path, RECORDS_PAGE, int(before) if before else None)
+    before = record_reader.place(
+        visit.params.get("before", ""), "'before' is the 'older' of the answer before."
+    )
+    page = record_reader.newest(services.config.audit_file, RECORDS_PAGE, before)
     return JSONResponse(
         {
             "records": page.records,

@@ -173,7 +173,7 @@ def carry_out(
         try:
             done = closing.close(client, batch, plan.wanted, known=known, names=names)
         except QumuloError as exc:
-            log.warning("what became of handles can not be seen: %s", exc.__cause__)
+            log.warning("the outcome of closing handles cannot be read: %s", exc.__cause__)
             error = exc.message
             results = [Result(handle, UNKNOWN, error) for handle in batch]
         else:

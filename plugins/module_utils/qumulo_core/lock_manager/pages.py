@@ -314,11 +314,11 @@ def closing_page(services: Services, visit: Visit) -> Response:
 def records_page(services: Services, visit: Visit) -> Response:
     """Show who closed what, the newest first."""
     watch_of(services, visit.session.account)
-    before = visit.params.get("before", "")
-    if before and not (before.isascii() and before.isdigit() and len(before) < 16):
-        raise InputError("There is no such place in the record: begin at its end.")
-    path = services.config.audit_file
-    page = record_reader.newest(path, RECORDS_PAGE, int(before) if before else None, without=ASKED)
+    before = record_reader.place(
+        visit.params.get("before", ""),
+        "There is no such place in the record: begin at its end.",
+    )
+    page = record_reader.newest(services.config.audit_file, RECORDS_PAGE, before, without=ASKED)
     return render(
         services,
         "closings.html",
@@ -329,7 +329,7 @@ def records_page(services: Services, visit: Visit) -> Response:
             for record in page.records
         ],
         page=page,
-        newest=not before,
+        newest=before is None,
         words=OUTCOMES,
     )
 

@@ -35,6 +35,18 @@ class RecordPage:
     error: str = ""
 
 
+def place(text: str, refusal: str) -> int | None:
+    """Return the offset of a page of records; None for an empty text.
+
+    :raises InputError: the text is not an offset; ``refusal`` is the message.
+    """
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) < 16):
+        raise InputError(refusal)
+    return int(text)
+
+
 def newest(path: str, limit: int, before: int | None = None, *, without: str = "") -> RecordPage:
     """Return the newest records of a file.
 

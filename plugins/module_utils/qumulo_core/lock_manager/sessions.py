@@ -21,7 +21,7 @@ from .accounts import Account
 #: The prefix makes browsers insist on Secure, Path=/ and no Domain (RFC 6265bis).
 COOKIE = "__Host-lockstep"
 LOGIN_COOKIE = "__Host-lockstep-login"
-#: Sessions that made room for others are remembered for as long as so many others follow.
+#: Most evicted sessions that are remembered, so that the login page can say why they ended.
 _REMEMBERED = 1000
 
 

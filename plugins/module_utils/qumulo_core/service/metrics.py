@@ -34,6 +34,14 @@ except ImportError as _exc:
 
 _LOG = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
+#: Gauges of the state of a spool: name, and what it measures.
+SPOOL_GAUGES = (
+    ("damaged_spools", "Damaged spools that were moved aside and are still there."),
+    (
+        "unreadable_rows",
+        "Rows of the spool that were set aside because they could not be read.",
+    ),
+)
 _TIMEOUT = 5.0  # seconds, for a client of this server and for asking it
 
 

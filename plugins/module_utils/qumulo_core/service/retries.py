@@ -17,5 +17,5 @@ LONGEST_WAIT = 600.0
 
 
 def retry_after(attempts: int) -> float:
-    """Return the seconds until a try after ``attempts`` that were in vain."""
+    """Return the seconds until the next try after ``attempts`` failed ones."""
     return float(min(_FIRST * 2 ** min(attempts, 20), _LAST))

@@ -35,7 +35,7 @@ CREATE TRIGGER IF NOT EXISTS item_moved AFTER UPDATE OF state ON item WHEN OLD.s
 INSERT OR IGNORE INTO tally SELECT 0, count(*) FROM item WHERE state = 0;
 INSERT OR IGNORE INTO tally SELECT 1, count(*) FROM item WHERE state = 1;
 """
-#: When what was tried in vain was due first. Few are, so that it has an index of its own.
+#: When an entry with failed attempts was first due. Few entries have any, so a partial index pays.
 _SINCE = "ALTER TABLE item ADD COLUMN since REAL"
 IN_VAIN = f"state = {WAITING} AND attempts > 0"
 _SINCE_INDEX = f"CREATE INDEX IF NOT EXISTS item_since ON item (since) WHERE {IN_VAIN}"

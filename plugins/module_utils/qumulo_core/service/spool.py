@@ -74,7 +74,7 @@ class Item(NamedTuple):
 
     :param number: order in which keys were first put; never given to another entry.
     :param version: grows each time that the key is put again.
-    :param attempts: how often it was tried in vain.
+    :param attempts: number of failed attempts.
     :param error: why it was, the last time.
     """
 
@@ -94,8 +94,8 @@ class Counts:
 
     :param waiting: entries to be done, now or later.
     :param given_up: entries for an operator to look at.
-    :param oldest: the earliest time that a waiting entry was or is due, before it was put off
-        because it was tried in vain.
+    :param oldest: the earliest time that a waiting entry was or is due, before failed attempts
+        delayed it.
     """
 
     waiting: int

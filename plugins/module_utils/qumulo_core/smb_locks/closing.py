@@ -137,8 +137,8 @@ def close(
     :param known: handles that it found too and that are not to be closed.
     :param names: remembers holders from one listing to the next.
     :param progress: is told how many handles the cluster has been asked to close so far.
-    :raises QumuloError: it broke off, and what became of the handles can not be seen; that is the
-        cause. Otherwise :attr:`Closed.broken` tells why it broke off.
+    :raises QumuloError: closing broke off and the handles cannot be listed. If only closing broke
+        off, :attr:`Closed.broken` has the reason.
     :raises InputError: the filter has no condition.
     """
     _refuse_all(wanted)

@@ -22,8 +22,7 @@ from ..file_locks import LockState
 from ..files import DIRECTORY, FILE, FileInfo
 from ..pool import map_unordered
 from ..service.sqlite import SqliteSpool
-from ..times import format_rfc3339
-from .comparison import Times, Verdict, compare_gone, contradiction
+from .comparison import Times, Verdict, compare_gone, contradiction, required
 from .lock_record import LockRecord
 from .requests import HOLD_RELEASED, request_of, was_released
 from .rules import Decision, Root, Rule, RuleSet
@@ -148,7 +147,9 @@ class Judge:
         if todo is None:
             return MISSED, over
         if todo.changes:
-            return MISSED, _requirement(rule, state, todo, locked)
+            if not locked:
+                return MISSED, f"rule '{rule.name}' covers it"
+            return MISSED, required(rule, state, todo)
         if released:
             return RELEASED, f"{state.describe()}: {HOLD_RELEASED}"
         return EXCLUDED, "its retention period is over"
@@ -195,18 +196,6 @@ class Judge:
 
 def _record(info: FileInfo, known: Version) -> LockRecord:
     return LockRecord(info.id, info.path, known, None, "")
-
-
-def _requirement(rule: Rule, state: LockState, todo: file_locks.Plan, locked: bool) -> str:
-    """Return what a rule requires of a file that its lock does not have."""
-    if not locked:
-        return f"rule '{rule.name}' covers it"
-    parts = []
-    if todo.until is not None:
-        parts.append(f"retention until {format_rfc3339(todo.until)}")
-    if todo.hold:
-        parts.append("a legal hold")
-    return f"{state.describe()}, and rule '{rule.name}' requires {' and '.join(parts)}"
 
 
 def audit(client: Client, judge: Judge, totals: Totals, *, workers: int = 32) -> Iterator[Finding]:

@@ -203,7 +203,7 @@ class CatchUp:
         try:
             snapshots.delete(self._client, taken)
         except QumuloError as exc:
-            _LOG.debug("%s can not be deleted yet: %s", taken.name, exc)
+            _LOG.debug("%s cannot be deleted yet: %s", taken.name, exc)
 
     def _note(self, taken: Snapshot) -> None:
         """Note a new checkpoint; by its time a walk can go on from it, too."""

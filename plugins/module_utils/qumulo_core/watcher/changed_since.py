@@ -16,6 +16,7 @@ from datetime import datetime
 from .. import files
 from ..client import Client
 from ..domain.file_refs import FileRef, by_path
+from ..domain.paths import parent
 from ..errors import ConflictError
 from ..files import DIRECTORY, FILE, FileInfo
 from ..times import format_rfc3339, parse_rfc3339
@@ -111,7 +112,7 @@ class ChangedSince:
             return True
         # Written files do not count. A copy can have the times of its original, as can a file that
         # was moved in: only its directory tells.
-        return not self._is_since(info.modification_time) and _above(info.path) in self._changed
+        return not self._is_since(info.modification_time) and parent(info.path) in self._changed
 
     def _created(self, info: FileInfo) -> bool:
         return bool(info.creation_time) and self._is_since(info.creation_time)
@@ -142,7 +143,7 @@ class ChangedSince:
             if elsewhere:
                 self._moved.append(info.path + "/")
             return
-        above = self._changed.get(_above(info.path))
+        above = self._changed.get(parent(info.path))
         if above is None or not self._is_since(info.change_time) or self._created(info):
             return
         later = parse_rfc3339(info.change_time) > above + CLOCK_ERROR
@@ -168,7 +169,3 @@ class ChangedSince:
                 format_rfc3339(self._since),
                 shown,
             )
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0] or "/"

@@ -17,7 +17,7 @@ from ..files import FILE, FileInfo
 from ..times import format_rfc3339
 from .lock_record import LockRecord
 from .requests import HOLD_RELEASED, request_of
-from .rules import RuleSet
+from .rules import Rule, RuleSet
 from .versions import Version
 
 
@@ -164,13 +164,16 @@ def shortfall(
     except InputError as exc:  # the date of the rule is over
         return exc.message
     todo = file_locks.plan(info.path, state, request)
+    return required(rule, state, todo) if todo.until is not None or todo.hold else ""
+
+
+def required(rule: Rule, state: LockState, todo: file_locks.Plan) -> str:
+    """Return how a file is locked, and what its rule requires beyond that."""
     parts = []
     if todo.until is not None:
         parts.append(f"retention until {format_rfc3339(todo.until)}")
     if todo.hold:
         parts.append("a legal hold")
-    if not parts:
-        return ""
     return f"{state.describe()}, and rule '{rule.name}' requires {' and '.join(parts)}"
 
 

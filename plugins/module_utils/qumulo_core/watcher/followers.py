@@ -76,7 +76,7 @@ class Followers:
                 follower.stop()
                 self._leaving.append(self._followers.pop(root_id))
             elif there is not None:
-                follower.root = there[0]  # what people are shown; the stream goes by its ID
+                follower.root = there[0]  # for messages only; the stream uses the ID
         for follower in self._leaving:
             follower.join(time.monotonic() + _LEAVE)
         self._leaving = [follower for follower in self._leaving if not follower.ended]
@@ -101,7 +101,7 @@ class Followers:
             answer = client.get("/v1/file-system/settings/notify")
             mode = str(answer.get("recursive_mode", ""))
         except (MissingPrivilegeError, NotFoundError):
-            mode = "ENABLED"  # can not be asked; the stream itself refuses, if it does
+            mode = "ENABLED"  # cannot be read; the stream refuses if it is off
         if mode != self._recursive_mode:
             self._recursive_mode = mode
             if mode != "ENABLED":

@@ -52,16 +52,7 @@ class _Now(Collector):
                 "Longest time that a finished file has been unlocked.",
                 now.oldest_pending,
             ),
-            (
-                "damaged_spools",
-                "Damaged spools that were moved aside and are still there.",
-                now.damaged_spools,
-            ),
-            (
-                "unreadable_rows",
-                "Rows of the spool that were set aside because they could not be read.",
-                now.unreadable_rows,
-            ),
+            *((name, text, getattr(now, name)) for name, text in metrics.SPOOL_GAUGES),
             (
                 "clock_skew_seconds",
                 "How far the cluster's clock is ahead of this host's.",
@@ -101,7 +92,7 @@ class Meters:
 
         self.events = counter("events", "Events that the cluster has told.", "type")
         self.locks = counter("locks", "Files that were locked, or found locked.", "rule", "outcome")
-        self.failures = counter("failures", "Tries to lock a file that were in vain.")
+        self.failures = counter("failures", "Failed attempts to lock a file.")
         self.skipped = counter(
             "skipped", "Symlinks, directories and other objects that cannot be locked.", "type"
         )

@@ -19,6 +19,7 @@ from typing import Any
 
 from .. import files
 from ..client import Client
+from ..cluster_clock import ClusterClock
 from ..common import record_files
 from ..common.hash_chain import GENESIS
 from ..domain.file_refs import by_id
@@ -77,7 +78,7 @@ def _lines(facts: dict[str, Any]) -> Iterable[str]:
         ("found locked", facts["already_locked"]),
         ("given up", facts["given_up"]),
         ("skipped, no files", facts["skipped"]),
-        ("tries in vain", facts["failures"]),
+        ("failed attempts", facts["failures"]),
         ("caught up", f"{facts['catch_ups']} times"),
         ("evidence changed", f"{facts['evidence_gaps']} times"),
         ("directories not listed", facts["unlisted_directories"]),
@@ -163,15 +164,21 @@ def _forget(config: Config, client: Client) -> Pruned:
         return retirement.delete_all(client, {root.id for root in roots if root is not None})
 
 
+def _disagreement(clock: ClusterClock, config: Config) -> str:
+    """Report it if the clocks of cluster and host disagree; return the sentence, or nothing."""
+    disagreement = Times.of(clock, config.max_clock_skew).disagreement
+    if disagreement:
+        complain(disagreement)
+    return disagreement
+
+
 def run_audit(config: Config, options: argparse.Namespace) -> int:
     """Look at every file that a rule covers; 0 if all are locked as they should be."""
     totals = audit.Totals()
     try:
         with Client(config.cluster) as client:
             clock = client.clock()
-            disagreement = Times.of(clock, config.max_clock_skew).disagreement
-            if disagreement:
-                complain(disagreement)
+            disagreement = _disagreement(clock, config)
             spool = _spool(config)
             judge = audit.Judge(
                 audit.find_roots(client, config.rules),
@@ -307,9 +314,7 @@ def _compare(config: Config, index: LockIndex) -> int:
     try:
         with Client(config.cluster) as client:
             clock = client.clock()
-            disagreement = Times.of(clock, config.max_clock_skew).disagreement
-            if disagreement:
-                complain(disagreement)
+            disagreement = _disagreement(clock, config)
             rules = audit.find_roots(client, config.rules)
 
             def look(own: Client, lock: RecordedLock) -> tuple[Comparison, bool]:

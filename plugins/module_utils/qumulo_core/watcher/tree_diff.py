@@ -13,6 +13,7 @@ from ..changelist.diff import changes
 from ..changelist.entries import CREATE, MODIFY
 from ..client import Client
 from ..domain.file_refs import by_path
+from ..domain.paths import parent
 from ..errors import MissingPrivilegeError, NotFoundError, PermissionDeniedError
 from ..files import FILE, FileInfo
 from ..pool import map_unordered
@@ -144,14 +145,14 @@ class TreeDiff:
 
         for outcome in map_unordered(self._client, was_written, unsure, workers=_WORKERS):
             if isinstance(outcome.error, PermissionDeniedError):
-                self._unlisted.add(_above(outcome.item.path), outcome.error)
+                self._unlisted.add(parent(outcome.item.path), outcome.error)
             elif outcome.error is not None:
                 raise outcome.error
             elif outcome.value:
                 yield outcome.item
 
     def _listing_pays(self, directory: str, count: int, snapshot: int) -> bool:
-        """Tell whether to list a directory rather than to ask for so many files in it."""
+        """Tell whether listing a directory is cheaper than requesting each of its changed files."""
         uri = f"/v1/files/{by_path(directory or '/').quoted}/info/attributes?snapshot={snapshot}"
         try:
             entries = int(self._client.get(uri)["child_count"])
@@ -181,7 +182,7 @@ class TreeDiff:
 
         for outcome in map_unordered(self._client, read, paths, workers=_WORKERS):
             if outcome.error is not None:
-                self._unlisted.add(_above(outcome.item), outcome.error)
+                self._unlisted.add(parent(outcome.item), outcome.error)
             elif outcome.value is not None and outcome.value.type == FILE:
                 yield outcome.value
 
@@ -199,7 +200,3 @@ def _runs(paths: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
         names.append(name)
     if names:
         yield directory, names
-
-
-def _above(path: str) -> str:
-    return path.rpartition("/")[0] or "/"
