@@ -316,7 +316,8 @@ def test_a_full_disk_holds_the_work_up_and_nothing_is_lost(
         pytest.skip("a small file system can only be mounted by root")
     small = tmp_path / "small"
     small.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(small)], check=True)
+    # Once there is room, it is enough for the write-ahead log, which grows to 16 MiB.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(small)], check=True)
     try:
         watcher = watched(spool=str(small / "spool.db"))
         with watcher.running() as process:
